@@ -1,0 +1,221 @@
+"""Kafka through FastStream: one batch subscriber per service, manual acknowledgement.
+
+Offsets are noted only for what is saved *and* said, and are committed in the background every 200 ms, when partitions
+are taken away, and on stop: a commit awaited in the loop triples the latency of a case. A crash repeats at most that
+much work, and repeats change nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Awaitable, Sequence
+from typing import Any
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+
+from chassis.clock import monotonic
+from chassis.delivery import Delivery, Receiver, in_order
+
+COMMIT_EVERY_SECONDS = 0.2
+SEND_DEADLINE_SECONDS = 20.0
+STOP_DEADLINE_SECONDS = 10.0
+STUCK_AFTER_SECONDS = 60.0
+STUCK_EXIT_CODE = 70
+
+log = structlog.get_logger()
+
+
+class Unsent(Exception):
+    """The broker has not acknowledged in time; nobody knows whether it has the record."""
+
+
+class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Reads the topics of one consumer group and writes to any topic."""
+
+    def __init__(self, servers: str, group: str, *, fetch_wait_ms: int = 500, batch_max: int = 500) -> None:
+        self._servers = servers
+        self._group = group
+        self._fetch_wait_ms = fetch_wait_ms
+        self._batch_max = batch_max
+        self._broker = KafkaBroker(
+            servers,
+            client_id=group,
+            enable_idempotence=True,
+            acks="all",
+            allow_auto_create_topics=False,
+            linger_ms=0,
+            graceful_timeout=STOP_DEADLINE_SECONDS,
+            logger=None,
+            apply_types=False,
+        )
+        self._receiver: Receiver | None = None
+        self._consumer: AIOKafkaConsumer | None = None
+        self._noted: dict[TopicPartition, int] = {}
+        self._in_hand = asyncio.Lock()
+        self._draining = False
+        self._progress_at = monotonic()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._started = False
+
+    def listen(self, topics: Sequence[str], receiver: Receiver) -> None:
+        """Hear `topics` as one member of the group. Call before `start`."""
+        self._receiver = receiver
+        subscriber = self._broker.subscriber(
+            *topics,
+            batch=True,
+            group_id=self._group,
+            ack_policy=AckPolicy.MANUAL,
+            auto_offset_reset="earliest",
+            max_records=self._batch_max,
+            batch_timeout_ms=5,  # after an empty poll FastStream sleeps this long before it looks again
+            fetch_max_wait_ms=self._fetch_wait_ms,
+            session_timeout_ms=10_000,
+            heartbeat_interval_ms=3_000,
+            listener=self,
+            parser=_keep_raw,
+            decoder=_no_decoding,
+        )
+        subscriber(self._hear)
+
+    async def start(self) -> None:
+        """Connect, join the group, begin to hear."""
+        await self._broker.start()
+        self._started = True
+        self._tasks = [asyncio.create_task(self._commit_for_ever()), asyncio.create_task(self._watch())]
+
+    async def stop(self) -> None:
+        """Finish the batch in hand, commit it, leave the group. Bounded: an idempotent producer without a broker would
+        wait for ever."""
+        self._draining = True
+        if self._receiver is not None:
+            self._receiver.stopping.set()
+        for task in self._tasks:
+            task.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_DEADLINE_SECONDS):
+                async with self._in_hand:
+                    await self._commit()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_DEADLINE_SECONDS):
+                await self._broker.stop()
+        self._started = False
+
+    async def send(
+        self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> Awaitable[object]:
+        """Put a record in line (see `relay.Publisher`). Never `publish_batch`: with it the key does not choose the
+        partition."""
+        text = {name: value.decode("utf-8", "replace") for name, value in headers}
+        future = await asyncio.wait_for(
+            self._broker.publish(body, topic, key=key, headers=text, no_confirm=True), SEND_DEADLINE_SECONDS
+        )
+        return _within(future, topic)
+
+    async def ping(self) -> bool:
+        """Whether the broker answers and, where topics are heard, partitions are ours."""
+        if not self._started or not await self._broker.ping(timeout=2.0):
+            return False
+        return self._receiver is None or bool(self._assigned())
+
+    def _assigned(self) -> frozenset[TopicPartition]:
+        consumer = self._find_consumer()
+        return frozenset() if consumer is None else frozenset(consumer.assignment())
+
+    def _find_consumer(self) -> AIOKafkaConsumer | None:
+        if self._consumer is None:
+            for subscriber in self._broker.subscribers:
+                self._consumer = getattr(subscriber, "consumer", None)
+        return self._consumer
+
+    async def _hear(self, batch: KafkaMessage) -> None:
+        """Hear one batch. Never raises: FastStream would log and go on, and the records would be passed over."""
+        records = batch.raw_message if isinstance(batch.raw_message, tuple) else (batch.raw_message,)
+        deliveries = [
+            Delivery(r.topic, r.partition, r.offset, r.key or b"", r.value or b"", tuple(r.headers)) for r in records
+        ]
+        assert self._receiver is not None
+        async with self._in_hand:
+            if self._draining:
+                return
+            done = False
+            while not done and not self._draining:
+                done = await self._receiver.receive(deliveries)
+            if done:
+                for (topic, partition), offset in in_order(deliveries).items():
+                    self._noted[TopicPartition(topic, partition)] = offset
+                self._progress_at = monotonic()
+
+    async def _commit_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(COMMIT_EVERY_SECONDS)
+            await self._commit()
+
+    async def _commit(self) -> None:
+        """Commit what is noted. A failure only means that the work is repeated."""
+        consumer = self._find_consumer()
+        if consumer is None or not self._noted:
+            return
+        ours = consumer.assignment()
+        noted = {place: offset for place, offset in self._noted.items() if place in ours}
+        try:
+            if noted:
+                await consumer.commit(noted)
+        except Exception as problem:  # why: a lost commit repeats work, and repeats change nothing
+            log.warning("could not commit offsets, they will be committed later", problem=str(problem))
+            return
+        for place, offset in noted.items():
+            if self._noted.get(place) == offset:
+                del self._noted[place]
+
+    async def on_partitions_revoked(self, revoked: Any) -> None:
+        """Before partitions go to another member: finish the batch in hand and commit it."""
+        async with self._in_hand:
+            await self._commit()
+            self._noted.clear()
+
+    async def on_partitions_assigned(self, assigned: Any) -> None:
+        """Partitions came to us."""
+        log.info("partitions assigned", count=len(assigned))
+
+    async def _watch(self) -> None:
+        """Leave the process when records wait but nothing moves: a consumer that is stuck looks alive from outside."""
+        while True:
+            await asyncio.sleep(STUCK_AFTER_SECONDS / 4)
+            consumer = self._find_consumer()
+            if consumer is None or self._in_hand.locked():
+                self._progress_at = monotonic()
+                continue
+            if not await self._lags(consumer):
+                self._progress_at = monotonic()
+            elif monotonic() - self._progress_at > STUCK_AFTER_SECONDS:
+                log.critical("records wait but nothing moves: leaving, to be started again")
+                os._exit(STUCK_EXIT_CODE)
+
+    async def _lags(self, consumer: AIOKafkaConsumer) -> bool:
+        for place in consumer.assignment():
+            end = consumer.highwater(place)
+            if end is not None and end > await consumer.position(place):
+                return True
+        return False
+
+
+async def _within(future: Awaitable[object], topic: str) -> object:
+    try:
+        return await asyncio.wait_for(asyncio.shield(future), SEND_DEADLINE_SECONDS)
+    except TimeoutError as problem:
+        raise Unsent(f"no acknowledgement from {topic} within {SEND_DEADLINE_SECONDS:.0f} s") from problem
+
+
+async def _keep_raw(records: Any, parse: Any) -> KafkaMessage:
+    """Hand the raw records on: FastStream's own parser decodes headers and would drop a batch with a broken one."""
+    consumer = parse.__self__._consumer
+    return KafkaMessage(body=b"", raw_message=records, consumer=consumer, message_id="", correlation_id="")
+
+
+async def _no_decoding(message: KafkaMessage) -> KafkaMessage:
+    return message

@@ -1,0 +1,219 @@
+"""Runs the one idea: finds who hears a message, loads, decides, saves, says.
+
+Whatever a service hears comes through `Engine.hear`: topics, HTTP, timers, outcomes of effects. Messages that arrive
+while a batch is being saved form the next batch: one load, one save for all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any, Protocol
+
+from chassis import telemetry
+from chassis.batcher import Batcher
+from chassis.clock import Clock
+from chassis.projection import BulkResult, Projection, Update
+from chassis.record import Aggregate, Decided, Heard, Record, Refusal, hear, refused
+from chassis.relay import Performer, Publisher, Relay
+from chassis.store import Store, StoreUnavailable
+from contracts.message import Event, Intent, Message
+
+CONFLICTS_MAX = 20
+
+
+class Writable(Protocol):
+    """Where projections are written: `mongo.Collection`, or its stand-in in memory."""
+
+    async def update_all(self, updates: Sequence[Update]) -> BulkResult: ...
+
+
+class HandlerFailed(Exception):
+    """A handler raised something that is not a refusal: a defect, or a message it cannot make sense of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a message: its decision, and the acknowledgements still awaited from the broker."""
+
+    decided: Decided[Any]
+    waits: tuple[Awaitable[None], ...]
+
+
+class Reactor:
+    """Hears messages for the records of one aggregate, one batch at a time."""
+
+    def __init__(self, aggregate: Aggregate[Any], store: Store, relay: Relay) -> None:
+        self._aggregate = aggregate
+        self._store = store
+        self._relay = relay
+        self._batcher: Batcher[Heard, Outcome] = Batcher(self._flight)
+
+    async def hear(self, heard: Heard) -> Outcome:
+        """Decide and save one message; what it says is in line for the topics when this returns."""
+        return await self._batcher.submit(heard)
+
+    async def _flight(self, batch: Sequence[Heard]) -> list[Outcome | BaseException]:
+        telemetry.BATCH_SIZE.labels(self._aggregate.name).observe(len(batch))
+        decided: dict[int, Decided[Any] | BaseException] = {}
+        left = list(range(len(batch)))
+        for _ in range(CONFLICTS_MAX):
+            lost = await self._decide(batch, left, decided)
+            left = [index for index in left if self._aggregate.record_id(batch[index].message) in lost]
+            if not left:
+                break
+            telemetry.CONFLICTS.labels(self._aggregate.name).inc(len(left))
+        for index in left:
+            decided[index] = StoreUnavailable("lost the race for a record too often")
+        return [await self._say(batch[index], decided[index]) for index in range(len(batch))]
+
+    async def _decide(
+        self, batch: Sequence[Heard], indexes: Sequence[int], decided: dict[int, Decided[Any] | BaseException]
+    ) -> set[str]:
+        """Decide the messages at `indexes` on freshly loaded records and save; returns the record ids that lost."""
+        ids = {index: self._aggregate.record_id(batch[index].message) for index in indexes}
+        records = await self._store.load(list(dict.fromkeys(ids.values())))
+        for index in indexes:
+            id = ids[index]
+            record = records.get(id) or Record(id)
+            try:
+                outcome = hear(self._aggregate, record, batch[index])
+            except Refusal as refusal:
+                decided[index] = refusal
+                continue
+            except Exception as problem:
+                failure = HandlerFailed(f"{type(problem).__name__}: {problem}")
+                failure.__cause__ = problem
+                decided[index] = failure
+                continue
+            decided[index] = outcome
+            records[id] = outcome.record
+        return await self._save([record for record in records.values() if record.fresh])
+
+    async def _save(self, records: Sequence[Record[Any]]) -> set[str]:
+        if not records:
+            return set()
+        place = self._aggregate.name
+        known = {record.id: self._relay.known_said(place, record.id) for record in records}
+        cleaned = [
+            replace(record, unsaid=tuple(id for id in record.unsaid if id not in known[record.id]))
+            for record in records
+        ]
+        lost = await self._store.save(cleaned)
+        for record in cleaned:
+            if record.id not in lost:
+                self._relay.absorbed(place, record.id, known[record.id])
+        return lost
+
+    async def _say(self, heard: Heard, decided: Decided[Any] | BaseException) -> Outcome | BaseException:
+        if isinstance(decided, Refusal) and heard.answers_travel:
+            acknowledged = await self._relay.send(refused(decided, heard))
+            return Outcome(Decided(Record(""), (), stored=False), (_waited(acknowledged),))
+        if isinstance(decided, BaseException):
+            return decided
+        waits = await self._relay.say(self._aggregate.name, decided.record.id, decided.says)
+        return Outcome(decided, tuple(waits))
+
+
+async def _waited(acknowledged: Awaitable[object]) -> None:
+    await acknowledged
+
+
+class Engine:
+    """Everything one service hears with: its aggregates, its projections, its relay."""
+
+    def __init__(
+        self,
+        source: str,
+        aggregates: Mapping[Aggregate[Any], Store],
+        publisher: Publisher,
+        clock: Clock,
+        *,
+        projections: Mapping[Projection, Writable] | None = None,
+        sweep_after: timedelta = timedelta(seconds=15),
+    ) -> None:
+        self.clock = clock
+        self.relay = Relay(source, publisher, self.hear, clock, sweep_after)
+        self.stores: dict[str, Store] = {aggregate.name: store for aggregate, store in aggregates.items()}
+        self.aggregates = list(aggregates)
+        self._reactors = {
+            aggregate.name: Reactor(aggregate, store, self.relay) for aggregate, store in aggregates.items()
+        }
+        self._hearers: dict[type[Message], list[Reactor]] = {}
+        for aggregate in aggregates:
+            for message in aggregate.handlers:
+                self._hearers.setdefault(message, []).append(self._reactors[aggregate.name])
+        self._projectors: dict[type[Message], list[Callable[[Event], Awaitable[None]]]] = {}
+        for projection, target in (projections or {}).items():
+            batcher: Batcher[Sequence[Update], None] = Batcher(_writer(target))
+            for event, function in projection.functions.items():
+                self._projectors.setdefault(event, []).append(_projector(function, batcher))
+
+    def perform(self, intent: type[Intent], performer: Performer) -> None:
+        """Say who performs a kind of intent. Call before anything is heard."""
+        self.relay.performers[intent.wire] = (intent, performer)
+
+    def hears(self, message: type[Message]) -> bool:
+        """Whether anyone in this service listens to this kind of message."""
+        return message in self._hearers or message in self._projectors
+
+    async def hear(self, heard: Heard) -> Decided[Any] | None:
+        """Hear one message with everyone who listens. Returns what the (last) record decided. When the answers travel
+        by topic this waits until the topics have them. Raises Refusal (HTTP callers only), HandlerFailed or
+        StoreUnavailable."""
+        kind = type(heard.message)
+        decided: Decided[Any] | None = None
+        waits: list[Awaitable[None]] = []
+        for reactor in self._hearers.get(kind, ()):
+            outcome = await reactor.hear(heard)
+            decided = outcome.decided
+            waits.extend(outcome.waits)
+        for projector in self._projectors.get(kind, ()):
+            assert isinstance(heard.message, Event)
+            await projector(heard.message)
+        if heard.answers_travel:
+            await asyncio.gather(*waits)
+        else:
+            _leave(waits)
+        return decided
+
+    async def hear_at(self, aggregate: Aggregate[Any], heard: Heard) -> Decided[Any]:
+        """Hear a message with one aggregate only (timers)."""
+        outcome = await self._reactors[aggregate.name].hear(heard)
+        await asyncio.gather(*outcome.waits)
+        return outcome.decided
+
+    async def read(self, aggregate: Aggregate[Any], id: str) -> Record[Any] | None:
+        """One record as it is stored now."""
+        return (await self.stores[aggregate.name].load([id])).get(id)
+
+
+def _leave(waits: Sequence[Awaitable[None]]) -> None:
+    """Let acknowledgements arrive on their own; one that fails is said again by the sweep."""
+    for wait in waits:
+        task = asyncio.ensure_future(wait)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _writer(target: Writable) -> Callable[[Sequence[Sequence[Update]]], Awaitable[Sequence[None]]]:
+    async def write(batch: Sequence[Sequence[Update]]) -> Sequence[None]:
+        await target.update_all([update for updates in batch for update in updates])
+        return [None] * len(batch)
+
+    return write
+
+
+def _projector(
+    function: Callable[[Any], Sequence[Update]], batcher: Batcher[Sequence[Update], None]
+) -> Callable[[Event], Awaitable[None]]:
+    async def project(event: Event) -> None:
+        try:
+            updates = function(event)
+        except Exception as problem:
+            raise HandlerFailed(f"{type(problem).__name__}: {problem}") from problem
+        if updates:
+            await batcher.submit(updates)
+
+    return project

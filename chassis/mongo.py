@@ -1,0 +1,222 @@
+"""MongoDB: the only file that knows the driver. Motor by default, PyMongo's own asyncio client by setting; both speak
+through the same few calls below.
+
+Writes are acknowledged by a majority and journaled. One document per record; see `record` for what is in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from itertools import count
+from typing import Any, Literal
+from uuid import uuid4
+
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import AsyncMongoClient, InsertOne, UpdateOne
+from pymongo.errors import BulkWriteError, PyMongoError
+
+from chassis.projection import BulkResult, Document, Update
+from chassis.record import Aggregate, Record
+from chassis.store import StoreUnavailable, entries_to_documents, from_document, to_document
+
+Driver = Literal["motor", "pymongo"]
+
+_DUPLICATE_KEY = 11000
+_SERVER_SELECTION_MS = 3_000
+_SOCKET_MS = 10_000
+
+
+@contextlib.contextmanager
+def _answering() -> Iterator[None]:
+    """Driver errors become `StoreUnavailable`: the caller cannot know whether the write happened."""
+    try:
+        yield
+    except PyMongoError as problem:
+        raise StoreUnavailable(f"MongoDB: {problem}") from problem
+
+
+class Collection:
+    """The calls that services need for what is not a record: projections, balances, views."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+
+    async def find(
+        self,
+        filter: Document,
+        *,
+        fields: Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Documents that match, with only `fields` when given (dots allowed)."""
+        with _answering():
+            cursor = self._collection.find(filter, list(fields) if fields is not None else None)
+            if sort:
+                cursor = cursor.sort(list(sort))
+            if limit:
+                cursor = cursor.limit(limit)
+            found: list[dict[str, Any]] = await cursor.to_list(None)
+            return found
+
+    async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]:
+        """The result of an aggregation pipeline, which may use the disk for large sorts."""
+        with _answering():
+            cursor = self._collection.aggregate(list(pipeline), allowDiskUse=True)
+            if inspect.isawaitable(cursor):
+                cursor = await cursor
+            found: list[dict[str, Any]] = await cursor.to_list(None)
+            return found
+
+    async def update_all(self, updates: Iterable[Update]) -> BulkResult:
+        """Apply all updates in one round trip, unordered."""
+        operations = [UpdateOne(update.filter, update.change, upsert=update.upsert) for update in updates]
+        return await self._bulk(operations)
+
+    async def insert_new(self, documents: Iterable[Document]) -> frozenset[int]:
+        """Insert documents in one round trip; returns the positions of those whose `_id` was there before, which are
+        left as they were."""
+        result = await self._bulk([InsertOne(document) for document in documents])
+        return result.duplicates
+
+    async def _bulk(self, operations: Sequence[Any]) -> BulkResult:
+        if not operations:
+            return BulkResult(0, 0, frozenset())
+        with _answering():
+            try:
+                result = await self._collection.bulk_write(operations, ordered=False)
+            except BulkWriteError as problem:
+                details = problem.details or {}
+                errors = details.get("writeErrors", [])
+                if details.get("writeConcernErrors") or any(error.get("code") != _DUPLICATE_KEY for error in errors):
+                    raise
+                duplicates = frozenset(int(error["index"]) for error in errors)
+                return BulkResult(int(details.get("nMatched", 0)), int(details.get("nUpserted", 0)), duplicates)
+            return BulkResult(result.matched_count, result.upserted_count, frozenset())
+
+    async def count(self, filter: Document) -> int:
+        """How many documents match."""
+        with _answering():
+            return int(await self._collection.count_documents(filter))
+
+    async def delete(self, filter: Document) -> None:
+        """Delete every document that matches."""
+        with _answering():
+            await self._collection.delete_many(filter)
+
+    async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Document | None = None) -> None:
+        """Make an index unless it is there."""
+        options: dict[str, Any] = {} if partial is None else {"partialFilterExpression": partial}
+        with _answering():
+            await self._collection.create_index(list(keys), **options)
+
+
+class MongoStore:
+    """Records of one kind in one collection (see `store.Store`)."""
+
+    def __init__(self, collection: Collection, aggregate: Aggregate[Any]) -> None:
+        self._collection = collection
+        self._state = aggregate.state
+        self._token = f"{uuid4().hex[:12]}-"
+        self._saves = count()
+
+    async def prepare(self) -> None:
+        """Make the indexes that the sweep and the timers read."""
+        await self._collection.ensure_index([("touched_at", 1)], partial={"unsaid.0": {"$exists": True}})
+        await self._collection.ensure_index([("wake_at", 1)], partial={"wake_at": {"$type": "date"}})
+
+    async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
+        found = await self._collection.find({"_id": {"$in": list(ids)}})
+        return {document["_id"]: from_document(document, self._state) for document in found}
+
+    async def save(self, records: Sequence[Record[Any]]) -> set[str]:
+        token = f"{self._token}{next(self._saves)}"
+        result = await self._collection.update_all([_save(record, token) for record in records])
+        if result.matched + result.upserted == len(records):
+            return set()
+        ids = [record.id for record in records]
+        stored = await self._collection.find({"_id": {"$in": ids}}, fields=["saved_by"])
+        ours = {document["_id"] for document in stored if document.get("saved_by") == token}
+        return set(ids) - ours
+
+    async def mark_said(self, said: Mapping[str, Iterable[str]]) -> None:
+        await self._collection.update_all(
+            Update({"_id": id}, {"$pull": {"unsaid": {"$in": list(messages)}}}) for id, messages in said.items()
+        )
+
+    async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
+        found = await self._collection.find(
+            {"unsaid.0": {"$exists": True}, "touched_at": {"$lt": before}}, sort=[("touched_at", 1)], limit=limit
+        )
+        return [from_document(document, self._state) for document in found]
+
+    async def claim(self, record: Record[Any], at: datetime) -> bool:
+        result = await self._collection.update_all(
+            [
+                Update(
+                    {"_id": record.id, "touched_at": record.touched_at, "attempts": record.attempts},
+                    {"$set": {"touched_at": at}, "$inc": {"attempts": 1}},
+                )
+            ]
+        )
+        return result.matched == 1
+
+    async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
+        found = await self._collection.find(
+            {"wake_at": {"$lte": at}}, fields=["wake_at"], sort=[("wake_at", 1)], limit=limit
+        )
+        return [(document["_id"], document["wake_at"]) for document in found]
+
+    async def ping(self) -> None:
+        await self._collection.find({"_id": ""}, fields=["_id"], limit=1)
+
+
+def _save(record: Record[Any], token: str) -> Update:
+    change: dict[str, Any] = {
+        "$set": {**to_document(record), "version": record.version + 1, "saved_by": token},
+    }
+    if record.pruned:
+        change["$set"]["journal"] = entries_to_documents(record.journal)
+    else:
+        change["$push"] = {"journal": {"$each": entries_to_documents(record.fresh)}}
+    return Update({"_id": record.id, "version": record.version}, change, upsert=record.version == 0)
+
+
+class Database:
+    """One service's database. Close it before the event loop ends."""
+
+    def __init__(self, url: str, name: str, driver: Driver = "motor") -> None:
+        options: dict[str, Any] = {
+            "tz_aware": True,
+            "w": "majority",
+            "journal": True,
+            "retryWrites": False,  # a standalone server has none, and `save` knows its own writes by their token
+            "serverSelectionTimeoutMS": _SERVER_SELECTION_MS,
+            "socketTimeoutMS": _SOCKET_MS,
+            "appname": name,
+        }
+        connect: Callable[..., Any] = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
+        self._client: Any = connect(url, **options)
+        self._database = self._client[name]
+
+    def collection(self, name: str) -> Collection:
+        """A collection for what is not a record."""
+        return Collection(self._database[name])
+
+    def store(self, aggregate: Aggregate[Any]) -> MongoStore:
+        """The records of one kind."""
+        return MongoStore(self.collection(aggregate.name), aggregate)
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless the server answers."""
+        with _answering():
+            await self._database.command("ping")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        closing = self._client.close()
+        if inspect.isawaitable(closing):
+            await closing

@@ -1,0 +1,242 @@
+"""The one idea: (what we know, what we heard) → (what we know now, what we say).
+
+What is known about one thing (an order, a payment) is one *record*: its state, its version, the ids it has heard with
+what it said because of each, and which of those are still to be said. One compare-and-swap on the version makes all
+four true together. Nothing here does I/O, reads a clock or draws a random number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from contracts.message import Event, Intent, Message, Report, Woke, message_id
+
+S = TypeVar("S", bound=BaseModel)
+M = TypeVar("M", bound=Message)
+
+Handler = Callable[[Any, Any, datetime], tuple[Any, Sequence[Message]]]
+
+
+class Refusal(Exception):
+    """A wish that is not granted: nothing changes, and `event` says why. Raised by handlers; an HTTP caller gets it as
+    a problem, a Kafka caller as the event."""
+
+    def __init__(self, event: Event) -> None:
+        super().__init__(type(event).__name__)
+        self.event = event
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One message as it reached this service. `at` is UTC, cut to milliseconds. `answers_travel`: whether a refusal
+    goes out as an event (it came over a topic) or back to the caller (it came over HTTP)."""
+
+    message: Message
+    id: str
+    at: datetime
+    saga: str | None = None
+    traceparent: str | None = None
+    answers_travel: bool = True
+    settles: str | None = None
+    """The id of the intent that this report is the outcome of."""
+
+    @property
+    def remembered_otherwise(self) -> bool:
+        """Whether a repeat is recognised without its id: a timer by its time, a report by the intent it settles."""
+        return isinstance(self.message, Woke) or self.settles is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One message as it will leave: `topic` is None for an intent, which is performed here. `body` is JSON."""
+
+    id: str
+    wire: str
+    topic: str | None
+    key: str
+    body: str
+    cause: str
+    at: datetime
+    saga: str | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What was said because of one heard message. `passing`: its id need not be remembered for ever."""
+
+    heard: str
+    said: tuple[Said, ...]
+    passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record(Generic[S]):
+    """Everything stored about one thing. `version` is 0 until first saved and grows by one with each save;
+    `attempts` counts how often what is unsaid was taken up again after a crash."""
+
+    id: str
+    version: int = 0
+    state: S | None = None
+    journal: tuple[Entry, ...] = ()
+    unsaid: tuple[str, ...] = ()
+    wake_at: datetime | None = None
+    touched_at: datetime | None = None
+    attempts: int = 0
+    fresh: tuple[Entry, ...] = ()
+    """Entries of the journal that are not in the database yet."""
+    pruned: bool = False
+    """Old passing entries were dropped, so the stored journal must be replaced, not extended."""
+
+    def entry(self, heard_id: str) -> Entry | None:
+        """What was said when `heard_id` was heard, or None if it never was."""
+        return next((entry for entry in self.journal if entry.heard == heard_id), None)
+
+    def still_to_say(self) -> tuple[Said, ...]:
+        """Unsaid messages, in the order they were decided."""
+        wanted = set(self.unsaid)
+        return tuple(said for entry in self.journal for said in entry.said if said.id in wanted)
+
+
+class Aggregate(Generic[S]):
+    """A kind of record: where it is stored, what its state looks like, and which pure function hears which message.
+
+    >>> ORDERS = Aggregate("orders", Order)
+    >>> @ORDERS.handles(PlaceOrder)
+    ... def place_order(order: Order | None, asked: PlaceOrder, at: datetime): ...
+
+    A handler gets the state (None when nothing is stored yet), the message and the time, and returns the new state and
+    what to say. Returning the very same state object means "nothing changed": nothing is stored, the answer is said
+    all the same. A state may have a `wake_at` (UTC or None): when it comes, the handler registered by `wakes` hears
+    `Woke`.
+    """
+
+    def __init__(self, name: str, state: type[S]) -> None:
+        self.name = name
+        self.state = state
+        self.handlers: dict[type[Message], Handler] = {}
+        self.keys: dict[type[Message], str] = {}
+
+    def handles(
+        self, message: type[M], *, key: str | None = None
+    ) -> Callable[
+        [Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]]],
+        Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]],
+    ]:
+        """Register the function that hears `message`; `key` names the field (or the property made from fields) that
+        holds the record's id, by default the message's own key."""
+        if message in self.handlers:
+            raise ValueError(f"{self.name}: {message.__name__} is handled twice")
+        field = key or message.key
+        if field not in message.model_fields and not hasattr(message, field):
+            raise ValueError(f"{self.name}: {message.__name__} has no field {field!r}")
+
+        def register(
+            function: Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]],
+        ) -> Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]]:
+            self.handlers[message] = function
+            self.keys[message] = field
+            return function
+
+        return register
+
+    def wakes(
+        self, function: Callable[[S | None, Woke, datetime], tuple[S | None, Sequence[Message]]]
+    ) -> Callable[[S | None, Woke, datetime], tuple[S | None, Sequence[Message]]]:
+        """Register the function that hears the record's own timer."""
+        return self.handles(Woke)(function)
+
+    def record_id(self, message: Message) -> str:
+        """The id of the record that `message` concerns."""
+        return str(getattr(message, self.keys[type(message)]))
+
+
+@dataclass(frozen=True, slots=True)
+class Decided(Generic[S]):
+    """What came of hearing one message. `stored`: there is something to save. `repeat`: it had been heard before."""
+
+    record: Record[S]
+    says: tuple[Said, ...]
+    stored: bool
+    repeat: bool = False
+
+
+JOURNAL_MAX = 64
+"""Entries kept before passing ones are dropped: a refund that is polled for days must not grow for days."""
+
+
+def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]:
+    """Decide one message. Heard before: nothing changes and the same is said again. Raises `Refusal`, or whatever the
+    handler raises."""
+    known = record.entry(heard.id)
+    if known is not None:
+        again = tuple(said for said in known.said if said.topic is not None)
+        return Decided(record, again, stored=False, repeat=True)
+    if _is_stale(record, heard):
+        return Decided(record, (), stored=False, repeat=True)
+    state, messages = aggregate.handlers[type(heard.message)](record.state, heard.message, heard.at)
+    says = tuple(_said(message, heard, position) for position, message in enumerate(messages))
+    intends = any(isinstance(message, Intent) for message in messages)
+    if state is record.state and not intends and heard.settles is None:
+        return Decided(record, says, stored=False)
+    entry = Entry(heard.id, says, passing=heard.remembered_otherwise)
+    unsaid = (*(id for id in record.unsaid if id != heard.settles), *(said.id for said in says))
+    journal, pruned = _prune((*record.journal, entry), set(unsaid))
+    after = replace(
+        record,
+        state=state,
+        journal=journal,
+        fresh=(*record.fresh, entry),
+        pruned=record.pruned or pruned,
+        unsaid=unsaid,
+        wake_at=getattr(state, "wake_at", None),
+        touched_at=heard.at,
+        attempts=0,
+    )
+    return Decided(after, says, stored=True)
+
+
+def refused(refusal: Refusal, heard: Heard) -> Said:
+    """The refusal of a wish that came over a topic, as the message that answers it."""
+    return _said(refusal.event, heard, 0)
+
+
+def _is_stale(record: Record[S], heard: Heard) -> bool:
+    """A timer that was set to another time meanwhile, or the outcome of an intent that is settled already."""
+    if isinstance(heard.message, Woke):
+        return record.wake_at != heard.message.due
+    return heard.settles is not None and heard.settles not in record.unsaid
+
+
+def _prune(journal: tuple[Entry, ...], unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:
+    if len(journal) <= JOURNAL_MAX:
+        return journal, False
+    kept = tuple(
+        entry
+        for position, entry in enumerate(journal)
+        if not entry.passing
+        or position >= len(journal) - JOURNAL_MAX // 2
+        or any(said.id in unsaid for said in entry.said)
+    )
+    return kept, len(kept) < len(journal)
+
+
+def _said(message: Message, heard: Heard, position: int) -> Said:
+    if isinstance(message, Report):
+        raise TypeError(f"{type(message).__name__} is a report: it can be heard, not said")
+    return Said(
+        id=message_id(heard.id, position),
+        wire=message.wire,
+        topic=message.topic.name if message.topic else None,
+        key=message.key_value,
+        body=message.model_dump_json(),
+        cause=heard.id,
+        at=heard.at,
+        saga=message.saga_value or heard.saga,
+        traceparent=heard.traceparent,
+    )

@@ -1,0 +1,191 @@
+"""Says what records want said: messages to their topics, intents to the effect that performs them.
+
+Right after a save the relay says what was decided (`say`). What a crash left unsaid is found by `sweep`, which claims
+a record first, so two relays at once do no harm. What was said is marked with the record's next save, or by `flush`
+when no save comes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+import structlog
+
+from chassis import telemetry
+from chassis.clock import Clock
+from chassis.record import Heard, Record, Said
+from chassis.store import Store, StoreUnavailable
+from contracts.message import Envelope, Intent, Report, message_id
+
+Performer = Callable[[Any, int], Awaitable[Report]]
+"""Performs an intent. The second argument is the attempt, from 1; above 1 an earlier attempt was made and nobody
+knows what came of it."""
+
+SWEEP_LIMIT = 200
+PERFORMING_MAX = 128
+REPORT_TRIES_MAX = 5
+REPORT_BACKOFF_SECONDS = 0.5
+
+log = structlog.get_logger()
+
+
+class Publisher(Protocol):
+    """Where messages leave."""
+
+    async def send(
+        self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> Awaitable[object]:
+        """Put a record in line for its topic, in the order of the calls; awaiting what is returned waits for the
+        broker's acknowledgement."""
+
+
+class Relay:
+    """One per service. `hear` is where the reports of performed intents go."""
+
+    def __init__(
+        self,
+        source: str,
+        publisher: Publisher,
+        hear: Callable[[Heard], Awaitable[object]],
+        clock: Clock,
+        sweep_after: timedelta,
+    ) -> None:
+        self._source = source
+        self._publisher = publisher
+        self.performers: dict[str, tuple[type[Intent], Performer]] = {}
+        self._hear = hear
+        self._clock = clock
+        self._sweep_after = sweep_after
+        self._said: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._performing: dict[str, asyncio.Task[None]] = {}
+        self._slots = asyncio.Semaphore(PERFORMING_MAX)
+
+    async def say(self, place: str, record_id: str, says: Sequence[Said], attempt: int = 1) -> list[Awaitable[None]]:
+        """Say messages of one record in order. What is returned waits until the topics have them; intents are
+        performed on the side and are not waited for. `place` is the aggregate's name."""
+        waits: list[Awaitable[None]] = []
+        for said in says:
+            if said.topic is None:
+                self._start(said, attempt)
+            else:
+                acknowledged = await self.send(said)
+                waits.append(self._note(place, record_id, said.id, acknowledged))
+        return waits
+
+    async def send(self, said: Said) -> Awaitable[object]:
+        """Put one message in line for its topic."""
+        assert said.topic is not None
+        envelope = Envelope(
+            id=said.id,
+            type=said.wire,
+            source=self._source,
+            time=said.at,
+            cause=said.cause,
+            saga=said.saga,
+            traceparent=said.traceparent,
+        )
+        headers = [(name, value.encode()) for name, value in envelope.headers().items()]
+        telemetry.MESSAGES_SAID.labels(said.wire).inc()
+        return await self._publisher.send(said.topic, said.key.encode(), said.body.encode(), headers)
+
+    async def _note(self, place: str, record_id: str, said_id: str, acknowledged: Awaitable[object]) -> None:
+        await acknowledged
+        self._said[place, record_id].add(said_id)
+
+    def known_said(self, place: str, record_id: str) -> frozenset[str]:
+        """Ids that have been said but may still stand as unsaid in the database."""
+        return frozenset(self._said.get((place, record_id), ()))
+
+    def absorbed(self, place: str, record_id: str, said: frozenset[str]) -> None:
+        """A save has taken these ids off the record."""
+        left = self._said[place, record_id] - said
+        if left:
+            self._said[place, record_id] = left
+        else:
+            self._said.pop((place, record_id), None)
+
+    async def flush(self, stores: Mapping[str, Store]) -> None:
+        """Mark in the database what was said and not absorbed by a later save."""
+        by_place: dict[str, dict[str, frozenset[str]]] = defaultdict(dict)
+        for (place, record_id), said in self._said.items():
+            by_place[place][record_id] = frozenset(said)
+        for place, marks in by_place.items():
+            await stores[place].mark_said(marks)
+            for record_id, said_ids in marks.items():
+                self.absorbed(place, record_id, said_ids)
+
+    async def sweep(self, stores: Mapping[str, Store]) -> int:
+        """Say what is long unsaid; returns how many records were taken up."""
+        taken = 0
+        now = self._clock()
+        for place, store in stores.items():
+            for record in await store.unsaid(now - self._sweep_after, SWEEP_LIMIT):
+                left = self._left(place, record)
+                if left and await store.claim(record, now):
+                    taken += 1
+                    telemetry.RECORDS_SWEPT.labels(place).inc()
+                    log.warning("saying what was left unsaid", record=record.id, kind=place, messages=len(left))
+                    await asyncio.gather(*await self.say(place, record.id, left, attempt=record.attempts + 2))
+        return taken
+
+    def _left(self, place: str, record: Record[Any]) -> list[Said]:
+        known = self.known_said(place, record.id)
+        return [said for said in record.still_to_say() if said.id not in known and said.id not in self._performing]
+
+    def _start(self, said: Said, attempt: int) -> None:
+        if said.id in self._performing:
+            return
+        task = asyncio.create_task(self._perform(said, attempt))
+        self._performing[said.id] = task
+        task.add_done_callback(lambda _: self._performing.pop(said.id, None))
+
+    async def _perform(self, said: Said, attempt: int) -> None:
+        intent_type, performer = self.performers[said.wire]
+        intent = intent_type.model_validate_json(said.body)
+        with telemetry.context(cause=said.id, case=said.saga, key=said.key):
+            try:
+                async with self._slots:
+                    report = await performer(intent, attempt)
+            except Exception:  # why: the intent stays unsaid, so the sweep performs it again
+                telemetry.EFFECTS_FAILED.labels(said.wire).inc()
+                log.exception("an effect failed, it will be tried again", intent=said.wire, attempt=attempt)
+                return
+            await self._report(said, report)
+
+    async def _report(self, said: Said, report: Report) -> None:
+        heard = Heard(
+            message=report,
+            id=message_id(said.id, "report"),
+            at=self._clock(),
+            saga=said.saga,
+            traceparent=said.traceparent,
+            settles=said.id,
+        )
+        for attempt in range(1, REPORT_TRIES_MAX + 1):
+            try:
+                await self._hear(heard)
+                return
+            except StoreUnavailable:
+                if attempt == REPORT_TRIES_MAX:
+                    log.warning("an outcome could not be stored, the sweep asks again", intent=said.wire)
+                    return
+                await asyncio.sleep(REPORT_BACKOFF_SECONDS * attempt)
+            except Exception:  # why: the intent stays unsaid, so the sweep takes it up again
+                telemetry.EFFECTS_FAILED.labels(said.wire).inc()
+                log.exception("the outcome of an effect was not understood", intent=said.wire)
+                return
+
+    async def drain(self, seconds: float) -> None:
+        """Wait for running effects, at most `seconds`; what is left is found by a sweep."""
+        running = list(self._performing.values())
+        if running:
+            await asyncio.wait(running, timeout=seconds)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no effect is running."""
+        return not self._performing

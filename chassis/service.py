@@ -1,0 +1,231 @@
+"""One service as one process: HTTP, topics, timers and the sweep in one event loop, started and stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from fastapi.responses import JSONResponse, PlainTextResponse
+from prometheus_client import generate_latest
+
+from chassis import clock, problem, telemetry, timers
+from chassis.bus import KafkaBus
+from chassis.delivery import Receiver
+from chassis.engine import Engine
+from chassis.mongo import Database
+from chassis.projection import Projection
+from chassis.record import Aggregate
+from chassis.settings import HttpSettings, ServiceSettings
+from chassis.store import StoreUnavailable
+from contracts.message import Topic
+
+FLUSH_EVERY_SECONDS = 1.0
+READY_CHECK_SECONDS = 3.0
+START_RETRY_SECONDS = 1.0
+
+Check = Callable[[], Awaitable[bool]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a service's `wire` gets to work with."""
+
+    engine: Engine
+    database: Database
+
+
+Wire = Callable[[Parts], AbstractAsyncContextManager[Sequence[APIRouter]]]
+
+
+def http_app(
+    name: str,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    checks: Callable[[], dict[str, Check]],
+    **options: Any,
+) -> FastAPI:
+    """A FastAPI application with `/live`, `/ready`, `/metrics` and problem documents for every error. `checks` names
+    what must answer for the service to be ready."""
+    app = FastAPI(title=f"tuidan {name}", lifespan=lifespan, **options)
+    problem.install(app)
+
+    @app.get("/live", include_in_schema=False)
+    async def live() -> dict[str, str]:
+        return {"service": name, "status": "live"}
+
+    @app.get("/ready", include_in_schema=False)
+    async def ready() -> JSONResponse:
+        found = await _check_all(checks())
+        is_ready = all(found.values())
+        telemetry.READY.labels(name).set(int(is_ready))
+        return JSONResponse({"service": name, "ready": is_ready, "checks": found}, 200 if is_ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> PlainTextResponse:
+        return PlainTextResponse(generate_latest().decode(), media_type="text/plain; version=0.0.4")
+
+    return app
+
+
+async def _check_all(checks: dict[str, Check]) -> dict[str, bool]:
+    async def one(check: Check) -> bool:
+        try:
+            async with asyncio.timeout(READY_CHECK_SECONDS):
+                return await check()
+        except Exception:  # why: whatever went wrong, the answer is "not ready"
+            return False
+
+    outcomes = await asyncio.gather(*(one(check) for check in checks.values()))
+    return dict(zip(checks, outcomes, strict=True))
+
+
+class Service:
+    """A service that hears topics and keeps records. `wire` opens what the service needs from outside, says who
+    performs its intents, and yields its HTTP routes."""
+
+    def __init__(
+        self,
+        name: str,
+        settings: ServiceSettings,
+        *,
+        topics: Sequence[Topic],
+        aggregates: Sequence[Aggregate[Any]],
+        projections: Sequence[Projection] = (),
+        wire: Wire,
+    ) -> None:
+        self.name = name
+        self._settings = settings
+        self._topics = topics
+        self._aggregates = aggregates
+        self._projections = projections
+        self._wire = wire
+        self._database: Database | None = None
+        self._bus: KafkaBus | None = None
+        self._running = False
+        self.app = http_app(name, self._lifespan, self._checks)
+
+    def _checks(self) -> dict[str, Check]:
+        async def started() -> bool:
+            return self._running
+
+        async def mongo() -> bool:
+            if self._database is None:
+                return False
+            await self._database.ping()
+            return True
+
+        async def kafka() -> bool:
+            return self._bus is not None and await self._bus.ping()
+
+        return {"started": started, "mongo": mongo, "kafka": kafka}
+
+    @asynccontextmanager
+    async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        settings = self._settings
+        database = self._database = Database(settings.mongo, f"tuidan_{self.name}", settings.mongo_driver)
+        bus = self._bus = KafkaBus(settings.kafka, self.name, fetch_wait_ms=settings.kafka_fetch_wait_ms)
+        stores = {aggregate: database.store(aggregate) for aggregate in self._aggregates}
+        engine = Engine(
+            self.name,
+            dict(stores),
+            bus,
+            clock.now,
+            projections={projection: database.collection(projection.name) for projection in self._projections},
+            sweep_after=timedelta(seconds=settings.sweep_after_seconds),
+        )
+        for store in stores.values():
+            await _until_answered(store.prepare)
+        async with self._wire(Parts(engine, database)) as routers:
+            for router in routers:
+                app.include_router(router)
+            if self._topics:
+                receiver = Receiver(self.name, engine, bus, clock.now)
+                bus.listen([topic.name for topic in self._topics], receiver)
+            loops: list[asyncio.Task[None]] = []
+            try:
+                await bus.start()
+                loops = self._start_loops(engine)
+                self._running = True
+                yield
+            finally:
+                self._running = False
+                for loop in loops:
+                    loop.cancel()
+                await bus.stop()
+                await engine.relay.drain(settings.stop_seconds / 2)
+                await _flush_last(engine)
+        await database.close()
+
+    def _start_loops(self, engine: Engine) -> list[asyncio.Task[None]]:
+        settings = self._settings
+        return [
+            asyncio.create_task(_every(seconds, work, what))
+            for seconds, work, what in (
+                (settings.timers_every_seconds, lambda: timers.ring(engine), "timers"),
+                (settings.sweep_every_seconds, lambda: engine.relay.sweep(engine.stores), "sweep"),
+                (FLUSH_EVERY_SECONDS, lambda: engine.relay.flush(engine.stores), "flush"),
+            )
+        ]
+
+    def run(self) -> None:
+        """Serve until SIGTERM."""
+        serve(self.app, self.name, self._settings)
+
+
+def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
+    """Serve `app` until SIGTERM, then finish what is in hand inside the stop deadline."""
+    telemetry.configure(name, settings.log_level)
+    uvicorn.run(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
+        timeout_keep_alive=75,
+    )
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:
+    """Do `work` again and again; whatever it raises is logged and does not end it."""
+    away = False
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+            away = False
+        except StoreUnavailable as trouble:
+            if not away:
+                log.warning("the store is away, waiting for it", loop=what, problem=str(trouble)[:300])
+            away = True
+        except Exception:  # why: a loop that ends would leave timers or messages waiting for ever
+            log.exception("a background loop failed and goes on", loop=what)
+
+
+async def _until_answered(call: Callable[[], Awaitable[None]]) -> None:
+    """Wait for a store that is not there yet: services may be started in any order."""
+    told = False
+    while True:
+        try:
+            await call()
+            return
+        except StoreUnavailable as trouble:
+            if not told:
+                log.warning("waiting for the store", problem=str(trouble)[:300])
+            told = True
+            await asyncio.sleep(START_RETRY_SECONDS)
+
+
+async def _flush_last(engine: Engine) -> None:
+    try:
+        await engine.relay.flush(engine.stores)
+    except StoreUnavailable:
+        log.warning("stopped without marking what was said; it will be said again")

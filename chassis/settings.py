@@ -1,0 +1,67 @@
+"""What every service reads from its environment, all prefixed `TUIDAN_`. A missing or wrong variable stops the start
+with one line that names it."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+T = TypeVar("T", bound="HttpSettings")
+
+
+class HttpSettings(BaseSettings):
+    """For a service that only speaks HTTP."""
+
+    model_config = SettingsConfigDict(env_prefix="TUIDAN_", frozen=True, extra="ignore")
+
+    http_host: str = "127.0.0.1"
+    http_port: int = Field(ge=1, le=65535)
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    stop_seconds: float = Field(12.0, gt=0, description="how long a graceful stop may take")
+
+
+class ServiceSettings(HttpSettings):
+    """For a service that hears topics and keeps records."""
+
+    kafka: str = Field(description="bootstrap servers, host:port[,host:port]")
+    kafka_fetch_wait_ms: int = Field(500, ge=1, le=5_000, description="how long the broker may hold an empty fetch")
+    mongo: str = Field(pattern=r"^mongodb(\+srv)?://", description="MongoDB connection string")
+    mongo_driver: Literal["motor", "pymongo"] = "motor"
+    sweep_after_seconds: float = Field(
+        15.0, gt=0, description="age at which unsaid messages are taken up; longer than any call to a provider"
+    )
+    sweep_every_seconds: float = Field(1.0, gt=0)
+    timers_every_seconds: float = Field(0.25, gt=0)
+
+
+class KeySettings(BaseSettings):
+    """For a service that signs or verifies: secrets are files in one mounted folder, never values here."""
+
+    model_config = SettingsConfigDict(env_prefix="TUIDAN_", frozen=True, extra="ignore")
+
+    keys: Path = Field(description="folder with key files")
+
+
+def load(settings: type[T]) -> T:
+    """Read the environment, or leave the process with exit code 2 and a line per variable that is missing or wrong."""
+    try:
+        return settings()
+    except ValidationError as problem:
+        for error in problem.errors():
+            variable = "TUIDAN_" + "_".join(str(part) for part in error["loc"]).upper()
+            what = settings.model_fields[str(error["loc"][0])].description if error["loc"] else None
+            sys.stderr.write(f"{variable}: {error['msg']}" + (f" ({what})" if what else "") + "\n")
+        raise SystemExit(2) from problem
+
+
+def read_key(folder: Path, name: str) -> str:
+    """The text of a key file. Leaves the process with exit code 2 and the file's name when it cannot be read."""
+    try:
+        return (folder / name).read_text(encoding="utf-8").strip()
+    except OSError as problem:
+        sys.stderr.write(f"TUIDAN_KEYS: cannot read {name} in {folder}: {problem.strerror}\n")
+        raise SystemExit(2) from problem

@@ -1,0 +1,110 @@
+"""What a place for records must be able to do. `mongo.MongoStore` and `memory.MemoryStore` do it; one contract test
+holds both to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from pydantic import BaseModel
+
+from chassis.record import Entry, Record, Said
+
+S = TypeVar("S", bound=BaseModel)
+
+
+class StoreUnavailable(Exception):
+    """The store did not answer: nobody knows whether the last write happened. Hear the message again; what was heard
+    is remembered with what was written, so nothing happens twice."""
+
+
+class Store(Protocol):
+    """Records of one kind, one document each."""
+
+    async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
+        """The records that exist among `ids`."""
+
+    async def save(self, records: Sequence[Record[Any]]) -> set[str]:
+        """Save each record if its stored version is still `record.version` (absent when 0), with the version one
+        higher. Returns the ids that lost: someone else had saved them, nothing of ours was written."""
+
+    async def mark_said(self, said: Mapping[str, Iterable[str]]) -> None:
+        """Take message ids (by record id) off the list of what is still to say."""
+
+    async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
+        """Records last touched before `before` that still have something to say, oldest first."""
+
+    async def claim(self, record: Record[Any], at: datetime) -> bool:
+        """Become the one who says what `record` still has to say: true for exactly one of several claimants who saw
+        the same `touched_at`. Counts one more attempt."""
+
+    async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
+        """Record ids whose timer should have rung by `at`, with the time it was set to, earliest first."""
+
+    async def ping(self) -> None:
+        """Raise StoreUnavailable unless the store answers."""
+
+
+def to_document(record: Record[Any]) -> dict[str, Any]:
+    """The changeable part of a record as plain data, as every store keeps it."""
+    return {
+        "state": None if record.state is None else record.state.model_dump(),
+        "unsaid": list(record.unsaid),
+        "wake_at": record.wake_at,
+        "touched_at": record.touched_at,
+        "attempts": record.attempts,
+    }
+
+
+def entries_to_documents(entries: Iterable[Entry]) -> list[dict[str, Any]]:
+    """Journal entries as plain data. Absent fields are left out: a journal is most of a document's size."""
+    return [
+        {
+            "heard": entry.heard,
+            "passing": entry.passing,
+            "said": [
+                {
+                    name: value
+                    for name in ("id", "wire", "topic", "key", "body", "at", "saga", "traceparent")
+                    if (value := getattr(said, name)) is not None
+                }
+                for said in entry.said
+            ],
+        }
+        for entry in entries
+    ]
+
+
+def from_document(document: Mapping[str, Any], state: type[S]) -> Record[S]:
+    """Read a record back."""
+    return Record(
+        id=document["_id"],
+        version=document["version"],
+        state=None if document["state"] is None else state.model_validate(document["state"]),
+        journal=tuple(
+            Entry(
+                entry["heard"],
+                tuple(
+                    Said(
+                        id=said["id"],
+                        wire=said["wire"],
+                        topic=said.get("topic"),
+                        key=said["key"],
+                        body=said["body"],
+                        cause=entry["heard"],
+                        at=said["at"],
+                        saga=said.get("saga"),
+                        traceparent=said.get("traceparent"),
+                    )
+                    for said in entry["said"]
+                ),
+                entry["passing"],
+            )
+            for entry in document["journal"]
+        ),
+        unsaid=tuple(document["unsaid"]),
+        wake_at=document["wake_at"],
+        touched_at=document["touched_at"],
+        attempts=document["attempts"],
+    )

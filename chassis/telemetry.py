@@ -1,0 +1,88 @@
+"""Logs, metrics, and the personal data that must not be in them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+import sys
+from collections.abc import Iterator, MutableMapping
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES_HEARD = Counter("tuidan_messages_heard_total", "Messages heard, by wire name and result", ["wire", "result"])
+MESSAGES_SAID = Counter("tuidan_messages_said_total", "Messages sent to topics, by wire name", ["wire"])
+DEAD_LETTERS = Counter("tuidan_dead_letters_total", "Records put on a dead-letter topic", ["topic", "error"])
+CONFLICTS = Counter("tuidan_save_conflicts_total", "Messages decided again because a record had changed", ["kind"])
+RECORDS_SWEPT = Counter("tuidan_records_swept_total", "Records whose unsaid messages a sweep took up", ["kind"])
+EFFECTS_FAILED = Counter("tuidan_effects_failed_total", "Effects that raised instead of reporting", ["intent"])
+BATCH_SIZE = Histogram(
+    "tuidan_batch_size", "Messages decided per save", ["kind"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+)
+HANDLING_SECONDS = Histogram("tuidan_handling_seconds", "From delivery to saved and said, by wire name", ["wire"])
+TIMERS_RUNG = Counter("tuidan_timers_rung_total", "Stored timers that rang", ["kind"])
+READY = Gauge("tuidan_ready", "1 when the service is ready", ["service"])
+
+_PERSONAL = re.compile(r"phone|openid|name|address|real_name", re.IGNORECASE)
+_KEPT = {"event", "logger", "level", "service", "filename", "func_name", "hostname"}
+_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\+?[0-9]{3})[0-9]{4,10}([0-9]{4})(?![0-9A-Za-z])")
+
+
+def masked(value: str) -> str:
+    """A phone number or a name with its middle hidden: `138****5678`, `张*`."""
+    if len(value) >= 7:
+        return f"{value[:3]}****{value[-4:]}"
+    return value[:1] + "*" * max(1, len(value) - 1)
+
+
+def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for name, value in event.items():
+        if not isinstance(value, str) or name in _KEPT:
+            continue
+        if _PERSONAL.search(name):
+            event[name] = masked(value)
+        elif name in {"exception", "problem", "reason"}:
+            event[name] = _NUMBER.sub(r"\1****\2", value)
+    return event
+
+
+def configure(service: str, level: str = "INFO") -> None:
+    """JSON lines on standard output for our own logs and for libraries'."""
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
+        _mask,
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer(ensure_ascii=False)],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(ensure_ascii=False),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level)
+    for noisy in ("aiokafka", "faststream", "httpx", "httpcore", "pymongo", "uvicorn.access"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.contextvars.bind_contextvars(service=service)
+
+
+@contextlib.contextmanager
+def context(*, cause: str | None = None, case: str | None = None, key: str | None = None) -> Iterator[None]:
+    """Put order, case and cause on every log line inside."""
+    found = {"cause": cause, "case": case, "order": key}
+    with structlog.contextvars.bound_contextvars(**{name: value for name, value in found.items() if value}):
+        yield

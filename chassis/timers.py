@@ -1,0 +1,41 @@
+"""Rings stored timers: finds records whose `wake_at` has come and lets them hear `Woke`. Two processes may ring the
+same timer: the second ring is recognised as a repeat."""
+
+from __future__ import annotations
+
+import asyncio
+
+import structlog
+
+from chassis import telemetry
+from chassis.engine import Engine
+from chassis.record import Heard
+from contracts.message import Woke, message_id
+
+DUE_LIMIT = 500
+
+log = structlog.get_logger()
+
+
+async def ring(engine: Engine) -> int:
+    """Ring every timer that is due; returns how many. A record that fails to hear its timer keeps it."""
+    rung = 0
+    for aggregate in engine.aggregates:
+        if Woke not in aggregate.handlers:
+            continue
+        now = engine.clock()
+        due = await engine.stores[aggregate.name].due(now, DUE_LIMIT)
+        rings = [
+            Heard(Woke(record_id=record_id, due=at), message_id(f"{aggregate.name}/{record_id}", f"woke/{at}"), now)
+            for record_id, at in due
+        ]
+        outcomes = await asyncio.gather(*(engine.hear_at(aggregate, heard) for heard in rings), return_exceptions=True)
+        for heard, outcome in zip(rings, outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                log.error("a timer could not be heard", record=heard.message.key_value, problem=repr(outcome)[:300])
+            elif not outcome.stored and not outcome.repeat:
+                log.error("a timer rang and was left set", record=heard.message.key_value)
+            else:
+                rung += 1
+                telemetry.TIMERS_RUNG.labels(aggregate.name).inc()
+    return rung

@@ -1,0 +1,68 @@
+"""What the notify service understands and what it tells. A notice is one outcome of one case told to one customer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from contracts.message import CaseId, Command, CustomerId, Event, Fen, OrderId, Topic, answered_by
+
+COMMANDS = Topic("notify.commands")
+EVENTS = Topic("notify.events")
+
+Outcome = Literal[
+    "order-cancelled",
+    "refund-on-its-way",
+    "refund-arrived",
+    "refund-failed",
+    "cancellation-refused",
+    "late-payment-refunded",
+]
+Channel = Literal["wechat", "sms-tencent", "sms-alibaba", "inbox"]
+
+
+class Addressee(BaseModel):
+    """Where a customer can be reached. Personal data: travels in commands only, is masked in every log."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    customer_id: CustomerId
+    openid: str
+    phone: str = ""
+    name: str = ""
+    language: Literal["zh", "en"] = "zh"
+
+
+@EVENTS.carries("customer-told.v1")
+class CustomerTold(Event):
+    """The notice has left by this channel; `inbox` means that no outside channel took it and that it waits in the
+    mini-program's own inbox."""
+
+    order_id: OrderId
+    case_id: CaseId
+    outcome: Outcome
+    channel: Channel
+    told_at: AwareDatetime
+
+
+@answered_by(yes=CustomerTold, same=("order_id", "case_id", "outcome"))
+@COMMANDS.carries("tell-customer.v1")
+class TellCustomer(Command):
+    """Tell a customer one outcome of one case, once. `reason` and `solution` are shown to the customer."""
+
+    order_id: OrderId
+    case_id: CaseId
+    outcome: Outcome
+    to: Addressee
+    amount_minor: Fen = 0
+    currency: str = "CNY"
+    reason: str = Field("", max_length=200)
+    solution: str = Field("", max_length=200)
+    route: str = ""
+    expected_by: AwareDatetime | None = None
+
+    @property
+    def notice_id(self) -> str:
+        """One notice per outcome of a case, however often it is asked for."""
+        return f"{self.case_id}/{self.outcome}"
