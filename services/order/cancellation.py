@@ -1,0 +1,199 @@
+"""Cancelling an order. The lists are the business rule; read them first.
+
+A case takes one of four roads: a paid order (money goes back), an unpaid one (the payment is closed first), one whose
+pieces cost nothing, and a payment that arrived after the order was cancelled.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from chassis.saga import Saga, after_undo, pivot, step, then
+from contracts import inventory, notify, payment
+from contracts.inventory import StockLine
+from contracts.message import CaseId, Money, OrderId
+from contracts.notify import Addressee
+from services.order.model import Case, Order
+from services.order.words import reason_in_words, refusal_in_words, solution_in_words
+
+BANK_CARD_DAYS = 3
+WALLET_MINUTES = 5
+REFUND_REASON_BYTES_MAX = 80  # WeChat Pay: `reason`, at most 80 bytes (pay.weixin.qq.com/doc/v3/merchant/4012556457)
+
+
+class Cancellation(BaseModel):
+    """Everything the lists below need to know about one case, gathered from its order. Amounts in fen."""
+
+    model_config = ConfigDict(frozen=True)
+
+    order_id: OrderId
+    case_id: CaseId
+    lines: tuple[StockLine, ...]
+    amount: Money
+    to: Addressee
+    refund_reason: str
+    reason: str
+    refusal: str
+    solution: str
+    route: str = ""
+    received_minor: int | None = None
+    expected_by: AwareDatetime | None = None
+
+    @classmethod
+    def of(cls, order: Order, case: Case) -> Cancellation:
+        """The facts of `case`, as they are known now."""
+        language = order.contact.language
+        refund_facts = case.refund
+        reason = reason_in_words(case.reason, language)
+        return cls(
+            order_id=order.order_id,
+            case_id=case.case_id,
+            lines=tuple(
+                StockLine(line_no=line.line_no, product_id=line.product_id, quantity=line.quantity)
+                for line in case.lines
+            ),
+            amount=case.amount,
+            to=Addressee(
+                customer_id=order.customer_id,
+                openid=order.contact.openid,
+                phone=order.contact.phone,
+                name=order.contact.name,
+                language=language,
+            ),
+            refund_reason=_cut(reason, REFUND_REASON_BYTES_MAX),
+            reason=reason,
+            refusal=refusal_in_words(case.refusal, language),
+            solution=solution_in_words(case.reason.family, language),
+            route=refund_facts.route if refund_facts else "",
+            received_minor=refund_facts.received_minor if refund_facts else None,
+            expected_by=_expected_by(refund_facts.route, refund_facts.accepted_at)
+            if refund_facts and refund_facts.accepted_at
+            else None,
+        )
+
+
+def refund(case: Cancellation) -> payment.RefundPayment:
+    return payment.RefundPayment(
+        order_id=case.order_id, case_id=case.case_id, amount=case.amount, reason=case.refund_reason
+    )
+
+
+def refund_on_its_way(case: Cancellation) -> notify.TellCustomer:
+    return _tell(case, "refund-on-its-way", case.amount.amount_minor, case.reason, case.solution)
+
+
+def refund_arrived(case: Cancellation) -> notify.TellCustomer:
+    received = case.amount.amount_minor if case.received_minor is None else case.received_minor
+    return _tell(case, "refund-arrived", received, case.reason, case.solution)
+
+
+def refund_failed(case: Cancellation) -> notify.TellCustomer:
+    return _tell(case, "refund-failed", case.amount.amount_minor, case.refusal, solution_after_failure(case))
+
+
+def order_cancelled(case: Cancellation) -> notify.TellCustomer:
+    return _tell(case, "order-cancelled", 0, case.reason, case.solution)
+
+
+def cancellation_refused(case: Cancellation) -> notify.TellCustomer:
+    return _tell(case, "cancellation-refused", 0, case.refusal, solution_after_failure(case))
+
+
+def late_payment_refunded(case: Cancellation) -> notify.TellCustomer:
+    return _tell(case, "late-payment-refunded", case.amount.amount_minor, case.reason, case.solution)
+
+
+def solution_after_failure(case: Cancellation) -> str:
+    """What happens now that the cancellation was undone."""
+    return solution_in_words("undone", case.to.language)
+
+
+CANCEL_PAID_ORDER = Saga(
+    "cancel-paid-order",
+    1,
+    Cancellation,
+    step("hold the stock", inventory.HoldStock, undo=inventory.KeepStock),
+    pivot("refund the payment", refund, patience=timedelta(hours=2)),
+    then("release the stock", inventory.ReleaseStock),
+    then("tell the customer", refund_on_its_way),
+    then("see the refund arrive", payment.WatchRefund, patience=timedelta(days=3)),
+    then("tell the customer it arrived", refund_arrived),
+    after_undo("tell the customer why not", refund_failed),
+)
+
+CANCEL_UNPAID_ORDER = Saga(
+    "cancel-unpaid-order",
+    1,
+    Cancellation,
+    pivot("close the payment", payment.ClosePayment, patience=timedelta(hours=2)),
+    then("release the stock", inventory.ReleaseStock),
+    then("tell the customer", order_cancelled),
+)
+"""When the payment cannot be closed because it was made, the case goes over to `CANCEL_PAID_ORDER`."""
+
+CANCEL_WITHOUT_MONEY = Saga(
+    "cancel-without-money",
+    1,
+    Cancellation,
+    pivot("hold the stock", inventory.HoldStock),
+    then("release the stock", inventory.ReleaseStock),
+    then("tell the customer", order_cancelled),
+    after_undo("tell the customer why not", cancellation_refused),
+)
+
+REFUND_LATE_PAYMENT = Saga(
+    "refund-late-payment",
+    1,
+    Cancellation,
+    pivot("refund the payment", refund, patience=timedelta(hours=2)),
+    then("tell the customer", late_payment_refunded),
+    then("see the refund arrive", payment.WatchRefund, patience=timedelta(days=3)),
+    then("tell the customer it arrived", refund_arrived),
+    after_undo("tell the customer why not", refund_failed),
+)
+
+SAGAS = {
+    saga.name: saga for saga in (CANCEL_PAID_ORDER, CANCEL_UNPAID_ORDER, CANCEL_WITHOUT_MONEY, REFUND_LATE_PAYMENT)
+}
+ROADS = {
+    "paid": CANCEL_PAID_ORDER,
+    "unpaid": CANCEL_UNPAID_ORDER,
+    "no-money": CANCEL_WITHOUT_MONEY,
+    "late-payment": REFUND_LATE_PAYMENT,
+}
+
+
+def _tell(
+    case: Cancellation, outcome: notify.Outcome, amount_minor: int, reason: str, solution: str
+) -> notify.TellCustomer:
+    return notify.TellCustomer(
+        order_id=case.order_id,
+        case_id=case.case_id,
+        outcome=outcome,
+        to=case.to,
+        amount_minor=amount_minor,
+        currency=case.amount.currency,
+        reason=reason,
+        solution=solution,
+        route=case.route,
+        expected_by=case.expected_by,
+    )
+
+
+def _expected_by(route: str, accepted_at: datetime) -> datetime:
+    """When the money should be there: the WeChat balance within minutes, a bank card within three working days
+    (pay.weixin.qq.com/doc/v3/merchant/4013071031)."""
+    if "零钱" in route:
+        return accepted_at + timedelta(minutes=WALLET_MINUTES)
+    by, days = accepted_at, BANK_CARD_DAYS
+    while days:
+        by += timedelta(days=1)
+        days -= by.weekday() < 5
+    return by
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    """`text` cut to a number of UTF-8 bytes, never through a character."""
+    return text.encode()[:bytes_max].decode(errors="ignore")

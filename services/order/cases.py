@@ -1,0 +1,297 @@
+"""How a case is opened, walked along its road, and closed. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chassis.record import Refusal
+from chassis.saga import Run
+from contracts.inventory import StockHoldRefused
+from contracts.message import CaseId, Event, Message, Money
+from contracts.order import (
+    Actor,
+    CancellationAccepted,
+    CancellationCompleted,
+    CancellationNotAccepted,
+    CancellationUndone,
+    CancelledLine,
+    CancelOrder,
+    Reason,
+)
+from contracts.payment import PaymentCloseRefused, RefundAccepted, RefundRefused, RefundSettled
+from services.order.cancellation import ROADS, SAGAS, Cancellation
+from services.order.model import (
+    REQUESTS_MAX,
+    Case,
+    NotCancellable,
+    Order,
+    RefundFacts,
+    Request,
+    Road,
+    covers_all_left,
+    pieces_to_cancel,
+)
+from services.order.tasks import raise_task
+from services.order.timeline import moment_of
+
+Decision = tuple[Order, list[Message]]
+
+_TOO_LATE = {
+    "cancelled": "already-cancelled",
+    "shipped": "already-shipped",
+    "delivered": "already-shipped",
+    "completed": "already-completed",
+}
+
+
+def request_cancellation(order: Order | None, asked: CancelOrder, at: datetime) -> Decision:
+    """Open a case, or meet the one that the same request, or the same wish, has opened. Raises Refusal."""
+    if order is None or (asked.by.kind == "customer" and asked.by.id != order.customer_id):
+        raise _refusal(asked, "unknown-order")
+    for case in order.cases:
+        request = case.met_by(asked.request_id)
+        if request is not None:
+            if request.fingerprint != asked.fingerprint:
+                raise _refusal(asked, "idempotency-key-reused")
+            return order, [accepted(order, case)]
+    if asked.reason.code == "other" and not asked.reason.remark.strip():
+        raise _refusal(asked, "remark-required")
+    standing = order.open_case
+    if standing is None and order.state in _TOO_LATE:
+        raise _refusal(asked, _TOO_LATE[order.state])
+    try:
+        lines = pieces_to_cancel(order, asked.lines)
+    except NotCancellable as problem:
+        raise _refusal(asked, problem.reason, detail=problem.detail) from problem
+    if standing is not None:
+        return _meet(order, standing, lines, asked)
+    return _open(order, asked, lines, at)
+
+
+def _meet(order: Order, standing: Case, lines: tuple[CancelledLine, ...], asked: CancelOrder) -> Decision:
+    """A second request meets the open case when it wants the same pieces."""
+    if lines != standing.lines or len(standing.requests) >= REQUESTS_MAX:
+        raise _refusal(asked, "cancellation-open", open_case_id=standing.case_id)
+    met = standing.model_copy(
+        update={"requests": (*standing.requests, Request(id=asked.request_id, fingerprint=asked.fingerprint))}
+    )
+    return order.with_case(met), [accepted(order, met)]
+
+
+def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], at: datetime) -> Decision:
+    whole = covers_all_left(order, lines)
+    unpaid = order.state == "pending-payment"
+    if unpaid and not whole:
+        raise _refusal(asked, "cancel-whole-unpaid-order")
+    amount = sum(line.amount_minor for line in lines)
+    road: Road = "unpaid" if unpaid else "paid" if amount else "no-money"
+    after, says = open_case(
+        order,
+        at,
+        road=road,
+        lines=lines,
+        amount_minor=amount,
+        whole=whole,
+        reason=asked.reason,
+        by=asked.by,
+        requests=(Request(id=asked.request_id, fingerprint=asked.fingerprint),),
+        occurred_at=asked.reference.occurred_at if asked.reference else at,
+        reference=asked.reference.number if asked.reference else "",
+    )
+    return after.model_copy(update={"state": "cancelling", "placing": None}), says
+
+
+def open_case(
+    order: Order,
+    at: datetime,
+    *,
+    road: Road,
+    lines: tuple[CancelledLine, ...],
+    amount_minor: int,
+    whole: bool,
+    reason: Reason,
+    by: Actor,
+    requests: tuple[Request, ...] = (),
+    occurred_at: datetime,
+    reference: str = "",
+) -> Decision:
+    """Put a new case into the order and take the first step of its road."""
+    case = Case(
+        case_id=CaseId(f"{order.order_id}-c{len(order.cases) + 1}"),
+        road=road,
+        requests=requests,
+        lines=lines,
+        amount=Money(amount_minor=amount_minor, currency=order.currency),
+        whole=whole,
+        reason=reason,
+        by=by,
+        state_before=order.state,
+        run=Run(saga=ROADS[road].name, version=ROADS[road].version, step="", entered_at=at),
+        accepted_at=at,
+        occurred_at=occurred_at,
+        reference=reference,
+    )
+    run, says = ROADS[road].start(Cancellation.of(order, case), at)
+    case = case.model_copy(update={"run": run})
+    after = order.with_case(case).noting(
+        at, "cancellation-accepted", case.case_id, reason=reason.code, by=f"{by.kind} {by.id}".strip(), step=run.step
+    )
+    return after, [accepted(after, case), *says]
+
+
+def accepted(order: Order, case: Case) -> CancellationAccepted:
+    """The event that tells of an open case."""
+    return CancellationAccepted(
+        order_id=order.order_id,
+        case_id=case.case_id,
+        customer_id=order.customer_id,
+        customer_group=order.customer_group,
+        whole=case.whole,
+        lines=case.lines,
+        amount=case.amount,
+        reason=case.reason,
+        by=case.by,
+        accepted_at=case.accepted_at,
+        occurred_at=case.occurred_at,
+        reference=case.reference,
+    )
+
+
+def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decision:
+    """A participant answered. An answer that the case does not wait for changes nothing."""
+    if case.status != "open":
+        return order, []
+    if isinstance(message, PaymentCloseRefused) and case.road == "unpaid":
+        return _change_road(order, case, message, at)
+    learned = _learn(case, message)
+    saga = SAGAS[case.run.saga]
+    run, says = saga.hear(case.run, message, Cancellation.of(order, learned), at)
+    if run is case.run:
+        return order, []
+    walked = learned.model_copy(update={"run": run})
+    after = order.with_case(walked).with_moment(moment_of(message, at, step=run.step))
+    if run.ended:
+        after, more = _end(after, walked, at)
+        return after, [*says, *more]
+    return after, says
+
+
+def wake(order: Order, case: Case, at: datetime) -> Decision:
+    """The deadline of the case's step has come."""
+    saga = SAGAS[case.run.saga]
+    run, says = saga.wake(case.run, Cancellation.of(order, case), at)
+    if run is case.run:
+        return order, []
+    turned = run.status == "undoing" and case.run.status == "running"
+    walked = case.model_copy(update={"run": run, "refusal": "no-answer" if turned else case.refusal})
+    what = "turned-back" if turned else "asked-again"
+    after = order.with_case(walked).noting(at, what, case.case_id, step=run.step, attempt=str(run.attempts))
+    if run.attention_at is not None and case.run.attention_at is None:
+        after, task = raise_task(after, walked, "no-answer", at)
+        says = [*says, task]
+    return after, says
+
+
+def _change_road(order: Order, case: Case, message: PaymentCloseRefused, at: datetime) -> Decision:
+    """The order turns out to be paid: the money has to go back too."""
+    paid = case.model_copy(update={"road": "paid", "state_before": "paid"})
+    run, says = ROADS["paid"].start(Cancellation.of(order, paid), at)
+    paid = paid.model_copy(update={"run": run})
+    return order.with_case(paid).with_moment(moment_of(message, at, step=run.step)), says
+
+
+def _learn(case: Case, message: Event) -> Case:
+    """The case with what the message says about its refund or its refusal."""
+    if isinstance(message, RefundAccepted):
+        facts = RefundFacts(
+            number=message.refund_number, amount=message.amount, route=message.route, accepted_at=message.accepted_at
+        )
+        return case.model_copy(update={"refund": facts})
+    if isinstance(message, RefundSettled) and case.refund is not None:
+        settled = {
+            "number": message.refund_number,
+            "settled_at": message.settled_at,
+            "received_minor": message.amount.amount_minor,
+        }
+        return case.model_copy(update={"refund": case.refund.model_copy(update=settled)})
+    if isinstance(message, RefundRefused):
+        return case.model_copy(update={"refusal": message.reason})
+    if isinstance(message, StockHoldRefused):
+        return case.model_copy(update={"refusal": message.reason})
+    return case
+
+
+def _end(order: Order, case: Case, at: datetime) -> Decision:
+    if case.run.status == "done":
+        return _complete(order, case, at)
+    return _undo(order, case, at)
+
+
+def _complete(order: Order, case: Case, at: datetime) -> Decision:
+    ended = case.model_copy(update={"status": "completed", "ended_at": at})
+    given = {line.line_no: line for line in case.lines}
+    lines = tuple(line.give_back(given[line.line_no]) if line.line_no in given else line for line in order.lines)
+    state = "cancelled" if all(line.left == 0 for line in lines) else case.state_before
+    after = order.with_case(ended).model_copy(update={"lines": lines, "state": state})
+    after = after.noting(at, "cancellation-completed", case.case_id)
+    refunded = case.refund.amount.amount_minor if case.refund else 0
+    completed = CancellationCompleted(
+        order_id=order.order_id,
+        case_id=case.case_id,
+        customer_id=order.customer_id,
+        customer_group=order.customer_group,
+        whole=case.whole,
+        lines=case.lines,
+        refunded=Money(amount_minor=refunded, currency=order.currency),
+        reason=case.reason,
+        completed_at=at,
+        occurred_at=case.occurred_at,
+        reference=case.reference,
+    )
+    if case.road == "unpaid" and after.paid is not None:
+        after, says = refund_late_payment(after, at)
+        return after, [completed, *says]
+    return after, [completed]
+
+
+def _undo(order: Order, case: Case, at: datetime) -> Decision:
+    ended = case.model_copy(update={"status": "undone", "ended_at": at})
+    after = order.with_case(ended).model_copy(update={"state": case.state_before})
+    after = after.noting(at, "cancellation-undone", case.case_id, refusal=case.refusal)
+    says: Sequence[Message] = [
+        CancellationUndone(
+            order_id=order.order_id,
+            case_id=case.case_id,
+            customer_id=order.customer_id,
+            because=case.refusal,
+            undone_at=at,
+            occurred_at=case.occurred_at,
+        )
+    ]
+    after, task = raise_task(after, ended, "refund-refused", at)
+    return after, [*says, task]
+
+
+def refund_late_payment(order: Order, at: datetime) -> Decision:
+    """Money has arrived for an order that is cancelled: give it back, by a case of its own."""
+    assert order.paid is not None
+    return open_case(
+        order,
+        at,
+        road="late-payment",
+        lines=(),
+        amount_minor=order.paid.amount_minor,
+        whole=False,
+        reason=Reason(family="system", code="late-payment"),
+        by=Actor(kind="system", id="late-payment"),
+        occurred_at=at,
+    )
+
+
+def _refusal(asked: CancelOrder, reason: str, *, open_case_id: CaseId | None = None, detail: str = "") -> Refusal:
+    return Refusal(
+        CancellationNotAccepted.model_validate(
+            {"order_id": asked.order_id, "reason": reason, "open_case_id": open_case_id, "detail": detail}
+        )
+    )

@@ -1,0 +1,34 @@
+"""Looks up what is needed to price an order: the shop's copy of the products, its coupons, its rules."""
+
+from __future__ import annotations
+
+from chassis.mongo import Collection
+from contracts.order import PlaceOrder
+from services.order.model import Coupon, LookUpProducts, PriceRules, Product, ReadyToPlace
+
+
+class Catalogue:
+    """The products and coupons that orders are priced from."""
+
+    def __init__(self, products: Collection, coupons: Collection, rules: PriceRules) -> None:
+        self._products = products
+        self._coupons = coupons
+        self._rules = rules
+
+    async def ready(self, asked: PlaceOrder, *, from_topic: bool = False) -> ReadyToPlace:
+        """`asked` with everything that is needed to decide it."""
+        wanted = list({line.product_id for line in asked.lines})
+        found = await self._products.find({"_id": {"$in": wanted}})
+        coupon = await self._coupons.find({"_id": asked.coupon}) if asked.coupon else []
+        return ReadyToPlace(
+            order_id=asked.order_id,
+            asked=asked,
+            products=tuple(Product.model_validate({"product_id": one["_id"], **one}) for one in found),
+            coupon=Coupon.model_validate({"code": coupon[0]["_id"], **coupon[0]}) if coupon else None,
+            rules=self._rules,
+            from_topic=from_topic,
+        )
+
+    async def look_up(self, intent: LookUpProducts, attempt: int) -> ReadyToPlace:
+        """Perform the intent of an order that came over a topic."""
+        return await self.ready(intent.asked, from_topic=True)

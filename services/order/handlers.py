@@ -1,0 +1,261 @@
+"""What the order service decides when it hears something. Pure: no clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chassis.record import Aggregate, Refusal
+from chassis.saga import Run, Saga
+from contracts import inventory, notify, payment
+from contracts.message import Event, Message, Money, Woke
+from contracts.order import (
+    CancelOrder,
+    CompleteOrder,
+    DeliverOrder,
+    OrderCompleted,
+    OrderDelivered,
+    OrderNotMoved,
+    OrderNotPlaced,
+    OrderPaid,
+    OrderPlaced,
+    OrderShipped,
+    PlaceOrder,
+    PricedLine,
+    ShipOrder,
+)
+from services.order import cases
+from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
+from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
+from services.order.pricing import NotPriced, price
+from services.order.tasks import has_open_task, raise_task
+from services.order.timeline import moment_of
+
+ORDERS = Aggregate("orders", Order)
+
+Decision = tuple[Order | None, Sequence[Message]]
+
+
+@ORDERS.handles(PlaceOrder)
+def place_order(order: Order | None, asked: PlaceOrder, at: datetime) -> Decision:
+    """An order that came over a topic: its products have to be looked up first."""
+    return order, [LookUpProducts(order_id=asked.order_id, asked=asked)]
+
+
+@ORDERS.handles(ReadyToPlace)
+def place_priced_order(order: Order | None, ready: ReadyToPlace, at: datetime) -> Decision:
+    asked = ready.asked
+    if order is not None:
+        if order.fingerprint == asked.fingerprint:
+            return order, [_placed(order)]
+        return _not_placed(order, ready, NotPriced("idempotency-key-reused"))
+    try:
+        if asked.coupon and ready.coupon is None:
+            raise NotPriced("unknown-coupon", asked.coupon)
+        products = {str(product.product_id): product for product in ready.products}
+        lines = price(asked.lines, asked.currency, products, ready.coupon, ready.rules)
+    except NotPriced as problem:
+        return _not_placed(order, ready, problem)
+    fresh = Order(
+        order_id=asked.order_id,
+        customer_id=asked.customer_id,
+        customer_group=asked.customer_group,
+        contact=asked.contact,
+        currency=asked.currency,
+        lines=tuple(lines),
+        total_minor=sum(line.paid_minor for line in lines),
+        placed_at=at,
+        occurred_at=asked.reference.occurred_at if asked.reference else at,
+        reference=asked.reference.number if asked.reference else "",
+        coupon=asked.coupon,
+        fingerprint=asked.fingerprint,
+    )
+    run, says = PLACE_ORDER.start(Placement.of(fresh), at)
+    fresh = fresh.model_copy(update={"placing": run}).noting(at, "placed")
+    return fresh, [_placed(fresh), *says]
+
+
+def _not_placed(order: Order | None, ready: ReadyToPlace, problem: NotPriced) -> Decision:
+    refusal = problem.event(ready.order_id)
+    if ready.from_topic:
+        return order, [refusal]
+    raise Refusal(refusal)
+
+
+def _placed(order: Order) -> OrderPlaced:
+    return OrderPlaced(
+        order_id=order.order_id,
+        customer_id=order.customer_id,
+        customer_group=order.customer_group,
+        lines=tuple(PricedLine.model_validate(line, from_attributes=True) for line in order.lines),
+        total=Money(amount_minor=order.total_minor, currency=order.currency),
+        placed_at=order.placed_at,
+        occurred_at=order.occurred_at,
+        reference=order.reference,
+    )
+
+
+@ORDERS.handles(payment.PaymentReceived)
+def payment_received(order: Order | None, heard: payment.PaymentReceived, at: datetime) -> Decision:
+    """The customer has paid: in time, while a cancellation is under way, or too late."""
+    if order is None or order.paid is not None:
+        return order, []
+    paid = order.model_copy(update={"paid": heard.amount, "transaction_id": heard.transaction_id})
+    paid = paid.with_moment(moment_of(heard, at))
+    says: list[Message] = [OrderPaid(order_id=order.order_id, amount=heard.amount, paid_at=heard.paid_at)]
+    if order.state == "pending-payment":
+        return paid.model_copy(update={"state": "paid"}), says
+    case = paid.open_case
+    if case is not None:
+        return paid.with_case(case.model_copy(update={"state_before": "paid"})), says
+    after, more = cases.refund_late_payment(paid, at)
+    return after, [*says, *more]
+
+
+@ORDERS.handles(ShipOrder)
+def ship_order(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
+    """The parcel leaves. Refused while a cancellation is open."""
+    if order is not None and order.state == "shipped":
+        return order, [_shipped(asked, at)]
+    order = _in_state(order, asked, "paid")
+    run, says = DISPATCH_ORDER.start(Placement.of(order), at)
+    shipped = order.model_copy(update={"state": "shipped", "dispatching": run})
+    shipped = shipped.noting(at, "shipped", carrier=asked.carrier, tracking_number=asked.tracking_number)
+    return shipped, [_shipped(asked, at), *says]
+
+
+def _shipped(asked: ShipOrder, at: datetime) -> OrderShipped:
+    return OrderShipped(
+        order_id=asked.order_id, carrier=asked.carrier, tracking_number=asked.tracking_number, shipped_at=at
+    )
+
+
+@ORDERS.handles(DeliverOrder)
+def deliver_order(order: Order | None, asked: DeliverOrder, at: datetime) -> Decision:
+    delivered = OrderDelivered(order_id=asked.order_id, delivered_at=at)
+    if order is not None and order.state == "delivered":
+        return order, [delivered]
+    order = _in_state(order, asked, "shipped")
+    return order.model_copy(update={"state": "delivered"}).noting(at, "delivered"), [delivered]
+
+
+@ORDERS.handles(CompleteOrder)
+def complete_order(order: Order | None, asked: CompleteOrder, at: datetime) -> Decision:
+    completed = OrderCompleted(order_id=asked.order_id, completed_at=at)
+    if order is not None and order.state == "completed":
+        return order, [completed]
+    order = _in_state(order, asked, "delivered")
+    return order.model_copy(update={"state": "completed"}).noting(at, "completed"), [completed]
+
+
+def _in_state(order: Order | None, asked: ShipOrder | DeliverOrder | CompleteOrder, wanted: str) -> Order:
+    if order is None:
+        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="unknown-order"))
+    if order.open_case is not None:
+        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="cancellation-open", state=order.state))
+    if order.state != wanted:
+        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="wrong-state", state=order.state))
+    return order
+
+
+@ORDERS.handles(CancelOrder)
+def cancel_order(order: Order | None, asked: CancelOrder, at: datetime) -> Decision:
+    return cases.request_cancellation(order, asked, at)
+
+
+def hear_answer(order: Order | None, heard: Event, at: datetime) -> Decision:
+    """A participant answered: whichever process of the order waits for it walks on."""
+    if order is None:
+        return order, []
+    case_id = getattr(heard, "case_id", None)
+    case = order.case(case_id) if case_id else None
+    if case is not None:
+        return cases.hear_answer(order, case, heard, at)
+    after, says = _walk(order, "placing", PLACE_ORDER, heard, at)
+    if after is order:
+        return _walk(order, "dispatching", DISPATCH_ORDER, heard, at)
+    if isinstance(heard, inventory.StockShort):
+        missing = ", ".join(heard.short)
+        after = after.model_copy(update={"state": "cancelled"})
+        return after, [OrderNotPlaced(order_id=order.order_id, reason="out-of-stock", detail=missing[:500]), *says]
+    return after, says
+
+
+for _answer in (
+    inventory.StockReserved,
+    inventory.StockShort,
+    inventory.StockHeld,
+    inventory.StockHoldRefused,
+    inventory.StockKept,
+    inventory.StockReleased,
+    inventory.StockDispatched,
+    inventory.StockDispatchRefused,
+    payment.PaymentOpened,
+    payment.PaymentClosed,
+    payment.PaymentCloseRefused,
+    payment.RefundAccepted,
+    payment.RefundRefused,
+    payment.RefundSettled,
+    notify.CustomerTold,
+):
+    ORDERS.handles(_answer)(hear_answer)
+
+
+@ORDERS.handles(payment.RefundAttempted)
+def refund_attempted(order: Order | None, heard: payment.RefundAttempted, at: datetime) -> Decision:
+    """For the timeline; a refund that cannot go on by itself also becomes a task."""
+    case = order.case(heard.case_id) if order is not None else None
+    if order is None or case is None or case.status != "open":
+        return order, []
+    after = order.with_moment(moment_of(heard, at))
+    if heard.outcome in ("parked", "abnormal") and not has_open_task(order, case, "refund-stuck"):
+        after, task = raise_task(after, case, "refund-stuck", at)
+        return after, [task]
+    return after, []
+
+
+@ORDERS.handles(TaskDone)
+def task_done(order: Order | None, heard: TaskDone, at: datetime) -> Decision:
+    """Staff has dealt with a task."""
+    if order is None:
+        return order, []
+    tasks = tuple(
+        task.model_copy(update={"done_at": at, "done_by": heard.by.id, "note": heard.note})
+        if task.task_id == heard.task_id and task.done_at is None
+        else task
+        for task in order.tasks
+    )
+    if tasks == order.tasks:
+        return order, []
+    after = order.model_copy(update={"tasks": tasks})
+    return after.noting(at, "task-done", None, task=heard.task_id, by=heard.by.id), []
+
+
+@ORDERS.wakes
+def wake(order: Order | None, rang: Woke, at: datetime) -> Decision:
+    """A process of the order has waited long enough: it asks again."""
+    if order is None:
+        return order, []
+    says: list[Message] = []
+    after = order
+    for field, saga in (("placing", PLACE_ORDER), ("dispatching", DISPATCH_ORDER)):
+        run: Run | None = getattr(after, field)
+        if run is not None:
+            walked, more = saga.wake(run, Placement.of(after), at)
+            after = after.model_copy(update={field: walked}) if walked is not run else after
+            says.extend(more)
+    case = after.open_case
+    if case is not None:
+        after, more = cases.wake(after, case, at)
+        says.extend(more)
+    return after, says
+
+
+def _walk(order: Order, field: str, saga: Saga[Placement], heard: Event, at: datetime) -> tuple[Order, list[Message]]:
+    run: Run | None = getattr(order, field)
+    if run is None:
+        return order, []
+    walked, says = saga.hear(run, heard, Placement.of(order), at)
+    if walked is run:
+        return order, []
+    return order.model_copy(update={field: walked}).with_moment(moment_of(heard, at)), says

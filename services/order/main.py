@@ -1,0 +1,47 @@
+"""The order service: the order, its life, and the cancellation saga. Wires its parts and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter
+
+from chassis.service import Parts, Service
+from chassis.settings import load
+from contracts import inventory, notify, order, payment
+from services.order.api import routes
+from services.order.effects import Catalogue
+from services.order.handlers import ORDERS
+from services.order.model import LookUpProducts, PriceRules
+from services.order.projections import PRODUCTS
+from services.order.settings import OrderSettings
+from services.order.views import OrderViews
+
+
+def build(settings: OrderSettings) -> Service:
+    """The order service, ready to run."""
+
+    @asynccontextmanager
+    async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
+        products = parts.database.collection(PRODUCTS.name)
+        coupons = parts.database.collection("coupons")
+        rules = PriceRules.model_validate(settings, from_attributes=True)
+        catalogue = Catalogue(products, coupons, rules)
+        views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
+        await views.prepare()
+        parts.engine.perform(LookUpProducts, catalogue.look_up)
+        yield [routes(parts.engine, catalogue, views)]
+
+    return Service(
+        "order",
+        settings,
+        topics=[order.COMMANDS, inventory.EVENTS, payment.EVENTS, notify.EVENTS],
+        aggregates=[ORDERS],
+        projections=[PRODUCTS],
+        wire=wire,
+    )
+
+
+if __name__ == "__main__":
+    build(load(OrderSettings)).run()

@@ -1,0 +1,284 @@
+"""An order, its lines, its cancellation cases, and the rules about them. Pure: no clock, no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from chassis.saga import Run
+from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, ProductId, RefundNumber, Report
+from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
+
+OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
+Road = Literal["unpaid", "paid", "no-money", "late-payment"]
+
+TIMELINE_MAX = 300
+REQUESTS_MAX = 20
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Product(_Part):
+    """What the order service knows of a product: its own copy, kept from `ProductListed`."""
+
+    product_id: ProductId
+    name: str
+    category: str
+    offers_minor: tuple[int, ...]
+    currency: str
+
+
+class Coupon(_Part):
+    """A code that takes `amount_minor` off when the goods are worth at least `minimum_minor` (fen)."""
+
+    code: str
+    amount_minor: int
+    minimum_minor: int = 0
+
+
+class PriceRules(_Part):
+    """The shop's rules, in fen: freight per order, free from a value of goods on; a discount in percent of the goods
+    from a value of goods on."""
+
+    freight_minor: int = 0
+    freight_free_from_minor: int | None = None
+    discount_percent: int = 0
+    discount_from_minor: int = 0
+
+
+class Line(PricedLine):
+    """One line and what has been given back of it: `cancelled` pieces for `refunded_minor` fen."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    cancelled: int = 0
+    refunded_minor: int = 0
+
+    @property
+    def left(self) -> int:
+        """Pieces that are not cancelled."""
+        return self.quantity - self.cancelled
+
+    def share(self, pieces: int) -> int:
+        """What `pieces` more of this line give back, in fen. Cumulative, so that any way of cancelling a line piece
+        by piece adds up to exactly what was paid for it."""
+        upto = self.paid_minor * (self.cancelled + pieces) // self.quantity
+        return upto - self.refunded_minor
+
+    def give_back(self, given: CancelledLine) -> Line:
+        """The line after a case has given these pieces back."""
+        return self.model_copy(
+            update={
+                "cancelled": self.cancelled + given.quantity,
+                "refunded_minor": self.refunded_minor + given.amount_minor,
+            }
+        )
+
+
+class RefundFacts(_Part):
+    """What is known of a case's refund. `received_minor`: what reached the customer."""
+
+    number: RefundNumber
+    amount: Money
+    route: str = ""
+    accepted_at: AwareDatetime | None = None
+    settled_at: AwareDatetime | None = None
+    received_minor: int | None = None
+    refusal: str = ""
+    provider_code: str = ""
+
+
+class Request(_Part):
+    """A request that led to a case or met it."""
+
+    id: str
+    fingerprint: str
+
+
+class Case(_Part):
+    """One cancellation. `state_before`: what the order goes back to when the case is undone."""
+
+    case_id: CaseId
+    road: Road
+    status: Literal["open", "completed", "undone"] = "open"
+    requests: tuple[Request, ...] = ()
+    lines: tuple[CancelledLine, ...]
+    amount: Money
+    whole: bool
+    reason: Reason
+    by: Actor
+    state_before: OrderState
+    run: Run
+    accepted_at: AwareDatetime
+    occurred_at: AwareDatetime
+    ended_at: AwareDatetime | None = None
+    reference: str = ""
+    refund: RefundFacts | None = None
+    refusal: str = ""
+
+    def met_by(self, request_id: str) -> Request | None:
+        """The request of that id, if it led to this case or met it."""
+        return next((request for request in self.requests if request.id == request_id), None)
+
+
+class Task(_Part):
+    """Something a person has to do. `zh` and `en` say what is true now and what can be done."""
+
+    task_id: str
+    case_id: CaseId
+    kind: Literal["refund-refused", "refund-stuck", "no-answer"]
+    zh: str
+    en: str
+    raised_at: AwareDatetime
+    done_at: AwareDatetime | None = None
+    done_by: str = ""
+    note: str = ""
+
+
+class Moment(_Part):
+    """One line of the timeline: `what` is a code (`paid`, `refund-accepted`, …), `detail` its facts."""
+
+    at: AwareDatetime
+    what: str
+    case_id: CaseId | None = None
+    detail: dict[str, str] = {}
+
+
+class Order(_Part):
+    """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes."""
+
+    order_id: OrderId
+    customer_id: CustomerId
+    customer_group: str
+    contact: Contact
+    currency: str
+    lines: tuple[Line, ...]
+    total_minor: int
+    state: OrderState = "pending-payment"
+    paid: Money | None = None
+    transaction_id: str = ""
+    placed_at: AwareDatetime
+    occurred_at: AwareDatetime
+    reference: str = ""
+    coupon: str = ""
+    fingerprint: str
+    placing: Run | None = None
+    dispatching: Run | None = None
+    cases: tuple[Case, ...] = ()
+    tasks: tuple[Task, ...] = ()
+    timeline: tuple[Moment, ...] = ()
+
+    @property
+    def wake_at(self) -> datetime | None:
+        """When the earliest of its runs wants to be woken."""
+        runs = [self.placing, self.dispatching, *(case.run for case in self.cases)]
+        times = [run.wake_at for run in runs if run is not None and run.wake_at is not None]
+        return min(times, default=None)
+
+    @property
+    def open_case(self) -> Case | None:
+        """The one case that is open, if any."""
+        return next((case for case in self.cases if case.status == "open"), None)
+
+    @property
+    def refunded_minor(self) -> int:
+        """What completed cases have given back, in fen."""
+        return sum(
+            case.refund.amount.amount_minor
+            for case in self.cases
+            if case.status == "completed" and case.refund is not None
+        )
+
+    def case(self, case_id: str) -> Case | None:
+        """The case of that id."""
+        return next((case for case in self.cases if case.case_id == case_id), None)
+
+    def with_case(self, case: Case) -> Order:
+        """The order with this case put in or replaced."""
+        others = [known for known in self.cases if known.case_id != case.case_id]
+        position = next((i for i, known in enumerate(self.cases) if known.case_id == case.case_id), len(others))
+        return self.model_copy(update={"cases": (*others[:position], case, *others[position:])})
+
+    def noting(self, at: datetime, what: str, case_id: CaseId | None = None, **detail: str) -> Order:
+        """The order with one more line in its timeline."""
+        return self.with_moment(Moment(at=at, what=what, case_id=case_id, detail=detail))
+
+    def with_moment(self, moment: Moment) -> Order:
+        """The order with this line added to its timeline."""
+        return self.model_copy(update={"timeline": (*self.timeline, moment)[-TIMELINE_MAX:]})
+
+
+class NotCancellable(Exception):
+    """These pieces cannot be cancelled; `reason` is one of `CancellationNotAccepted`'s."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.detail = detail
+
+
+def pieces_to_cancel(order: Order, wanted: Sequence[CancelLine]) -> tuple[CancelledLine, ...]:
+    """What a case would give back: the wanted pieces, or everything that is left when none are named. Raises
+    NotCancellable for a line that does not exist or has fewer pieces left."""
+    if not wanted:
+        wanted = [CancelLine(line_no=line.line_no, quantity=line.left) for line in order.lines if line.left]
+    pieces: dict[int, int] = {}
+    for want in wanted:
+        pieces[want.line_no] = pieces.get(want.line_no, 0) + want.quantity
+    known = {line.line_no: line for line in order.lines}
+    for line_no, quantity in pieces.items():
+        if line_no not in known:
+            raise NotCancellable("unknown-line", f"line {line_no}")
+        if quantity > known[line_no].left:
+            raise NotCancellable("more-than-was-bought", f"line {line_no}: {known[line_no].left} left")
+    return tuple(
+        CancelledLine(
+            line_no=line_no,
+            product_id=known[line_no].product_id,
+            category=known[line_no].category,
+            quantity=quantity,
+            amount_minor=known[line_no].share(quantity),
+        )
+        for line_no, quantity in sorted(pieces.items())
+    )
+
+
+def covers_all_left(order: Order, lines: Sequence[CancelledLine]) -> bool:
+    """Whether these pieces are everything that is left of the order."""
+    return sum(line.quantity for line in lines) == sum(line.left for line in order.lines)
+
+
+class LookUpProducts(Intent):
+    """Find what is needed to price an order that came over a topic."""
+
+    wire: ClassVar[str] = "look-up-products"
+    order_id: OrderId
+    asked: PlaceOrder
+
+
+class ReadyToPlace(Report):
+    """A wish to place an order with everything needed to decide it: the shop's own copy of the products, the coupon
+    (None when there is no such code)."""
+
+    wire: ClassVar[str] = "ready-to-place"
+    order_id: OrderId
+    asked: PlaceOrder
+    products: tuple[Product, ...]
+    coupon: Coupon | None = None
+    rules: PriceRules
+    from_topic: bool = False
+
+
+class TaskDone(Report):
+    """A member of staff has dealt with a task."""
+
+    wire: ClassVar[str] = "task-done"
+    order_id: OrderId
+    task_id: str
+    by: Actor
+    note: str

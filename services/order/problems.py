@@ -1,0 +1,61 @@
+"""Refusals of the order service as problem documents, in Chinese and English."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chassis.problem import Problem
+from contracts.message import Event
+
+_PROBLEMS: dict[str, tuple[int, str, str]] = {
+    "unknown-order": (404, "没有这个订单。", "There is no such order."),
+    "unknown-product": (422, "商品不存在或已下架。", "The product does not exist or is no longer sold."),
+    "price-changed": (
+        422,
+        "商品价格已变化,请刷新后重新下单。",
+        "The price has changed. Load the product again and order at its price.",
+    ),
+    "wrong-currency": (422, "币种与商品不一致。", "The product is not sold in this currency."),
+    "unknown-coupon": (422, "优惠券不存在。", "There is no such coupon."),
+    "coupon-below-minimum": (422, "未达到优惠券使用门槛。", "The goods are worth less than the coupon asks for."),
+    "amount-too-large": (422, "订单金额过大。", "The order is too large."),
+    "nothing-to-pay": (422, "订单金额为零,无法支付。", "There is nothing to pay for this order."),
+    "idempotency-key-reused": (
+        409,
+        "该 Idempotency-Key 已用于另一个请求,请换一个新的。",
+        "This Idempotency-Key was used for another request. Use a new one.",
+    ),
+    "already-cancelled": (409, "订单已取消。", "The order is cancelled already."),
+    "already-shipped": (
+        409,
+        "订单已发货,不能取消;请在收货后申请退货。",
+        "The order has been shipped and cannot be cancelled. Ask for a return after delivery.",
+    ),
+    "already-completed": (409, "订单已完成,不能取消。", "The order is completed and cannot be cancelled."),
+    "cancellation-open": (
+        409,
+        "该订单有另一个取消正在处理,请等它结束。",
+        "Another cancellation of this order is under way. Wait until it has ended.",
+    ),
+    "unknown-line": (422, "订单中没有这一行商品。", "The order has no such line."),
+    "more-than-was-bought": (422, "取消数量超过可取消数量。", "That is more than is left to cancel."),
+    "cancel-whole-unpaid-order": (
+        422,
+        "未付款的订单只能整单取消,然后重新下单。",
+        "An unpaid order can only be cancelled as a whole. Place a new one afterwards.",
+    ),
+    "remark-required": (422, "原因为“其他”时请填写说明。", "The reason “other” needs a remark."),
+    "wrong-state": (409, "订单当前状态不允许此操作。", "The order's state does not allow this."),
+}
+
+
+def problem_of(refusal: Event) -> Problem:
+    """The problem document for a refusal; its code is the refusal's reason."""
+    said: dict[str, Any] = refusal.model_dump(exclude_none=True)
+    status, zh, en = _PROBLEMS[said["reason"]]
+    more = {name: said[name] for name in ("open_case_id", "state") if said.get(name)}
+    if said.get("detail"):
+        more["about"] = said["detail"]
+    if said["reason"] == "cancellation-open":
+        more["retry_after"] = 1
+    return Problem(status, said["reason"], zh, en, **more)

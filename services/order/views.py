@@ -1,0 +1,234 @@
+"""What readers see of orders: one order, lists, open cases, tasks, the order book's totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from chassis.mongo import Collection
+from chassis.projection import Update
+from services.order.model import Case, Coupon, Order
+from services.order.words import reason_in_words, state_in_words
+
+_LISTED = [
+    "state.order_id",
+    "state.customer_id",
+    "state.reference",
+    "state.state",
+    "state.total_minor",
+    "state.currency",
+    "state.paid",
+    "state.placed_at",
+    "state.cases.case_id",
+    "state.cases.status",
+    "state.cases.refund.amount",
+]
+
+
+def order_view(order: Order) -> dict[str, Any]:
+    """One order, with its lines, cases and timeline."""
+    return {
+        "order_id": order.order_id,
+        "customer_id": order.customer_id,
+        "reference": order.reference,
+        "state": order.state,
+        "state_in_words": state_in_words(order.state),
+        "partly_cancelled": any(line.cancelled for line in order.lines) and order.state != "cancelled",
+        "payable": order.state == "pending-payment" and order.placing is not None and order.placing.status == "done",
+        "total": {"amount_minor": order.total_minor, "currency": order.currency},
+        "paid_minor": order.paid.amount_minor if order.paid else 0,
+        "refunded_minor": order.refunded_minor,
+        "placed_at": order.placed_at,
+        "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
+        "cases": [case_view(order, case) for case in order.cases],
+        "tasks": [task.model_dump() for task in order.tasks],
+        "timeline": [moment.model_dump() for moment in order.timeline],
+    }
+
+
+def case_view(order: Order, case: Case) -> dict[str, Any]:
+    """One cancellation case."""
+    refund = case.refund
+    return {
+        "case_id": case.case_id,
+        "order_id": order.order_id,
+        "status": case.status,
+        "road": case.road,
+        "step": case.run.step,
+        "attempts": case.run.attempts,
+        "next_try_at": case.run.wake_at,
+        "reason": {
+            **case.reason.model_dump(),
+            "in_words": {
+                "zh": reason_in_words(case.reason, "zh"),
+                "en": reason_in_words(case.reason, "en"),
+            },
+        },
+        "by": case.by.model_dump(),
+        "lines": [line.model_dump() for line in case.lines],
+        "amount_minor": case.amount.amount_minor,
+        "currency": case.amount.currency,
+        "reference": case.reference,
+        "accepted_at": case.accepted_at,
+        "occurred_at": case.occurred_at,
+        "ended_at": case.ended_at,
+        "refusal": case.refusal,
+        "refund_number": refund.number if refund else None,
+        "refund": refund.model_dump() if refund else None,
+    }
+
+
+class OrderViews:
+    """Reads the order records. Pages go by id: `after` is the last id of the page before."""
+
+    def __init__(self, orders: Collection, products: Collection, coupons: Collection) -> None:
+        self._orders = orders
+        self._products = products
+        self._coupons = coupons
+
+    async def prepare(self) -> None:
+        """Make the indexes that the lists read."""
+        for field in ("state.customer_id", "state.state", "state.reference"):
+            await self._orders.ensure_index([(field, 1), ("_id", 1)])
+        await self._orders.ensure_index(
+            [("state.cases.status", 1), ("_id", 1)], partial={"state.cases.case_id": {"$exists": True}}
+        )
+        await self._orders.ensure_index(
+            [("state.tasks.task_id", 1)], partial={"state.tasks.task_id": {"$exists": True}}
+        )
+
+    async def orders(
+        self, *, customer_id: str | None, state: str | None, reference: str | None, after: str, limit: int
+    ) -> dict[str, Any]:
+        """A page of orders, without lines and timeline."""
+        wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.order_id": {"$exists": True}}
+        given = {"state.customer_id": customer_id, "state.state": state, "state.reference": reference}
+        wanted.update({name: value for name, value in given.items() if value is not None})
+        found = await self._orders.find(wanted, fields=_LISTED, sort=[("_id", 1)], limit=limit)
+        return {"orders": [_listed(document["state"]) for document in found], "next": _next(found, limit)}
+
+    async def cases(self, *, status: str | None, after: str, limit: int) -> dict[str, Any]:
+        """The cases of a page of orders that have any."""
+        wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.cases.case_id": {"$exists": True}}
+        if status is not None:
+            wanted["state.cases.status"] = status
+        found = await self._orders.find(wanted, fields=["state"], sort=[("_id", 1)], limit=limit)
+        orders = [Order.model_validate(document["state"]) for document in found]
+        listed = [case_view(order, case) for order in orders for case in order.cases if status in (None, case.status)]
+        return {"cases": listed, "next": _next(found, limit)}
+
+    async def tasks(self, *, after: str, limit: int) -> dict[str, Any]:
+        """The open tasks of a page of orders that have any."""
+        wanted = {
+            "_id": {"$gt": after},
+            "state.tasks.task_id": {"$exists": True},
+            "state.tasks": {"$elemMatch": {"done_at": None}},
+        }
+        found = await self._orders.find(wanted, fields=["state.tasks"], sort=[("_id", 1)], limit=limit)
+        listed = [
+            {"order_id": document["_id"], **task}
+            for document in found
+            for task in document["state"]["tasks"]
+            if task["done_at"] is None
+        ]
+        return {"tasks": listed, "next": _next(found, limit)}
+
+    async def products(self, *, after: str, limit: int) -> dict[str, Any]:
+        """A page of what can be ordered."""
+        found = await self._products.find({"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit)
+        return {
+            "products": [
+                {"product_id": one["_id"], **{name: value for name, value in one.items() if name != "_id"}}
+                for one in found
+            ],
+            "next": _next(found, limit),
+        }
+
+    async def put_coupon(self, coupon: Coupon) -> None:
+        """Make or change a coupon."""
+        fields = coupon.model_dump(exclude={"code"})
+        await self._coupons.update_all([Update({"_id": coupon.code}, {"$set": fields}, upsert=True)])
+
+    async def summary(self) -> dict[str, Any]:
+        """The order book's totals, added up by the database now. Amounts in fen."""
+        states = await self._orders.aggregate(
+            [
+                {"$match": {"state.order_id": {"$exists": True}}},
+                {
+                    "$group": {
+                        "_id": "$state.state",
+                        "count": {"$sum": 1},
+                        "total": {"$sum": "$state.total_minor"},
+                        "paid": {"$sum": "$state.paid.amount_minor"},
+                    }
+                },
+            ]
+        )
+        cases = await self._orders.aggregate(
+            [
+                {"$match": {"state.cases.case_id": {"$exists": True}}},
+                {"$unwind": "$state.cases"},
+                {
+                    "$group": {
+                        "_id": "$state.cases.status",
+                        "count": {"$sum": 1},
+                        "refunded": {"$sum": "$state.cases.refund.amount.amount_minor"},
+                        "quantity": {"$sum": {"$sum": "$state.cases.lines.quantity"}},
+                    }
+                },
+            ]
+        )
+        open_tasks = await self._orders.aggregate(
+            [
+                {"$match": {"state.tasks.task_id": {"$exists": True}}},
+                {"$unwind": "$state.tasks"},
+                {"$match": {"state.tasks.done_at": None}},
+                {"$count": "n"},
+            ]
+        )
+        return _summary(states, cases, open_tasks[0]["n"] if open_tasks else 0)
+
+
+def _summary(states: Sequence[dict[str, Any]], cases: Sequence[dict[str, Any]], open_tasks: int) -> dict[str, Any]:
+    by_status = {row["_id"]: row for row in cases}
+    completed = by_status.get("completed", {})
+    return {
+        "orders": {
+            "by_state": {row["_id"]: row["count"] for row in states},
+            "count": sum(row["count"] for row in states),
+            "total_minor": sum(row["total"] for row in states),
+        },
+        "paid_minor": sum(row["paid"] for row in states),
+        "refunded_minor": completed.get("refunded", 0),
+        "cases": {
+            **{status: by_status.get(status, {}).get("count", 0) for status in ("open", "completed", "undone")},
+            "cancelled_quantity": completed.get("quantity", 0),
+            "refunded_minor": completed.get("refunded", 0),
+        },
+        "open_tasks": open_tasks,
+    }
+
+
+def _listed(state: dict[str, Any]) -> dict[str, Any]:
+    cases = state.get("cases", [])
+    return {
+        "order_id": state["order_id"],
+        "customer_id": state["customer_id"],
+        "reference": state["reference"],
+        "state": state["state"],
+        "state_in_words": state_in_words(state["state"]),
+        "total_minor": state["total_minor"],
+        "currency": state["currency"],
+        "paid_minor": state["paid"]["amount_minor"] if state.get("paid") else 0,
+        "refunded_minor": sum(
+            case["refund"]["amount"]["amount_minor"]
+            for case in cases
+            if case["status"] == "completed" and case.get("refund")
+        ),
+        "placed_at": state["placed_at"],
+        "case_ids": [case["case_id"] for case in cases],
+    }
+
+
+def _next(found: Sequence[dict[str, Any]], limit: int) -> str | None:
+    return str(found[-1]["_id"]) if len(found) == limit else None
