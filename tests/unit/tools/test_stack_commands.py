@@ -1,0 +1,82 @@
+"""What a person sees who types the commands."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tools.cli import app
+from tools.stack import Plan, Program, Stack, control, up
+from tools.stack.layout import NAMES
+
+MakeFake = Callable[..., Program]
+
+runner = CliRunner()
+
+
+@pytest.fixture(autouse=True)
+def _here(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUIDAN_HOME", str(home))
+    monkeypatch.setenv("COLUMNS", "160")
+
+
+def planned(monkeypatch: pytest.MonkeyPatch, *programs: Program) -> None:
+    monkeypatch.setattr(control, "tuidan_plan", lambda home: Plan(programs))
+
+
+def test_up_status_down(home: Path, fake: MakeFake, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned(monkeypatch, fake("store"), fake("shop"))
+    shown = runner.invoke(app, ["up"])
+    assert shown.exit_code == 0, shown.output
+    stack = Stack(home)
+    assert f"shop is ready on {stack.address('shop')}" in shown.output
+    assert "Everything is ready" in shown.output
+    assert f"http://{stack.address('store')}" in shown.output
+    again = runner.invoke(app, ["up"])
+    assert again.exit_code == 0
+    assert "The stack is up already." in again.output
+
+    table = runner.invoke(app, ["status"])
+    assert table.exit_code == 0, table.output
+    assert str(stack.pid("store")) in table.output
+    machine = runner.invoke(app, ["status", "--json"])
+    assert machine.exit_code == 0
+    report = json.loads(machine.output)
+    assert report["ready"]
+    assert [row["name"] for row in report["programs"]] == ["store", "shop"]
+    assert report["memory_mb"] > sum(row["memory_mb"] for row in report["programs"]) > 0
+
+    assert "Everything is stopped." in runner.invoke(app, ["down"]).output
+    assert "The stack is not up." in runner.invoke(app, ["down"]).output
+    after = runner.invoke(app, ["status"])
+    assert after.exit_code == 1
+    assert "Start it with: tuidan up" in after.output
+
+
+def test_a_failed_up_says_why_and_status_remembers(fake: MakeFake, monkeypatch: pytest.MonkeyPatch) -> None:
+    planned(monkeypatch, fake("shop", "--fail"))
+    shown = runner.invoke(app, ["up"])
+    assert shown.exit_code == 1
+    assert "shop ended with exit code 3" in shown.output
+    assert "the configuration is wrong" in shown.output
+    assert "The last `up` failed: shop ended with exit code 3" in runner.invoke(app, ["status"]).output
+
+
+def test_status_before_any_up_names_everything() -> None:
+    report = runner.invoke(app, ["status", "--json"])
+    assert report.exit_code == 1
+    assert [row["name"] for row in json.loads(report.output)["programs"]] == list(NAMES)
+
+
+def test_logs_of_one_of_all_and_of_nobody(home: Path, fake: MakeFake) -> None:
+    assert "Nothing has been logged yet" in runner.invoke(app, ["logs"]).output
+    up(home, plan=Plan((fake("store"), fake("shop"))))
+    assert runner.invoke(app, ["logs", "shop"]).output == "shop listens\n"
+    together = runner.invoke(app, ["logs"]).output
+    assert "store      | store listens\n" in together
+    assert "supervisor | " in together
+    unknown = runner.invoke(app, ["logs", "shpo"])
+    assert unknown.exit_code == 1
+    assert "There is no log called shpo. There are: store, shop, supervisor" in unknown.output

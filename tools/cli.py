@@ -1,0 +1,56 @@
+"""The `tuidan` command: a list of what it can do. What each one does lives in the module it imports when called."""
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Run, watch and operate Tuidan.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+
+@app.command()
+def up() -> None:
+    """Start the whole system on this machine and wait until it is ready."""
+    from tools.stack.commands import run_up
+
+    run_up()
+
+
+@app.command()
+def down() -> None:
+    """Stop the whole system; data and logs stay."""
+    from tools.stack.commands import run_down
+
+    run_down()
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show every process; the exit code is 0 only when all are ready."""
+    from tools.stack.commands import run_status
+
+    run_status(as_json=as_json)
+
+
+@app.command()
+def logs(
+    name: Annotated[str | None, typer.Argument(help="One process; all of them when left out.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until Ctrl-C.")] = False,
+) -> None:
+    """Show what a process has logged."""
+    from tools.stack.commands import run_logs
+
+    run_logs(name, and_follow=follow)
+
+
+def main() -> None:
+    """Run the command (entry point of the package)."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

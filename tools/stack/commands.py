@@ -1,0 +1,91 @@
+"""The stack's commands, as a person types them; `tools.cli` only lists them."""
+
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from tools.stack.control import StackError, down, up
+from tools.stack.display import UpDisplay, report_json, show_addresses, show_report
+from tools.stack.home import SUPERVISOR, current_home
+from tools.stack.logs import follow, lines_since
+from tools.stack.state import read_state
+from tools.stack.status import known_names, look
+
+LINES_OF_ONE = 200
+LINES_OF_EACH = 10
+
+
+def run_up() -> None:
+    """Start everything, or say that it is up."""
+    home, console, began = current_home(), Console(), time.monotonic()
+    try:
+        with UpDisplay(console) as display:
+            stack = up(home.root, progress=display.show)
+    except StackError as error:
+        _refuse(str(error))
+    except KeyboardInterrupt:
+        _refuse("Interrupted: everything that had been started is stopped again.", code=130)
+    if stack.already_up:
+        console.print("The stack is up already.")
+    else:
+        console.print(f"Everything is ready after {time.monotonic() - began:.1f} s.", highlight=False)
+    if state := read_state(home):
+        show_addresses(console, state)
+    console.print(f"Logs: tuidan logs [NAME] [-f]   (files in {home.log('*').parent})", highlight=False, markup=False)
+
+
+def run_down() -> None:
+    """Stop everything, or say that nothing is up."""
+    try:
+        found = down(current_home().root)
+    except StackError as error:
+        _refuse(str(error))
+    print("Everything is stopped." if found else "The stack is not up.")
+
+
+def run_status(*, as_json: bool) -> None:
+    """Show how everything is; the exit code is 0 only when everything is ready."""
+    home = current_home()
+    report = look(home)
+    if as_json:
+        print(report_json(report))
+    else:
+        show_report(Console(), report, home)
+    raise typer.Exit(0 if report.ready else 1)
+
+
+def run_logs(name: str | None, *, and_follow: bool) -> None:
+    """Print the end of one log, or of all of them, and what is added if wanted."""
+    home = current_home()
+    names = (*known_names(home), SUPERVISOR)
+    if name is not None and name not in names:
+        _refuse(f"There is no log called {name}. There are: {', '.join(names)}")
+    files = {each: home.log(each) for each in ([name] if name else names)}
+    if not any(file.exists() for file in files.values()):
+        _refuse("Nothing has been logged yet. Start the stack with: tuidan up")
+    with suppress(KeyboardInterrupt):  # this is how one says "enough"
+        _print_logs(files, and_follow=and_follow)
+
+
+def _print_logs(files: dict[str, Path], *, and_follow: bool) -> None:
+    width = max(map(len, files)) if len(files) > 1 else 0
+    added = follow(files) if and_follow else iter(())
+    for each, file in files.items():
+        for line in lines_since(file, 0, LINES_OF_EACH if width else LINES_OF_ONE):
+            print(_labelled(each, line, width))
+    for each, line in added:
+        print(_labelled(each, line, width), flush=True)
+
+
+def _labelled(name: str, line: str, width: int) -> str:
+    return f"{name:<{width}} | {line}" if width else line
+
+
+def _refuse(text: str, code: int = 1) -> NoReturn:
+    print(text, file=sys.stderr)
+    raise typer.Exit(code)
