@@ -26,7 +26,7 @@ Driver = Literal["motor", "pymongo"]
 
 _DUPLICATE_KEY = 11000
 _SERVER_SELECTION_MS = 3_000
-_SOCKET_MS = 10_000
+_SOCKET_MS = 5_000
 
 
 @contextlib.contextmanager
@@ -194,6 +194,7 @@ class Database:
             "w": "majority",
             "journal": True,
             "retryWrites": False,  # a standalone server has none, and `save` knows its own writes by their token
+            "retryReads": False,  # who hears messages tries again by itself; who asks over HTTP wants an answer soon
             "serverSelectionTimeoutMS": _SERVER_SELECTION_MS,
             "socketTimeoutMS": _SOCKET_MS,
             "appname": name,
