@@ -1,0 +1,109 @@
+"""The callbacks still to be delivered: rows, and what one of them looks like on the wire."""
+
+import hashlib
+import json
+import sqlite3
+from typing import Any, Literal
+
+from sandbox.clock import Clock, rfc3339_china
+from sandbox.keys import Keys
+from sandbox.settings import SandboxSettings
+from sandbox.signing import encrypted_resource
+from sandbox.store import Store, as_dict
+
+CallbackCall = Literal["pay-callback", "refund-callback"]
+ORIGINAL_TYPES: dict[str, str] = {"pay-callback": "transaction", "refund-callback": "refund"}
+
+
+class CallbackQueue:
+    """Stored callbacks. States: pending, sending, delivered, lost (by a fault), given-up (end of the ladder)."""
+
+    def __init__(self, store: Store, clock: Clock, settings: SandboxSettings) -> None:
+        self._store = store
+        self._clock = clock
+        self._delay = settings.callback_delay_seconds
+        self._ladder = settings.callback_ladder_seconds
+        # A process that died while sending cannot know the outcome: WeChat Pay promises at-least-once, so send again.
+        store.run("UPDATE callbacks SET state = 'pending' WHERE state = 'sending'")
+
+    def add(
+        self,
+        call: CallbackCall,
+        *,
+        event_type: str,
+        summary: str,
+        numbers: dict[str, str],
+        notify_url: str,
+        resource: dict[str, Any],
+    ) -> None:
+        """Store a callback; ``resource`` is the plaintext that will be encrypted."""
+        now = self._clock.now()
+        cause = f"{event_type}/{json.dumps(numbers, sort_keys=True)}/{now}"
+        self._store.run(
+            "INSERT INTO callbacks (id, call, event_type, summary, original_type, numbers, notify_url, resource,"
+            " created_at, due_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'pending')",
+            *(f"EV-{hashlib.sha256(cause.encode()).hexdigest()[:32]}", call, event_type, summary, ORIGINAL_TYPES[call]),
+            *(json.dumps(numbers), notify_url, json.dumps(resource, ensure_ascii=False), now, now + self._delay),
+        )
+
+    def claim(self, limit: int) -> list[sqlite3.Row]:
+        """Take up to ``limit`` callbacks that are due, oldest first."""
+        if limit <= 0:
+            return []
+        rows = self._store.all(
+            "SELECT * FROM callbacks WHERE state = 'pending' AND due_at <= ? ORDER BY due_at, id LIMIT ?",
+            *(self._clock.now(), limit),
+        )
+        if rows:
+            with self._store.transaction():
+                for row in rows:
+                    self._store.run("UPDATE callbacks SET state = 'sending' WHERE id = ?", row["id"])
+        return rows
+
+    def next_due(self) -> float | None:
+        """When the next pending callback is due, business time."""
+        row = self._store.one("SELECT MIN(due_at) AS due FROM callbacks WHERE state = 'pending'")
+        return None if row is None else row["due"]
+
+    def delivered(self, row: sqlite3.Row, outcome: str) -> None:
+        """The receiver said it handled the callback."""
+        self._end(row, "delivered", outcome)
+
+    def lost(self, row: sqlite3.Row) -> None:
+        """A fault swallowed the callback: delivery is not guaranteed."""
+        self._end(row, "lost", "lost by a fault")
+
+    def _end(self, row: sqlite3.Row, state: str, outcome: str) -> None:
+        self._store.run(
+            "UPDATE callbacks SET state = ?, attempts = attempts + 1, last_outcome = ? WHERE id = ?",
+            *(state, outcome, row["id"]),
+        )
+
+    def failed(self, row: sqlite3.Row, outcome: str) -> None:
+        """The delivery failed: wait for the next rung of the ladder, or give up behind the last."""
+        attempts = row["attempts"] + 1
+        if attempts > len(self._ladder):
+            self._end(row, "given-up", outcome)
+            return
+        self._store.run(
+            "UPDATE callbacks SET state = 'pending', attempts = ?, due_at = ?, last_outcome = ? WHERE id = ?",
+            *(attempts, self._clock.now() + self._ladder[attempts - 1], outcome, row["id"]),
+        )
+
+    def lines(self, limit: int) -> list[dict[str, Any]]:
+        """The newest callbacks with their state, for people who look for one."""
+        rows = self._store.all("SELECT * FROM callbacks ORDER BY created_at DESC, id LIMIT ?", limit)
+        return [{**as_dict(row), "numbers": json.loads(row["numbers"])} for row in rows]
+
+
+def callback_body(keys: Keys, row: sqlite3.Row) -> bytes:
+    """The notification on the wire (pay.weixin.qq.com/doc/v3/merchant/4012082053)."""
+    envelope = {
+        "id": row["id"],
+        "create_time": rfc3339_china(row["created_at"]),
+        "resource_type": "encrypt-resource",
+        "event_type": row["event_type"],
+        "summary": row["summary"],
+        "resource": encrypted_resource(keys, row["resource"].encode(), row["original_type"]),
+    }
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
