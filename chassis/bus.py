@@ -11,27 +11,52 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from chassis.clock import monotonic
 from chassis.delivery import Delivery, Receiver, in_order
+from chassis.relay import TooLarge
 
 COMMIT_EVERY_SECONDS = 0.2
+SESSION_TIMEOUT_MS = 10_000
+HEARTBEAT_EVERY_MS = 3_000
 SEND_DEADLINE_SECONDS = 20.0
 STOP_DEADLINE_SECONDS = 10.0
 STUCK_AFTER_SECONDS = 60.0
 STUCK_EXIT_CODE = 70
+IDLE_AFTER_MS = 1_000
+IDLE_FETCH_WAIT_MS = 50
 
 log = structlog.get_logger()
 
 
 class Unsent(Exception):
     """The broker has not acknowledged in time; nobody knows whether it has the record."""
+
+
+class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
+    """A consumer whose `getmany` returns only when there is something: after an empty poll FastStream sleeps before it
+    looks again, which would add to the latency of every hop.
+
+    Where an empty fetch is held for a short time only (the embedded broker answers it after its full waiting time),
+    the time grows while nothing comes, so that an idle service costs little."""
+
+    async def getmany(self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
+        """Records by partition, never none."""
+        fetcher = self._fetcher
+        while True:
+            found = await super().getmany(*partitions, timeout_ms=IDLE_AFTER_MS, max_records=max_records)
+            if found:
+                fetcher._fetch_max_wait_ms = self._fetch_max_wait_ms
+                return found
+            fetcher._fetch_max_wait_ms = max(self._fetch_max_wait_ms, IDLE_FETCH_WAIT_MS)
 
 
 class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
@@ -65,6 +90,9 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
     def listen(self, topics: Sequence[str], receiver: Receiver) -> None:
         """Hear `topics` as one member of the group. Call before `start`."""
         self._receiver = receiver
+        config = self._broker.config.broker_config
+        built_from: Any = config.builder
+        config.builder = partial(PatientConsumer, **built_from.keywords)
         subscriber = self._broker.subscriber(
             *topics,
             batch=True,
@@ -72,10 +100,9 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
             ack_policy=AckPolicy.MANUAL,
             auto_offset_reset="earliest",
             max_records=self._batch_max,
-            batch_timeout_ms=5,  # after an empty poll FastStream sleeps this long before it looks again
             fetch_max_wait_ms=self._fetch_wait_ms,
-            session_timeout_ms=10_000,
-            heartbeat_interval_ms=3_000,
+            session_timeout_ms=SESSION_TIMEOUT_MS,
+            heartbeat_interval_ms=HEARTBEAT_EVERY_MS,
             listener=self,
             parser=_keep_raw,
             decoder=_no_decoding,
@@ -110,10 +137,15 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
     ) -> Awaitable[object]:
         """Put a record in line (see `relay.Publisher`). Never `publish_batch`: with it the key does not choose the
         partition."""
-        text = {name: value.decode("utf-8", "replace") for name, value in headers}
-        future = await asyncio.wait_for(
-            self._broker.publish(body, topic, key=key, headers=text, no_confirm=True), SEND_DEADLINE_SECONDS
-        )
+        text: dict[str, str] = {name: _Exactly(value, "utf-8", "surrogateescape") for name, value in headers}
+        try:
+            future = await asyncio.wait_for(
+                self._broker.publish(body, topic, key=key, headers=text, no_confirm=True), SEND_DEADLINE_SECONDS
+            )
+        except MessageSizeTooLargeError as problem:
+            raise TooLarge(f"{topic}: {problem}") from problem
+        except TimeoutError as problem:
+            raise Unsent(f"{topic}: no room for another record within {SEND_DEADLINE_SECONDS:.0f} s") from problem
         return _within(future, topic)
 
     async def ping(self) -> bool:
@@ -136,7 +168,15 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         """Hear one batch. Never raises: FastStream would log and go on, and the records would be passed over."""
         records = batch.raw_message if isinstance(batch.raw_message, tuple) else (batch.raw_message,)
         deliveries = [
-            Delivery(r.topic, r.partition, r.offset, r.key or b"", r.value or b"", tuple(r.headers)) for r in records
+            Delivery(
+                r.topic,
+                r.partition,
+                r.offset,
+                r.key or b"",
+                r.value or b"",
+                tuple((name, value or b"") for name, value in r.headers),  # a header may have no value at all
+            )
+            for r in records
         ]
         assert self._receiver is not None
         async with self._in_hand:
@@ -197,16 +237,31 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
                 os._exit(STUCK_EXIT_CODE)
 
     async def _lags(self, consumer: AIOKafkaConsumer) -> bool:
-        for place in consumer.assignment():
-            end = consumer.highwater(place)
-            if end is not None and end > await consumer.position(place):
-                return True
+        try:
+            async with asyncio.timeout(STUCK_AFTER_SECONDS / 4):
+                for place in consumer.assignment():
+                    end = consumer.highwater(place)
+                    if end is not None and end > await consumer.position(place):
+                        return True
+        except TimeoutError:
+            return True  # it does not even know where it stands
+        except KafkaError as problem:
+            log.info("partitions change hands while the watch looks", problem=str(problem))
         return False
+
+
+class _Exactly(str):
+    """A header as it came, byte for byte, readable or not: FastStream takes text and encodes it itself."""
+
+    def encode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
+        return super().encode(encoding, errors)
 
 
 async def _within(future: Awaitable[object], topic: str) -> object:
     try:
         return await asyncio.wait_for(asyncio.shield(future), SEND_DEADLINE_SECONDS)
+    except MessageSizeTooLargeError as problem:
+        raise TooLarge(f"{topic}: {problem}") from problem
     except TimeoutError as problem:
         raise Unsent(f"no acknowledgement from {topic} within {SEND_DEADLINE_SECONDS:.0f} s") from problem
 

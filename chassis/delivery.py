@@ -15,7 +15,7 @@ from chassis import telemetry
 from chassis.clock import Clock
 from chassis.engine import HandlerFailed
 from chassis.record import Heard
-from chassis.relay import Publisher
+from chassis.relay import Publisher, TooLarge
 from chassis.store import StoreUnavailable
 from contracts.message import CATALOGUE, Command, Envelope, Message
 
@@ -105,7 +105,7 @@ class Receiver:
                     await self._hearer.hear(heard)
                 telemetry.MESSAGES_HEARD.labels(heard.message.wire, "handled").inc()
                 return True
-            except HandlerFailed as problem:
+            except (HandlerFailed, TooLarge) as problem:
                 failures += 1
                 if failures >= TRIES_MAX:
                     return await self._bury(delivery, problem, attempts=failures)
@@ -129,10 +129,10 @@ class Receiver:
         return True
 
     async def _bury(self, delivery: Delivery, problem: Exception, attempts: int) -> bool:
-        """Put a record on `<topic>.dead` with its original bytes and why."""
+        """Put a record on `<topic>.dead` with its original bytes and why. When it is too large for that, without its
+        body and at last without its headers: `dead_offset` still says where it is."""
         cause = problem.__cause__ if isinstance(problem, HandlerFailed) and problem.__cause__ else problem
-        headers = [
-            *delivery.headers,
+        why = [
             ("dead_topic", delivery.topic.encode()),
             ("dead_partition", str(delivery.partition).encode()),
             ("dead_offset", str(delivery.offset).encode()),
@@ -142,10 +142,23 @@ class Receiver:
             ("dead_attempts", str(attempts).encode()),
             ("dead_at", self._clock().isoformat().encode()),
         ]
+        left_out = ("dead_left_out", str(len(delivery.body)).encode())
+        letters = [
+            (delivery.body, [*delivery.headers, *why]),
+            (b"", [*delivery.headers, *why, left_out]),
+            (b"", [*why, left_out]),
+        ]
         while True:
+            body, headers = letters[0]
             try:
-                await (await self._publisher.send(f"{delivery.topic}.dead", delivery.key, delivery.body, headers))
+                await (await self._publisher.send(f"{delivery.topic}.dead", delivery.key, body, headers))
                 break
+            except TooLarge as problem:
+                log.warning("a dead letter is too large", topic=delivery.topic, problem=str(problem)[:300])
+                if len(letters) > 1:
+                    letters.pop(0)
+                elif await self._stopped_within(1.0):
+                    return False
             except Exception:  # why: without its dead letter the record may not be passed over
                 log.exception("could not write a dead letter, trying again", topic=delivery.topic)
                 if await self._stopped_within(1.0):

@@ -12,16 +12,20 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any, Protocol
 
+import structlog
+
 from chassis import telemetry
 from chassis.batcher import Batcher
 from chassis.clock import Clock
 from chassis.projection import BulkResult, Projection, Update
 from chassis.record import Aggregate, Decided, Heard, Record, Refusal, hear, refused
-from chassis.relay import Performer, Publisher, Relay
+from chassis.relay import Performer, Publisher, Relay, TooLarge
 from chassis.store import Store, StoreUnavailable
-from contracts.message import Event, Intent, Message
+from contracts.message import Event, Intent, Message, Woke
 
 CONFLICTS_MAX = 20
+
+log = structlog.get_logger()
 
 
 class Writable(Protocol):
@@ -57,6 +61,17 @@ class Reactor:
 
     async def _flight(self, batch: Sequence[Heard]) -> list[Outcome | BaseException]:
         telemetry.BATCH_SIZE.labels(self._aggregate.name).observe(len(batch))
+        try:
+            decided = await self._decide_all(batch)
+        except StoreUnavailable:
+            raise
+        except Exception as problem:  # why: one record that cannot be read or kept must not hold up the others
+            if len(batch) == 1:
+                return [_failed(problem)]
+            return [outcome for heard in batch for outcome in await self._flight([heard])]
+        return [await self._say(batch[index], decided[index]) for index in range(len(batch))]
+
+    async def _decide_all(self, batch: Sequence[Heard]) -> dict[int, Decided[Any] | BaseException]:
         decided: dict[int, Decided[Any] | BaseException] = {}
         left = list(range(len(batch)))
         for _ in range(CONFLICTS_MAX):
@@ -67,7 +82,7 @@ class Reactor:
             telemetry.CONFLICTS.labels(self._aggregate.name).inc(len(left))
         for index in left:
             decided[index] = StoreUnavailable("lost the race for a record too often")
-        return [await self._say(batch[index], decided[index]) for index in range(len(batch))]
+        return decided
 
     async def _decide(
         self, batch: Sequence[Heard], indexes: Sequence[int], decided: dict[int, Decided[Any] | BaseException]
@@ -84,9 +99,7 @@ class Reactor:
                 decided[index] = refusal
                 continue
             except Exception as problem:
-                failure = HandlerFailed(f"{type(problem).__name__}: {problem}")
-                failure.__cause__ = problem
-                decided[index] = failure
+                decided[index] = _failed(problem)
                 continue
             decided[index] = outcome
             records[id] = outcome.record
@@ -108,13 +121,27 @@ class Reactor:
         return lost
 
     async def _say(self, heard: Heard, decided: Decided[Any] | BaseException) -> Outcome | BaseException:
-        if isinstance(decided, Refusal) and heard.answers_travel:
-            acknowledged = await self._relay.send(refused(decided, heard))
-            return Outcome(Decided(Record(""), (), stored=False), (_waited(acknowledged),))
-        if isinstance(decided, BaseException):
-            return decided
-        waits = await self._relay.say(self._aggregate.name, decided.record.id, decided.says)
-        return Outcome(decided, tuple(waits))
+        try:
+            if isinstance(decided, Refusal) and heard.answers_travel:
+                acknowledged = await self._relay.send(refused(decided, heard))
+                return Outcome(Decided(Record(""), (), stored=False), (_waited(acknowledged),))
+            if isinstance(decided, BaseException):
+                return decided
+            waits = await self._relay.say(self._aggregate.name, decided.record.id, decided.says)
+            return Outcome(decided, tuple(waits))
+        except TooLarge as problem:
+            return _failed(problem)
+        except Exception as problem:  # why: it goes to the one who asked, or is said by the sweep
+            if heard.answers_travel or isinstance(decided, BaseException):
+                return problem
+            log.warning("decided, but the topics are away: the sweep says it", problem=str(problem)[:300])
+            return Outcome(decided, ())
+
+
+def _failed(problem: Exception) -> HandlerFailed:
+    failure = HandlerFailed(f"{type(problem).__name__}: {problem}")
+    failure.__cause__ = problem
+    return failure
 
 
 async def _waited(acknowledged: Awaitable[object]) -> None:
@@ -122,7 +149,8 @@ async def _waited(acknowledged: Awaitable[object]) -> None:
 
 
 class Engine:
-    """Everything one service hears with: its aggregates, its projections, its relay."""
+    """Everything one service hears with: its aggregates, its projections, its relay. Raises ValueError when two
+    aggregates hear the same message: what they say because of it would have the same ids."""
 
     def __init__(
         self,
@@ -141,10 +169,12 @@ class Engine:
         self._reactors = {
             aggregate.name: Reactor(aggregate, store, self.relay) for aggregate, store in aggregates.items()
         }
-        self._hearers: dict[type[Message], list[Reactor]] = {}
+        self._hearers: dict[type[Message], Reactor] = {}
         for aggregate in aggregates:
             for message in aggregate.handlers:
-                self._hearers.setdefault(message, []).append(self._reactors[aggregate.name])
+                if message in self._hearers and message is not Woke:
+                    raise ValueError(f"{message.__name__} is handled by two aggregates, {aggregate.name} is the second")
+                self._hearers[message] = self._reactors[aggregate.name]
         self._projectors: dict[type[Message], list[Callable[[Event], Awaitable[None]]]] = {}
         for projection, target in (projections or {}).items():
             batcher: Batcher[Sequence[Update], None] = Batcher(_writer(target))
@@ -160,24 +190,21 @@ class Engine:
         return message in self._hearers or message in self._projectors
 
     async def hear(self, heard: Heard) -> Decided[Any] | None:
-        """Hear one message with everyone who listens. Returns what the (last) record decided. When the answers travel
-        by topic this waits until the topics have them. Raises Refusal (HTTP callers only), HandlerFailed or
-        StoreUnavailable."""
+        """Hear one message with the record it concerns and every projection. Returns what the record decided. When the
+        answers travel by topic this waits until the topics have them. Raises Refusal (HTTP callers only), HandlerFailed
+        or StoreUnavailable."""
         kind = type(heard.message)
-        decided: Decided[Any] | None = None
-        waits: list[Awaitable[None]] = []
-        for reactor in self._hearers.get(kind, ()):
-            outcome = await reactor.hear(heard)
-            decided = outcome.decided
-            waits.extend(outcome.waits)
+        outcome: Outcome | None = None
+        if kind in self._hearers:
+            outcome = await self._hearers[kind].hear(heard)
         for projector in self._projectors.get(kind, ()):
             assert isinstance(heard.message, Event)
             await projector(heard.message)
+        if outcome is None:
+            return None
         if heard.answers_travel:
-            await asyncio.gather(*waits)
-        else:
-            _leave(waits)
-        return decided
+            await asyncio.gather(*outcome.waits)
+        return outcome.decided
 
     async def hear_at(self, aggregate: Aggregate[Any], heard: Heard) -> Decided[Any]:
         """Hear a message with one aggregate only (timers)."""
@@ -190,16 +217,16 @@ class Engine:
         return (await self.stores[aggregate.name].load([id])).get(id)
 
 
-def _leave(waits: Sequence[Awaitable[None]]) -> None:
-    """Let acknowledgements arrive on their own; one that fails is said again by the sweep."""
-    for wait in waits:
-        task = asyncio.ensure_future(wait)
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-
-
-def _writer(target: Writable) -> Callable[[Sequence[Sequence[Update]]], Awaitable[Sequence[None]]]:
-    async def write(batch: Sequence[Sequence[Update]]) -> Sequence[None]:
-        await target.update_all([update for updates in batch for update in updates])
+def _writer(target: Writable) -> Callable[[Sequence[Sequence[Update]]], Awaitable[Sequence[BaseException | None]]]:
+    async def write(batch: Sequence[Sequence[Update]]) -> Sequence[BaseException | None]:
+        try:
+            await target.update_all([update for updates in batch for update in updates])
+        except StoreUnavailable:
+            raise
+        except Exception as problem:  # why: one document that cannot be kept must not hold up the others
+            if len(batch) == 1:
+                return [_failed(problem)]
+            return [outcome for updates in batch for outcome in await write([updates])]
         return [None] * len(batch)
 
     return write

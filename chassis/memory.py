@@ -11,7 +11,7 @@ from typing import Any
 
 from chassis.delivery import Delivery, Receiver, in_order
 from chassis.record import Aggregate, Record
-from chassis.store import entries_to_documents, from_document, to_document
+from chassis.store import entries_to_documents, from_document, readable, to_document
 
 
 class MemoryStore:
@@ -54,7 +54,7 @@ class MemoryStore:
             if document["unsaid"] and document["touched_at"] is not None and document["touched_at"] < before
         ]
         found.sort(key=lambda document: document["touched_at"])
-        return [self._read(document["_id"]) for document in found[:limit]]
+        return readable(copy.deepcopy(found[:limit]), self._state)
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         stored = self.documents.get(record.id)

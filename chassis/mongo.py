@@ -14,26 +14,40 @@ from itertools import count
 from typing import Any, Literal
 from uuid import uuid4
 
+from bson.errors import InvalidDocument
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
-from chassis.store import StoreUnavailable, entries_to_documents, from_document, to_document
+from chassis.store import (
+    StoreUnavailable,
+    Unstorable,
+    entries_to_documents,
+    from_document,
+    readable,
+    to_document,
+)
 
 Driver = Literal["motor", "pymongo"]
 
 _DUPLICATE_KEY = 11000
+# github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml: BadValue, FailedToParse, TypeMismatch,
+# PathNotViable, ConflictingUpdateOperators, field names that cannot be, ImmutableField, document too large.
+_NEVER = frozenset({2, 9, 14, 28, 40, 52, 56, 57, 66, 10334, 17419, 17420})
 _SERVER_SELECTION_MS = 3_000
 _SOCKET_MS = 5_000
 
 
 @contextlib.contextmanager
 def _answering() -> Iterator[None]:
-    """Driver errors become `StoreUnavailable`: the caller cannot know whether the write happened."""
+    """Driver errors become `StoreUnavailable`: the caller cannot know whether the write happened. What the driver
+    cannot even write down is `Unstorable`."""
     try:
         yield
+    except (InvalidDocument, OverflowError) as problem:
+        raise Unstorable(f"MongoDB: {problem}") from problem
     except PyMongoError as problem:
         raise StoreUnavailable(f"MongoDB: {problem}") from problem
 
@@ -91,6 +105,8 @@ class Collection:
             except BulkWriteError as problem:
                 details = problem.details or {}
                 errors = details.get("writeErrors", [])
+                if any(error.get("code") in _NEVER for error in errors):
+                    raise Unstorable(f"MongoDB: {errors[0].get('errmsg')}") from problem
                 if details.get("writeConcernErrors") or any(error.get("code") != _DUPLICATE_KEY for error in errors):
                     raise
                 duplicates = frozenset(int(error["index"]) for error in errors)
@@ -151,7 +167,7 @@ class MongoStore:
         found = await self._collection.find(
             {"unsaid.0": {"$exists": True}, "touched_at": {"$lt": before}}, sort=[("touched_at", 1)], limit=limit
         )
-        return [from_document(document, self._state) for document in found]
+        return readable(found, self._state)
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         result = await self._collection.update_all(

@@ -33,6 +33,10 @@ REPORT_BACKOFF_SECONDS = 0.5
 log = structlog.get_logger()
 
 
+class TooLarge(Exception):
+    """No topic will ever take this message."""
+
+
 class Publisher(Protocol):
     """Where messages leave."""
 
@@ -40,7 +44,7 @@ class Publisher(Protocol):
         self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
     ) -> Awaitable[object]:
         """Put a record in line for its topic, in the order of the calls; awaiting what is returned waits for the
-        broker's acknowledgement."""
+        broker's acknowledgement. Raises TooLarge, or anything else when the broker is away."""
 
 
 class Relay:
@@ -63,6 +67,7 @@ class Relay:
         self._said: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._performing: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PERFORMING_MAX)
+        self._noting: set[asyncio.Task[None]] = set()
 
     async def say(self, place: str, record_id: str, says: Sequence[Said], attempt: int = 1) -> list[Awaitable[None]]:
         """Say messages of one record in order. What is returned waits until the topics have them; intents are
@@ -92,9 +97,23 @@ class Relay:
         telemetry.MESSAGES_SAID.labels(said.wire).inc()
         return await self._publisher.send(said.topic, said.key.encode(), said.body.encode(), headers)
 
-    async def _note(self, place: str, record_id: str, said_id: str, acknowledged: Awaitable[object]) -> None:
-        await acknowledged
-        self._said[place, record_id].add(said_id)
+    def _note(self, place: str, record_id: str, said_id: str, acknowledged: Awaitable[object]) -> asyncio.Task[None]:
+        """Note that a message was said when its acknowledgement comes, whether or not anyone waits for it; one that
+        fails is said again by the sweep."""
+
+        async def note() -> None:
+            await acknowledged
+            self._said[place, record_id].add(said_id)
+
+        def noted(done: asyncio.Task[None]) -> None:
+            self._noting.discard(done)
+            if not done.cancelled():
+                done.exception()
+
+        task = asyncio.create_task(note())
+        self._noting.add(task)
+        task.add_done_callback(noted)
+        return task
 
     def known_said(self, place: str, record_id: str) -> frozenset[str]:
         """Ids that have been said but may still stand as unsaid in the database."""
@@ -129,8 +148,14 @@ class Relay:
                     taken += 1
                     telemetry.RECORDS_SWEPT.labels(place).inc()
                     log.warning("saying what was left unsaid", record=record.id, kind=place, messages=len(left))
-                    await asyncio.gather(*await self.say(place, record.id, left, attempt=record.attempts + 2))
+                    await self._say_again(place, record, left)
         return taken
+
+    async def _say_again(self, place: str, record: Record[Any], left: Sequence[Said]) -> None:
+        try:
+            await asyncio.gather(*await self.say(place, record.id, left, attempt=record.attempts + 2))
+        except Exception:  # why: it stays unsaid and is taken up again; the records behind it must not wait for it
+            log.exception("what was left unsaid could not be said", record=record.id, kind=place)
 
     def _left(self, place: str, record: Record[Any]) -> list[Said]:
         known = self.known_said(place, record.id)
@@ -144,10 +169,10 @@ class Relay:
         task.add_done_callback(lambda _: self._performing.pop(said.id, None))
 
     async def _perform(self, said: Said, attempt: int) -> None:
-        intent_type, performer = self.performers[said.wire]
-        intent = intent_type.model_validate_json(said.body)
         with telemetry.context(cause=said.id, case=said.saga, key=said.key):
             try:
+                intent_type, performer = self.performers[said.wire]
+                intent = intent_type.model_validate_json(said.body)
                 async with self._slots:
                     report = await performer(intent, attempt)
             except Exception:  # why: the intent stays unsaid, so the sweep performs it again

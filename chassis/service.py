@@ -167,7 +167,7 @@ class Service:
     def _start_loops(self, engine: Engine) -> list[asyncio.Task[None]]:
         settings = self._settings
         return [
-            asyncio.create_task(_every(seconds, work, what))
+            asyncio.create_task(every(seconds, work, what))
             for seconds, work, what in (
                 (settings.timers_every_seconds, lambda: timers.ring(engine), "timers"),
                 (settings.sweep_every_seconds, lambda: engine.relay.sweep(engine.stores), "sweep"),
@@ -194,7 +194,7 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
     )
 
 
-async def _every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:
+async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:
     """Do `work` again and again; whatever it raises is logged and does not end it."""
     away = False
     while True:

@@ -7,11 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from pydantic import BaseModel
+import structlog
+from pydantic import BaseModel, ValidationError
 
 from chassis.record import Entry, Record, Said
 
 S = TypeVar("S", bound=BaseModel)
+
+log = structlog.get_logger()
 
 
 class StoreUnavailable(Exception):
@@ -19,21 +22,27 @@ class StoreUnavailable(Exception):
     is remembered with what was written, so nothing happens twice."""
 
 
+class Unstorable(Exception):
+    """The store will never take this, however often it is asked: too large, or nothing it knows how to keep."""
+
+
 class Store(Protocol):
-    """Records of one kind, one document each."""
+    """Records of one kind, one document each. Every call may raise StoreUnavailable."""
 
     async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
-        """The records that exist among `ids`."""
+        """The records that exist among `ids`. Raises ValidationError when one of them cannot be read."""
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         """Save each record if its stored version is still `record.version` (absent when 0), with the version one
-        higher. Returns the ids that lost: someone else had saved them, nothing of ours was written."""
+        higher. Returns the ids that lost: someone else had saved them, nothing of ours was written. Raises Unstorable
+        when one of them can never be saved; the others may have been."""
 
     async def mark_said(self, said: Mapping[str, Iterable[str]]) -> None:
         """Take message ids (by record id) off the list of what is still to say."""
 
     async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
-        """Records last touched before `before` that still have something to say, oldest first."""
+        """Records last touched before `before` that still have something to say, oldest first; without those that
+        cannot be read."""
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         """Become the one who says what `record` still has to say: true for exactly one of several claimants who saw
@@ -74,6 +83,17 @@ def entries_to_documents(entries: Iterable[Entry]) -> list[dict[str, Any]]:
         }
         for entry in entries
     ]
+
+
+def readable(documents: Iterable[Mapping[str, Any]], state: type[S]) -> list[Record[S]]:
+    """Read records back; one that cannot be read is told to the log and left out, so it holds up no other."""
+    found: list[Record[S]] = []
+    for document in documents:
+        try:
+            found.append(from_document(document, state))
+        except (ValidationError, KeyError, TypeError) as problem:
+            log.error("a stored record cannot be read", record=document["_id"], error=type(problem).__name__)
+    return found
 
 
 def from_document(document: Mapping[str, Any], state: type[S]) -> Record[S]:

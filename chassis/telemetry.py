@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from typing import Any
 
 import structlog
@@ -31,21 +31,30 @@ _NUMBER = re.compile(r"(?<![0-9A-Za-z])(\+?[0-9]{3})[0-9]{4,10}([0-9]{4})(?![0-9
 
 
 def masked(value: str) -> str:
-    """A phone number or a name with its middle hidden: `138****5678`, `张*`."""
-    if len(value) >= 7:
+    """A phone number with its middle hidden, or what begins a name: `138****5678`, `张*`."""
+    if len(value) >= 11:
         return f"{value[:3]}****{value[-4:]}"
     return value[:1] + "*" * max(1, len(value) - 1)
 
 
 def _mask(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if not isinstance(value, str) or name in _KEPT:
-            continue
-        if _PERSONAL.search(name):
-            event[name] = masked(value)
-        elif name in {"exception", "problem", "reason"}:
-            event[name] = _NUMBER.sub(r"\1****\2", value)
+        if name not in _KEPT:
+            event[name] = _masked_under(name, value)
     return event
+
+
+def _masked_under(name: str, value: Any) -> Any:
+    """`value` without personal data, however deep it lies; `name` is the field it stands in."""
+    if isinstance(value, Mapping):
+        return {key: _masked_under(str(key), inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_masked_under(name, inner) for inner in value]
+    if _PERSONAL.search(name) and isinstance(value, str | int):
+        return masked(str(value))
+    if isinstance(value, str) and name in {"exception", "problem", "reason"}:
+        return _NUMBER.sub(r"\1****\2", value)
+    return value
 
 
 def configure(service: str, level: str = "INFO") -> None:

@@ -4,17 +4,23 @@ same timer: the second ring is recognised as a repeat."""
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import structlog
 
 from chassis import telemetry
 from chassis.engine import Engine
-from chassis.record import Heard
+from chassis.record import Decided, Heard
 from contracts.message import Woke, message_id
 
 DUE_LIMIT = 500
 
 log = structlog.get_logger()
+
+
+def _still_set(heard: Heard, outcome: Decided[Any]) -> bool:
+    """Whether the timer stands where it stood: the handler left it, so it would be found due for ever."""
+    return isinstance(heard.message, Woke) and outcome.record.wake_at == heard.message.due
 
 
 async def ring(engine: Engine) -> int:
@@ -33,7 +39,7 @@ async def ring(engine: Engine) -> int:
         for heard, outcome in zip(rings, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 log.error("a timer could not be heard", record=heard.message.key_value, problem=repr(outcome)[:300])
-            elif not outcome.stored and not outcome.repeat:
+            elif _still_set(heard, outcome):
                 log.error("a timer rang and was left set", record=heard.message.key_value)
             else:
                 rung += 1

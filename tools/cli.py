@@ -47,6 +47,29 @@ def logs(
     run_logs(name, and_follow=follow)
 
 
+@app.command()
+def replay(
+    everything: Annotated[bool, typer.Option("--all", help="The whole year instead of the first invoices.")] = False,
+    invoices: Annotated[int, typer.Option(min=1, help="How many purchase invoices.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Chooses which refunds meet trouble.")] = 7,
+) -> None:
+    """Replay orders and cancellations of a real year through the running system, and compare all books."""
+    from tools.demo import run_replay
+
+    run_replay(None if everything else invoices, seed)
+
+
+@app.command()
+def demo(
+    invoices: Annotated[int, typer.Option(min=1, help="How many purchase invoices.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Chooses which refunds meet trouble.")] = 7,
+) -> None:
+    """Start everything, replay real orders, show the books; the system stays up afterwards."""
+    from tools.demo import run_demo
+
+    run_demo(invoices, seed)
+
+
 def main() -> None:
     """Run the command (entry point of the package)."""
     app()

@@ -75,6 +75,13 @@ def look(home: Home) -> Report:
     return Report(tuple(rows), supervisor.pid if supervisor else None, memory or 0.0, failure)
 
 
+def memory_bytes(home: Home) -> dict[str, int]:
+    """Return the resident memory of every program that runs now, by name; nobody is asked anything."""
+    state = read_state(home)
+    found = {name: find(entry.process) for name, entry in state.programs.items()} if state else {}
+    return {name: int((_memory_mb(process) or 0.0) * 1_000_000) for name, process in found.items() if process}
+
+
 async def _rows(plan: Plan, entries: dict[str, Entry]) -> list[Row]:
     return list(await asyncio.gather(*(_row(program, entries.get(program.name)) for program in plan)))
 

@@ -1,0 +1,85 @@
+"""The demo and the replay, as a person types them: the stack, the real orders, the books, what to try next."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from functools import partial
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from tools.replay import run
+from tools.replay.knock import UnexpectedAnswerError
+from tools.replay.settle import HangingError
+from tools.stack.commands import run_up
+from tools.stack.control import Stack, StackError
+from tools.stack.home import Home, current_home
+from tools.stack.status import memory_bytes
+
+NEXT_STEPS = """
+它还在运行 · the system stays up:
+  gateway  {gateway}/docs
+  sandbox  {sandbox}/_ledger/summary
+
+试一试 · three things to try:
+  1. open {report}
+  2. kill -9 {victim}   then  tuidan status      (payment is started again and nothing is lost)
+  3. the five curl lines in README.md, with GATEWAY={gateway} SANDBOX={sandbox}
+
+停止 · stop it:  make down
+"""
+
+
+def run_demo(invoices: int, seed: int) -> None:
+    """Start everything, replay real orders, and say what to try next. Leaves with exit code 1 on any difference."""
+    run_up()
+    _replay(invoices, seed)
+    home = current_home()
+    stack = Stack(home.root)
+    sys.stdout.write(
+        NEXT_STEPS.format(
+            gateway=f"http://{stack.address('gateway')}",
+            sandbox=f"http://{stack.address('sandbox')}",
+            report=_report_file(home),
+            victim=stack.pid("payment"),
+        )
+    )
+
+
+def run_replay(invoices: int | None, seed: int) -> None:
+    """Replay orders through the stack that is up. Leaves with exit code 1 on any difference."""
+    _replay(invoices, seed)
+
+
+def _replay(invoices: int | None, seed: int) -> None:
+    home = current_home()
+    stack = Stack(home.root)
+    try:
+        good = asyncio.run(
+            run(
+                f"http://{stack.address('gateway')}",
+                f"http://{stack.address('sandbox')}",
+                invoices=invoices,
+                seed=seed,
+                report=_report_file(home),
+                memory=partial(memory_bytes, home),
+                console=Console(),
+            )
+        )
+    except StackError as problem:
+        _refuse(f"{problem}. Start it with: tuidan up")
+    except (HangingError, UnexpectedAnswerError, TimeoutError) as problem:
+        _refuse(f"The replay did not come to its end: {problem}\nLook at: tuidan status, tuidan logs NAME")
+    if not good:
+        raise typer.Exit(1)
+
+
+def _report_file(home: Home) -> Path:
+    return home.root / "report.html"
+
+
+def _refuse(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    raise typer.Exit(1)
