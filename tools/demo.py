@@ -6,6 +6,7 @@ import asyncio
 import sys
 from functools import partial
 from pathlib import Path
+from typing import NoReturn
 
 import typer
 from rich.console import Console
@@ -80,6 +81,6 @@ def _report_file(home: Home) -> Path:
     return home.root / "report.html"
 
 
-def _refuse(text: str) -> None:
+def _refuse(text: str) -> NoReturn:
     sys.stderr.write(text + "\n")
     raise typer.Exit(1)
