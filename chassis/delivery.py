@@ -153,8 +153,8 @@ class Receiver:
             try:
                 await (await self._publisher.send(f"{delivery.topic}.dead", delivery.key, body, headers))
                 break
-            except TooLarge as problem:
-                log.warning("a dead letter is too large", topic=delivery.topic, problem=str(problem)[:300])
+            except TooLarge as refused:
+                log.warning("a dead letter is too large", topic=delivery.topic, problem=str(refused)[:300])
                 if len(letters) > 1:
                     letters.pop(0)
                 elif await self._stopped_within(1.0):

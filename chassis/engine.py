@@ -98,7 +98,7 @@ class Reactor:
             except Refusal as refusal:
                 decided[index] = refusal
                 continue
-            except Exception as problem:
+            except Exception as problem:  # why: it is handed to the hearer, who tries again, then dead-letters
                 decided[index] = _failed(problem)
                 continue
             decided[index] = outcome

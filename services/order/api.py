@@ -12,7 +12,7 @@ from chassis.problem import Problem
 from chassis.record import Heard, Refusal
 from contracts.message import Command, Message, message_id
 from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, PlaceOrder, ShipOrder
-from services.order.effects import Catalogue
+from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.model import Coupon, Order, TaskDone
 from services.order.problems import problem_of

@@ -11,7 +11,7 @@ from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
 from services.order.api import routes
-from services.order.effects import Catalogue
+from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.model import LookUpProducts, PriceRules
 from services.order.projections import PRODUCTS

@@ -50,7 +50,7 @@ class Supervisor:
             await self._keep_running()
         except ProgramFailed as failed:
             self._state.failure = failed.failure
-        except Exception as error:
+        except Exception as error:  # why: it becomes the failure that `up` shows; everything is stopped below
             log.exception("the supervisor itself has failed")
             self._state.failure = Failure(SUPERVISOR, f"failed: {error}", ())
         if self._state.failure:

@@ -45,7 +45,10 @@ RULES = st.builds(
 )
 WANTED = st.lists(
     st.builds(
-        WantedLine, product_id=st.just("p"), quantity=st.integers(1, 50), unit_price_minor=st.sampled_from([0, 1, 7, 999])
+        WantedLine,
+        product_id=st.just("p"),
+        quantity=st.integers(1, 50),
+        unit_price_minor=st.sampled_from([0, 1, 7, 999]),
     ),
     min_size=1,
     max_size=12,

@@ -108,9 +108,7 @@ SHIP = ShipOrder(order_id=ID, carrier="SF", tracking_number="SF1", by=STAFF)
 
 
 def paid(amount: int = 1900) -> payment.PaymentReceived:
-    return payment.PaymentReceived(
-        order_id=ID, amount=Money(amount_minor=amount), transaction_id="wx1", paid_at=START
-    )
+    return payment.PaymentReceived(order_id=ID, amount=Money(amount_minor=amount), transaction_id="wx1", paid_at=START)
 
 
 def held(case: str = CASE) -> inventory.StockHeld:

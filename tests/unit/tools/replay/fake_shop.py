@@ -34,6 +34,8 @@ class FakeShop:
         self.refuse_all = False
         self.stuck = False
         self.busy = 0
+        self.refused = 0
+        self.inbox: list[Json] = []
         self.calls: list[str] = []
         self._asked_to_pay: set[str] = set()
         self._due: list[tuple[int, str]] = []
@@ -91,6 +93,8 @@ class FakeShop:
                 return _ok(self._summary())
             case ["orders"] if parts[0] == "admin":
                 return _page("orders", "order_id", self.orders, query)
+            case ["notices"]:
+                return _ok({"notices": [notice for notice in self.inbox if notice["order_id"] == query["order_id"]]})
             case ["cases"]:
                 return _page("cases", "case_id", self.cases, query)
             case ["figures", subject]:
@@ -110,7 +114,8 @@ class FakeShop:
             case ["orders"]:
                 return self._place(request, body)
             case ["orders", order_id]:
-                return _ok({"timeline": [], **self.orders[order_id]})
+                cases = [case for case in self.cases.values() if case["order_id"] == order_id]
+                return _ok({**self.orders[order_id], "cases": cases})
             case ["orders", order_id, "pay"]:
                 return self._prepay(order_id)
             case ["orders", order_id, "cancellation"]:
@@ -164,6 +169,7 @@ class FakeShop:
         known = self.cases.get(case_id)
         if known is None:
             if any(case["order_id"] == order_id and case["status"] == "open" for case in self.cases.values()):
+                self.refused += 1
                 return _problem(409, "cancellation-open")
             lines = []
             for wanted in body["lines"]:
@@ -257,7 +263,7 @@ class FakeShop:
             order = self.orders[thing["order_id"]]
             for line in thing["lines"]:
                 keys = {"product": line["product_id"], "month": thing["month"], "group": order["group"]}
-                key = str(keys.get(by) or thing["reason"])
+                key = str(keys[by] if by in keys else thing["reason"])
                 name = (key, str(thing.get("case_id", thing["order_id"])))
                 money = line.get("amount_minor", line.get("paid_minor"))
                 row = found[key]

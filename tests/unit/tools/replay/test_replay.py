@@ -17,6 +17,8 @@ from tools.replay.driver import ReplayStoppedError
 from tools.replay.knock import Pace, UnexpectedAnswerError
 from tools.replay.settle import HangingError
 
+ORDER = "0rder-invoice-100001"
+
 
 class Clock:
     """Time passes only when somebody waits."""
@@ -93,9 +95,53 @@ async def test_a_longer_and_then_a_shorter_run_on_the_same_stack_agree(replay: R
     assert len(replay.shop.orders) == 5
 
 
+async def test_what_others_do_on_the_same_stack_is_no_difference(replay: Replay) -> None:
+    await replay.run()
+    shop = replay.shop
+    line = {"line_no": 1, "product_id": "20001", "quantity": 2, "unit_price_minor": 255}
+    mine = {**line, "paid_minor": 510, "cancelled": 0}
+    by_hand = {"order_id": "byhand", "reference": "", "month": "2026-11", "group": "", "state": "paid"}
+    money = {"total_minor": 510, "paid_minor": 510, "refunded_minor": 0}
+    shop.orders["byhand"] = {**by_hand, **money, "lines": [mine]}
+    shop.money.append({"kind": "payment", "out_trade_no": "byhand", "amount_minor": 510})
+    cancelled = {"line_no": 1, "product_id": "20001", "quantity": 1, "amount_minor": 255}
+    case = {"case_id": "c-hand", "reference": "", "month": "2026-11", "reason": "other", "status": "open"}
+    for order_id in ("byhand", ORDER):
+        case_id = f"{order_id}-c9"
+        shop.cases[case_id] = {
+            **case,
+            "case_id": case_id,
+            "order_id": order_id,
+            "lines": [cancelled],
+            "amount_minor": 255,
+        }
+        shop._end(shop.cases[case_id])
+    assert await replay.run()
+    assert "others" in replay.said
+    shop.money.pop()
+    assert not await replay.run()
+
+
 async def test_a_busy_shop_is_asked_again(replay: Replay) -> None:
     replay.shop.busy = 5
     assert await replay.run()
+
+
+async def test_cases_of_one_order_wait_for_each_other(replay: Replay) -> None:
+    assert await replay.run()
+    assert replay.shop.refused == 0
+    assert len({case["order_id"] for case in replay.shop.cases.values()}) < len(replay.shop.cases)
+
+
+async def test_a_notice_in_the_inbox_is_a_notice(replay: Replay) -> None:
+    await replay.run()
+    lost = _last_message(replay.shop)
+    replay.shop.messages.remove(lost)
+    replay.shop.inbox.append(
+        {"order_id": ORDER, "channel": "inbox", "outcome": lost["template_name"], "told_at": "2026-01-01T00:00:00Z"}
+    )
+    assert await replay.run()
+    assert "told by inbox" in replay.said
 
 
 async def test_memory_is_sampled_three_times_and_shown(replay: Replay) -> None:
@@ -135,7 +181,7 @@ async def test_too_many_failures_stop_the_replay(replay: Replay, monkeypatch: py
 
 
 def _order(shop: FakeShop) -> dict[str, object]:
-    return shop.orders["0rder-invoice-100001"]
+    return shop.orders[ORDER]
 
 
 def _falsify_order(shop: FakeShop) -> None:

@@ -1,0 +1,108 @@
+# The only door. Every command a reader needs is a target here; `make` alone lists them.
+# Needs Python >= 3.11 and nothing else; what it installs goes into .venv, what it runs keeps its data in .tuidan.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+ASYNCAPI := $(VENV)/asyncapi
+ASYNCAPI_STAMP := $(ASYNCAPI)/.installed
+CODE := contracts chassis services sandbox tools tests
+
+# PYTHON=/some/python make install   chooses another one.
+PYTHON ?=
+
+.PHONY: help
+help: ## this list
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+# ── environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
+.PHONY: install
+install: $(STAMP) ## make .venv with exactly what requirements.lock names
+
+$(STAMP): requirements.lock pyproject.toml
+	@python='$(PYTHON)'; \
+	if [ -z "$$python" ]; then \
+	  for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+	    if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then python=$$name; break; fi; \
+	  done; \
+	fi; \
+	if [ -z "$$python" ]; then echo "make: Python 3.11 or newer is needed and no python3 on PATH is one (PYTHON=… names another)." >&2; exit 1; fi; \
+	if ! [ -x $(BIN)/python ]; then \
+	  echo "── .venv from $$("$$python" --version)"; \
+	  "$$python" -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "make: this Python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv." >&2; exit 1; }; \
+	fi
+	@echo "── install: requirements.lock (some minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+.PHONY: lock
+lock: install ## resolve pyproject.toml again into requirements.lock (hashes, no addresses)
+	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --all-extras \
+	  pyproject.toml -o requirements.lock
+
+# ── run ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+.PHONY: demo up down status
+demo: install ## start everything, replay real orders and cancellations, compare the books (ARGS=… goes to tuidan)
+	@$(BIN)/tuidan demo $(ARGS)
+
+up: install ## start the local stack
+	@$(BIN)/tuidan up $(ARGS)
+
+down: install ## stop the local stack
+	@$(BIN)/tuidan down $(ARGS)
+
+status: install ## what runs, where it listens
+	@$(BIN)/tuidan status $(ARGS)
+
+# ── judge ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# All checks run, one line each with the seconds it took; what failed is shown and makes the whole fail.
+.PHONY: check
+check: install ## everything that can be checked without running the system
+	@failed=0; run() { \
+	  local name=$$1 begin=$$(date +%s%N) out; shift; \
+	  if out=$$("$$@" 2>&1); then word=ok; else word=FAILED; failed=1; fi; \
+	  printf '── %-8s %-6s %4d ms\n' "$$name" "$$word" $$(( ($$(date +%s%N) - begin) / 1000000 )); \
+	  if [ $$word = FAILED ]; then printf '%s\n' "$$out"; fi; \
+	}; \
+	run lint $(BIN)/ruff check --output-format concise $(CODE); \
+	run format $(BIN)/ruff format --check $(CODE); \
+	run types $(BIN)/mypy --strict $(CODE); \
+	run imports $(BIN)/lint-imports --no-logo; \
+	run rules $(BIN)/python -m tools.checks; \
+	run schemas $(BIN)/python -m tools.catalogue --check; \
+	exit $$failed
+
+.PHONY: test
+test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to pytest
+	@$(BIN)/pytest $(ARGS)
+
+.PHONY: format
+format: install ## let ruff put the code into shape
+	@$(BIN)/ruff check --fix --quiet $(CODE) || true
+	@$(BIN)/ruff format $(CODE)
+
+.PHONY: schemas
+schemas: install ## rewrite contracts/schemas and contracts/asyncapi.yaml from the messages
+	@$(BIN)/python -m tools.catalogue
+
+# The official AsyncAPI parser exists for node only. Without node the tests still validate against the official JSON
+# Schema and say that the parser was not asked.
+.PHONY: asyncapi-parser
+asyncapi-parser: install
+	@if command -v npm >/dev/null; then $(MAKE) $(ASYNCAPI_STAMP) || echo "── the AsyncAPI parser could not be installed; its test will be skipped"; \
+	else echo "── no npm here: the AsyncAPI parser's test will be skipped"; fi
+
+$(ASYNCAPI_STAMP): tools/catalogue/package.json tools/catalogue/package-lock.json tools/catalogue/parse.mjs
+	@echo "── install: tools/catalogue/package-lock.json"
+	@mkdir -p $(ASYNCAPI)
+	@cp $^ $(ASYNCAPI)/
+	@npm ci --prefix $(ASYNCAPI) --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@

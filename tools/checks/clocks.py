@@ -1,0 +1,95 @@
+"""Time, chance and waiting stay where they belong. What decides is given the time and its ids as arguments: only so
+can it be decided again, replayed, and run on virtual time."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from tools.checks.source import Problem, Source
+
+# The places that decide. Deciding again must give the same answer and the same ids.
+_BUSINESS = {
+    "notify": ("texts",),
+    "order": ("cancellation", "cases", "placing", "pricing", "tasks", "timeline", "words"),
+    "payment": ("outside", "refunds", "roads"),
+}
+PURE = (
+    "contracts/*.py",
+    "services/*/handlers.py",
+    "services/*/model.py",
+    "services/*/projections.py",
+    *(f"services/{service}/{noun}.py" for service, nouns in _BUSINESS.items() for noun in nouns),
+    "chassis/saga.py",
+    "chassis/record.py",
+)
+
+# Outside the pure places the time comes from chassis.clock, so that tests can drive it. These may ask the machine.
+CLOCKS = {
+    "chassis/clock.py": "the one place that asks the machine",
+}
+
+_CLOCK = (
+    "datetime.datetime.now",
+    "datetime.datetime.utcnow",
+    "datetime.datetime.today",
+    "datetime.date.today",
+    *(f"time.{name}{unit}" for name in ("time", "monotonic", "perf_counter", "process_time") for unit in ("", "_ns")),
+    "time.localtime",
+    "time.gmtime",
+)
+_CHANCE = ("uuid.uuid1", "uuid.uuid4", "uuid.uuid7", "os.urandom", "os.getrandom")
+_CHANCE_MODULES = ("random.", "secrets.", "numpy.random.")
+
+
+def no_clock_in_decisions(source: Source) -> Iterator[Problem]:
+    if not (source.is_python and source.matches(PURE)):
+        return
+    for line, name in source.uses():
+        if name in _CLOCK:
+            yield Problem(source.path, line, "pure-clock", f"{name} in a place that decides; take the time as argument")
+        elif name in _CHANCE or name.startswith(_CHANCE_MODULES):
+            yield Problem(
+                source.path,
+                line,
+                "pure-chance",
+                f"{name} in a place that decides; make ids from their cause (message_id)",
+            )
+    for node, name in source.calls():
+        if name == "sleep":
+            yield Problem(
+                source.path, node.lineno, "pure-sleep", "waiting in a place that decides; set wake_at and hear Woke"
+            )
+
+
+def clock_from_chassis(source: Source) -> Iterator[Problem]:
+    """In chassis and services the time comes from chassis.clock."""
+    watched = source.is_python and source.matches(("chassis/", "services/")) and not source.matches(PURE)
+    if not watched or source.path in CLOCKS:
+        return
+    for line, name in source.uses():
+        if name in _CLOCK and not source.explained(line):
+            yield Problem(
+                source.path, line, "clock", f"{name}: take the time from chassis.clock, or say `# why: …` on this line"
+            )
+
+
+def no_sleep_in_tests(source: Source) -> Iterator[Problem]:
+    """Tests drain. What polls a real process lives in tests/support and says why; sleep(0) only gives way."""
+    if not (source.is_python and source.matches(("tests/",))):
+        return
+    for node, name in source.calls():
+        if name != "sleep" or _gives_way(node):
+            continue
+        if source.matches(("tests/support/",)) and source.explained(node.lineno):
+            continue
+        yield Problem(
+            source.path,
+            node.lineno,
+            "test-sleep",
+            "tests wait for something, never for a while: drain, or poll through tests/support",
+        )
+
+
+def _gives_way(node: ast.Call) -> bool:
+    return len(node.args) == 1 and isinstance(node.args[0], ast.Constant) and node.args[0].value == 0
