@@ -1,0 +1,38 @@
+"""Notify: customers are told what became of their cancellation, once per outcome."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter
+
+from chassis.service import Parts, Service
+from chassis.settings import load
+from contracts import notify
+from services.notify.api import router
+from services.notify.effects import performers, senders
+from services.notify.handlers import NOTICES
+from services.notify.settings import NotifySettings
+from services.notify.views import Notices
+
+TOPICS = (notify.COMMANDS,)
+
+
+def service(settings: NotifySettings) -> Service:
+    """The whole service, ready to run."""
+
+    @asynccontextmanager
+    async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
+        notices = Notices(parts.database.collection(NOTICES.name))
+        await notices.prepare()
+        async with senders(settings) as opened:
+            for intent, performer in performers(opened).items():
+                parts.engine.perform(intent, performer)
+            yield [router(notices)]
+
+    return Service("notify", settings, topics=TOPICS, aggregates=(NOTICES,), wire=wire)
+
+
+if __name__ == "__main__":
+    service(load(NotifySettings)).run()

@@ -1,0 +1,100 @@
+"""Whatever the words, the providers' fields take them: WeChat's limits as the stand-in judges them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from contracts.notify import Outcome
+from sandbox.subscribe_fields import RULES, wrong_field
+from sandbox.templates import SMS_TEMPLATES, SUBSCRIBE_TEMPLATES
+from services.notify.limits import SMS_VALUE_MAX, e164, fitted, sms_values, subscribe_data
+from services.notify.texts import words_for
+from tests.unit.notify.story import NOW, addressee, tell, words
+
+TEXT = st.text(max_size=300)
+
+
+TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.timezones())  # noqa: DTZ001 - gets a zone
+
+
+@given(kind=st.sampled_from(sorted(RULES)), value=TEXT, time=TIMES)
+def test_every_kind_takes_what_was_fitted(kind: str, value: str, time: datetime) -> None:
+    fit = fitted(kind, value, time)
+    assert fit.strip()
+    assert RULES[kind](fit), (kind, fit)
+
+
+@given(
+    reason=st.text(max_size=200),
+    solution=st.text(max_size=200),
+    route=TEXT,
+    order=st.text(min_size=1, max_size=64),
+    amount=st.integers(0, 10**12),
+    currency=st.sampled_from(["CNY", "GBP", "CHF", "JPY"]),
+    language=st.sampled_from(["zh", "en"]),
+    outcome=st.sampled_from(sorted(SUBSCRIBE_TEMPLATES)),
+)
+def test_every_template_takes_every_notice(
+    reason: str,
+    solution: str,
+    route: str,
+    order: str,
+    amount: int,
+    currency: str,
+    language: str,
+    outcome: Outcome,
+) -> None:
+    asked = tell(
+        outcome=outcome,
+        order_id=order,
+        reason=reason,
+        solution=solution,
+        route=route,
+        amount_minor=amount,
+        currency=currency,
+        to=addressee(language=language),
+    )
+    said = words_for(asked, NOW)
+    fields = SUBSCRIBE_TEMPLATES[outcome][1]
+    assert wrong_field(fields, subscribe_data(fields, said)) is None
+    for value in sms_values(SMS_TEMPLATES[outcome], said).values():
+        assert 1 <= len(value) <= SMS_VALUE_MAX
+
+
+def test_what_fits_is_left_as_it_is() -> None:
+    assert subscribe_data(SUBSCRIBE_TEMPLATES["refund-arrived"][1], words()) == {
+        "character_string1": "order-1",
+        "amount2": "¥12.30",
+        "thing3": "不想要了",
+        "thing4": "几分钟内退回微信零钱",
+        "time5": "2025年3月1日 12:05",
+    }
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "fit"),
+    [
+        ("thing", "一二三四五六七八九十一二三四五六七八九十一", "一二三四五六七八九十一二三四五六七八九…"),
+        ("thing", " \n", "无"),
+        ("character_string", "TD-" + "0" * 30 + "12345", "0" * 27 + "12345"),
+        ("character_string", "订单", "-"),
+        ("amount", "¥1234567890123.00", "¥9999999999"),
+        ("amount", "12.30 CHF", "12.30"),
+        ("phrase", "ok 退款已经到账了", "退款已经到"),
+    ],
+)
+def test_shortened_not_refused(kind: str, value: str, fit: str) -> None:
+    assert fitted(kind, value, NOW) == fit
+
+
+@pytest.mark.parametrize("phone", ["13800138000", "8613800138000", "+8613800138000", "008613800138000"])
+def test_mainland_numbers_are_written_one_way(phone: str) -> None:
+    assert e164(phone) == "+8613800138000"
+
+
+def test_foreign_numbers_stay_as_given() -> None:
+    assert e164("+447700900123") == "+447700900123"

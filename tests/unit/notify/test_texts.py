@@ -1,0 +1,104 @@
+"""The words customers read are complete in both languages."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Literal, get_args
+
+import pytest
+
+from contracts.notify import Outcome
+from services.notify.limits import subscribe_data
+from services.notify.texts import TEXTS, amount_text, words_for
+from tests.unit.notify.story import NOW, addressee, tell
+
+OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+LANGUAGES: tuple[Literal["zh", "en"], ...] = ("zh", "en")
+MONEY = ("refund-on-its-way", "refund-arrived", "refund-failed", "late-payment-refunded")
+ON_ITS_WAY = ("refund-on-its-way", "late-payment-refunded")
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_outcome_says_what_and_why_and_what_next(outcome: Outcome, language: Literal["zh", "en"]) -> None:
+    words = words_for(
+        tell(outcome=outcome, to=addressee(language=language), reason="THE-REASON", solution="THE-WAY-OUT"), NOW
+    )
+    assert "order-1" in words.text
+    assert "THE-REASON" in words.text
+    assert "THE-WAY-OUT" in words.text
+    assert words.reason == "THE-REASON"
+    assert words.note
+    assert "{" not in words.text + words.note + words.title
+    if outcome in MONEY:
+        assert "¥12.30" in words.text
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_is_needed_but_the_outcome(outcome: Outcome, language: Literal["zh", "en"]) -> None:
+    asked = tell(outcome=outcome, to=addressee(language=language), reason="", route="", expected_by=None)
+    words = words_for(asked, NOW)
+    assert words.reason
+    assert words.note
+    assert "原因" not in words.text
+    assert "Reason" not in words.text
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("route", ["", "支付用户零钱", "招商银行信用卡0403"])
+def test_the_hint_is_never_cut(outcome: Outcome, language: Literal["zh", "en"], route: str) -> None:
+    words = words_for(tell(outcome=outcome, to=addressee(language=language), route=route), NOW)
+    assert subscribe_data({"thing4": "温馨提示"}, words)["thing4"] == words.note
+
+
+@pytest.mark.parametrize("outcome", ON_ITS_WAY)
+@pytest.mark.parametrize(
+    ("language", "route", "when"),
+    [
+        ("zh", "支付用户零钱", "几分钟内退回微信零钱"),
+        ("zh", "招商银行信用卡0403", "1–3 个工作日退回招商银行信用卡0403"),
+        ("zh", "", "微信零钱几分钟内到账,银行卡 1–3 个工作日内到账"),
+        ("en", "支付用户零钱", "WeChat wallet, usually within minutes"),
+        ("en", "招商银行信用卡0403", "1–3 working days"),
+        ("en", "", "1–3 working days to a bank card"),
+    ],
+)
+def test_when_the_money_arrives(outcome: Outcome, language: Literal["zh", "en"], route: str, when: str) -> None:
+    text = words_for(tell(outcome=outcome, to=addressee(language=language), route=route), NOW).text
+    assert when in text
+    assert ("2025年3月4日" if language == "zh" else "2025-03-04") in text
+
+
+def test_days_are_days_in_china() -> None:
+    evening = NOW.replace(hour=17)
+    text = words_for(tell(expected_by=evening + timedelta(days=1)), NOW).text
+    assert "2025年3月3日" in text
+
+
+def test_an_order_that_was_never_paid_has_nothing_to_refund() -> None:
+    unpaid = words_for(tell(outcome="order-cancelled", amount_minor=0), NOW)
+    paid = words_for(tell(outcome="order-cancelled"), NOW)
+    assert "无需退款" in unpaid.text
+    assert "无需退款" not in paid.text
+    assert "¥12.30" in paid.text
+
+
+def test_the_table_knows_every_outcome() -> None:
+    assert set(TEXTS) == set(OUTCOMES)
+    assert all(set(texts) == set(LANGUAGES) for texts in TEXTS.values())
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "text"),
+    [
+        (0, "CNY", "¥0.00"),
+        (5, "CNY", "¥0.05"),
+        (123_456, "GBP", "£1234.56"),
+        (700, "JPY", "¥700"),
+        (1, "CHF", "0.01 CHF"),
+    ],
+)
+def test_amounts(minor: int, currency: str, text: str) -> None:
+    assert amount_text(minor, currency) == text
