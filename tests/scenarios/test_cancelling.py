@@ -1,0 +1,132 @@
+"""Stories of cancelled orders, told over the public door and judged by the sandbox's ledgers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.support.shop import TEA_PRICE, Shop, eventually
+
+pytestmark = pytest.mark.timeout(180)
+
+
+async def test_an_unpaid_order_is_cancelled(shop: Shop) -> None:
+    order = await shop.order(tea=2)
+    prepay = await shop.starts_to_pay(order)
+    assert (await shop.cancels(order)).status_code == 202
+    await shop.comes_to(order, "cancelled")
+    assert await shop.money(order) == {}
+    assert await shop.on_shelf("tea") == 100
+    refused = await shop.sandbox.post("/_customer/pay", json={"prepay_id": prepay})
+    assert refused.status_code == 409, "the payment was closed at the provider"
+    assert await shop.notices(order) == ["order-cancelled"]
+
+
+async def test_a_paid_order_gives_back_money_and_stock(shop: Shop) -> None:
+    order = await shop.paid_order(tea=2, cup=1)
+    assert await shop.on_shelf("tea") == 98
+    assert (await shop.cancels(order)).status_code == 202
+    await shop.comes_to(order, "cancelled")
+    money = await shop.money(order)
+    assert money["payment"] == money["refund-success"] == 3 * TEA_PRICE
+    assert (await shop.on_shelf("tea"), await shop.on_shelf("cup")) == (100, 100)
+    assert await shop.notices(order) == ["refund-on-its-way", "refund-arrived"]
+
+
+async def test_an_order_is_cancelled_in_two_parts(shop: Shop) -> None:
+    order = await shop.paid_order(tea=3)
+    assert (await shop.cancels(order, (1, 1))).status_code == 202
+    after = await shop.comes_to(order, "paid")
+    assert after["partly_cancelled"]
+    assert (await shop.money(order))["refund-success"] == TEA_PRICE
+    assert await shop.on_shelf("tea") == 98
+    assert (await shop.cancels(order, (1, 2))).status_code == 202
+    await shop.comes_to(order, "cancelled")
+    assert (await shop.money(order))["refund-success"] == 3 * TEA_PRICE
+    assert await shop.on_shelf("tea") == 100
+
+
+async def test_a_refund_refused_for_good_is_compensated(shop: Shop) -> None:
+    order = await shop.paid_order(tea=2)
+    await shop.trouble("refund", "error-before", nth=None, http=403, code="USER_ACCOUNT_ABNORMAL")
+    assert (await shop.cancels(order)).status_code == 202
+    after = await shop.comes_to(order, "paid")
+    assert "refund-accepted" not in await shop.money(order)
+    assert await shop.on_shelf("tea") == 98, "the stock still belongs to the order"
+    assert [case["status"] for case in after["cases"]] == ["undone"]
+    assert [task["kind"] for task in after["tasks"]] == ["refund-refused"]
+    assert await shop.notices(order) == ["refund-failed"]
+    parcel = {"carrier": "SF", "tracking_number": "SF1"}
+    shipped = await shop.staff("POST", f"/admin/v1/orders/{order}/ship", parcel)
+    assert shipped.json()["state"] == "shipped", "shipping is no longer blocked"
+
+
+@pytest.mark.parametrize("kind", ["error-after", "error-before", "drop-after", "drop-before"])
+async def test_an_unknown_refund_is_resolved_by_asking(shop: Shop, kind: str) -> None:
+    order = await shop.paid_order(tea=1)
+    await shop.trouble("refund", kind, http=500)
+    assert (await shop.cancels(order)).status_code == 202
+    await shop.comes_to(order, "cancelled")
+    money = await shop.money(order)
+    assert money["refund-accepted"] == money["refund-success"] == TEA_PRICE, "once, under one number"
+
+
+async def test_a_payment_that_comes_too_late_is_refunded_by_itself(shop: Shop) -> None:
+    order = await shop.order(tea=1)
+    prepay = await shop.starts_to_pay(order)
+    assert (await shop.cancels(order)).status_code == 202
+    await shop.comes_to(order, "cancelled")
+    await shop.pays(prepay, late=True)
+
+    async def refunded() -> bool:
+        return (await shop.money(order)).get("refund-success") == TEA_PRICE
+
+    await eventually(refunded, "the late payment is refunded")
+    after = await shop.comes_to(order, "cancelled")
+    assert [case["road"] for case in after["cases"]] == ["unpaid", "late-payment"]
+    assert await shop.on_shelf("tea") == 100, "stock came back once"
+
+
+async def test_two_requests_at_once_open_one_case(shop: Shop) -> None:
+    order = await shop.paid_order(tea=1)
+    answers = await asyncio.gather(*(shop.cancels(order) for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["case_id"] for answer in answers}) == 1
+    await shop.comes_to(order, "cancelled")
+    assert (await shop.money(order))["refund-accepted"] == TEA_PRICE
+
+
+async def test_a_lost_callback_does_not_lose_a_payment_or_a_refund(shop: Shop) -> None:
+    order = await shop.order(tea=1)
+    await shop.trouble("refund-callback", "callback-lost", nth=None)
+    await shop.trouble("pay-callback", "callback-doubled", nth=None)
+    await shop.pays(await shop.starts_to_pay(order))
+    await shop.comes_to(order, "paid")
+    assert (await shop.cancels(order)).status_code == 202
+
+    async def accepted() -> bool:
+        return "refund-success" in await shop.money(order)
+
+    await eventually(accepted, "the refund is made")
+    assert (await shop.money(order))["payment"] == TEA_PRICE
+
+
+async def test_the_timeline_tells_every_step(shop: Shop) -> None:
+    order = await shop.paid_order(tea=1)
+    await shop.cancels(order)
+    after = await shop.comes_to(order, "cancelled")
+    assert [moment["what"] for moment in after["timeline"]] == [
+        "placed",
+        "stock-reserved",
+        "payment-opened",
+        "paid",
+        "cancellation-accepted",
+        "stock-held",
+        "refund-accepted",
+        "stock-released",
+        "customer-told",
+        "refund-arrived",
+        "customer-told",
+        "cancellation-completed",
+    ]
