@@ -32,7 +32,7 @@ from services.order.model import (
     covers_all_left,
     pieces_to_cancel,
 )
-from services.order.tasks import raise_task
+from services.order.tasks import has_open_task, raise_task
 from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
@@ -168,13 +168,23 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
     saga = SAGAS[case.run.saga]
     run, says = saga.hear(case.run, message, Cancellation.of(order, learned), at)
     if run is case.run:
-        return order, []
+        return _refused_after_all(order, case, message, at)
     walked = learned.model_copy(update={"run": run})
     after = order.with_case(walked).with_moment(moment_of(message, at, step=run.step))
     if run.ended:
         after, more = _end(after, walked, at)
         return after, [*says, *more]
     return after, says
+
+
+def _refused_after_all(order: Order, case: Case, message: Event, at: datetime) -> Decision:
+    """A refund that was accepted, then closed by the provider, and refused when asked for anew: the saga is past its
+    pivot and goes on waiting, but a person has to know."""
+    past_pivot = isinstance(message, RefundRefused) and case.refund is not None
+    if not past_pivot or has_open_task(order, case, "refund-stuck"):
+        return order, []
+    after, task = raise_task(order.with_moment(moment_of(message, at)), case, "refund-stuck", at)
+    return after, [task]
 
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:

@@ -208,7 +208,8 @@ def refund_attempted(order: Order | None, heard: payment.RefundAttempted, at: da
     if order is None or case is None or case.status != "open":
         return order, []
     after = order.with_moment(moment_of(heard, at))
-    if heard.outcome in ("parked", "abnormal") and not has_open_task(order, case, "refund-stuck"):
+    given_up = heard.outcome == "unknown" and heard.next_try_at is None
+    if (given_up or heard.outcome in ("parked", "abnormal")) and not has_open_task(order, case, "refund-stuck"):
         after, task = raise_task(after, case, "refund-stuck", at)
         return after, [task]
     return after, []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -124,11 +125,37 @@ def test_an_unknown_refund_is_never_guessed() -> None:
                 outcome="unknown",
                 provider_code="SYSTEM_ERROR",
                 attempt=attempt,
+                next_try_at=order.now + timedelta(seconds=5),
             )
         )
         assert order.last == []
     assert order.order.cases[0].run.step == "refund the payment"
     assert [moment.what for moment in order.order.timeline].count("refund-attempted") == 3
+
+
+@pytest.mark.parametrize("outcome", ["unknown", "parked", "abnormal"])
+def test_a_refund_that_cannot_go_on_by_itself_becomes_one_task(
+    outcome: Literal["unknown", "parked", "abnormal"],
+) -> None:
+    order = paid_order().hears(cancel(), held())
+    stuck = payment.RefundAttempted(
+        order_id=ID,
+        case_id=CASE,
+        refund_number=RefundNumber("o1-c1-1"),
+        outcome=outcome,
+        provider_code="MISMATCH",
+        attempt=1,
+    )
+    assert order.hears(stuck).last == ["staff-task-raised"]
+    assert order.hears(stuck).last == []
+    assert [task.kind for task in order.order.tasks] == ["refund-stuck"]
+
+
+def test_a_refund_refused_after_it_was_accepted_becomes_a_task_and_nothing_is_undone() -> None:
+    order = paid_order().hears(cancel(), held(), accepted(), released(), told("refund-on-its-way"))
+    assert order.hears(refused()).last == ["staff-task-raised"]
+    assert order.hears(refused()).last == []
+    assert order.order.cases[0].run.step == "see the refund arrive"
 
 
 def test_silence_before_the_pivot_is_asked_again_and_then_undone() -> None:

@@ -1,0 +1,258 @@
+"""HTTP in: the customer starts to pay, the provider calls back, operators look. Only the gateway reaches this; it
+passes callbacks on with their raw body and `Wechatpay-*` headers unchanged."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import structlog
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import JSONResponse
+from pydantic import ValidationError
+
+from chassis.engine import Engine
+from chassis.problem import Problem
+from chassis.record import Heard
+from contracts.message import OrderId, Report, message_id
+from services.payment.handlers import ALREADY_PAID_CODES, PAYMENTS
+from services.payment.model import Payment, ProviderRefund, Trade, trade_number
+from services.payment.outside import PaymentNotified, PrepayAnswered, PrepayRefused, RefundShown, StartPrepay
+from services.payment.wechatpay import BadCallback, BadSignature, Callback, NoAnswer, Refused, WechatPay
+
+CALLBACK_BYTES_MAX = 64 * 1024
+
+log = structlog.get_logger()
+
+
+class Summing(Protocol):
+    """Where sums come from: the records' collection."""
+
+    async def aggregate(self, pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The result of an aggregation pipeline."""
+
+
+class NotOurs(Exception):
+    """A genuine callback about something we do not know: `http` and `why` are the answer."""
+
+    def __init__(self, http: int, why: str) -> None:
+        super().__init__(why)
+        self.http = http
+
+
+def routes(engine: Engine, provider: WechatPay, records: Summing) -> APIRouter:
+    """All routes of this service."""
+    router = APIRouter()
+    till = Till(engine, provider)
+    door = Door(engine, provider)
+
+    @router.post("/payments/{order_id}/prepay")
+    async def prepay(order_id: OrderId) -> dict[str, str]:
+        return await till.prepay(order_id)
+
+    @router.post("/callbacks/pay")
+    async def pay_callback(request: Request) -> Response:
+        return await door.answer(request, "TRANSACTION.")
+
+    @router.post("/callbacks/refund")
+    async def refund_callback(request: Request) -> Response:
+        return await door.answer(request, "REFUND.")
+
+    @router.get("/payments/summary")
+    async def summary() -> list[dict[str, Any]]:
+        """Per currency, minor units: what was paid, what the provider promised back, what has arrived, what is open."""
+        return await records.aggregate(SUMS)
+
+    @router.get("/payments/{order_id}")
+    async def show(order_id: str) -> dict[str, Any]:
+        record = await engine.read(PAYMENTS, order_id)
+        if record is None or record.state is None:
+            raise Problem(404, "payment-unknown", "没有这笔支付。", "There is no such payment: check the order id.")
+        shown: dict[str, Any] = record.state.model_dump(mode="json", exclude={"openid", "prepay_id"})
+        return {**shown, "wake_at": record.wake_at, "version": record.version}
+
+    return router
+
+
+# ── paying ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+class Till:
+    """Where the customer starts to pay. The customer waits, so the provider is called here, outside any save: before
+    the call it is stored that there may be a payment, after it what came of it."""
+
+    def __init__(self, engine: Engine, provider: WechatPay) -> None:
+        self._engine = engine
+        self._provider = provider
+
+    async def prepay(self, order_id: OrderId) -> dict[str, str]:
+        """Everything `wx.requestPayment` needs. Raises Problem."""
+        at = self._engine.clock()
+        payment = _payable(await self._hear(StartPrepay(order_id=order_id), f"prepay/{order_id}", at.isoformat()))
+        prepay_id = payment.usable_prepay_id(at)
+        if prepay_id is None:
+            prepay_id = await self._order(payment)
+            answered = PrepayAnswered(order_id=order_id, prepay_id=prepay_id)
+            # Closed or paid while the provider was asked: the ticket must not reach the customer.
+            _payable(await self._hear(answered, f"prepay/{order_id}", prepay_id))
+        return {"prepay_id": prepay_id, "out_trade_no": trade_number(order_id), **self._provider.ticket(prepay_id)}
+
+    async def _order(self, payment: Payment) -> str:
+        assert payment.amount is not None
+        number = trade_number(payment.order_id)
+        try:
+            return await self._provider.prepay(
+                number, payment.openid or "", payment.amount, payment.description or number
+            )
+        except NoAnswer as trouble:
+            log.warning("no answer to a prepay", order=payment.order_id, code=trouble.code)
+            raise _provider_away(trouble.code) from trouble
+        except Refused as refusal:
+            at = self._engine.clock()
+            refused = PrepayRefused(order_id=payment.order_id, code=refusal.code)
+            await self._hear(refused, f"prepay/{payment.order_id}/{refusal.code}", at.isoformat())
+            if refusal.code in ALREADY_PAID_CODES:
+                raise _already_paid() from refusal
+            if refusal.code in ("ORDER_CLOSED", "ORDERCLOSED"):
+                raise _closed() from refusal
+            log.error("the provider refuses a prepay", order=payment.order_id, code=refusal.code)
+            raise _provider_away(refusal.code) from refusal
+
+    async def _hear(self, report: Report, cause: str, position: str) -> Payment | None:
+        heard = Heard(report, message_id(cause, position), self._engine.clock(), answers_travel=False)
+        decided = await self._engine.hear(heard)
+        return decided.record.state if decided else None
+
+
+def _payable(payment: Payment | None) -> Payment:
+    if payment is None or payment.status == "new":
+        raise Problem(
+            409,
+            "payment-not-ready",
+            "订单正在准备支付,请稍候再试。",
+            "The payment is not ready yet: try again in a second.",
+            retry_after=1,
+        )
+    if payment.status == "paid":
+        raise _already_paid()
+    if payment.status != "opened":
+        raise _closed()
+    return payment
+
+
+def _already_paid() -> Problem:
+    return Problem(
+        409, "already-paid", "订单已支付,无需重复付款。", "The order is paid already: nothing is left to pay."
+    )
+
+
+def _closed() -> Problem:
+    return Problem(
+        409, "payment-closed", "订单已取消,不能再支付。", "The order is cancelled and cannot be paid: place a new one."
+    )
+
+
+def _provider_away(code: str) -> Problem:
+    return Problem(
+        503,
+        "payment-provider-away",
+        "微信支付暂时没有响应,请稍后重试,不会重复扣款。",
+        "WeChat Pay does not answer now. Try again; nobody is charged twice.",
+        retry_after=2,
+        provider_code=code,
+    )
+
+
+# ── callbacks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+class Door:
+    """Where the provider calls back. 204 once the fact is stored; anything else and it calls again, for a day. The HTTP
+    status alone counts (pay.weixin.qq.com/doc/v3/merchant/4012082053)."""
+
+    def __init__(self, engine: Engine, provider: WechatPay) -> None:
+        self._engine = engine
+        self._provider = provider
+
+    async def answer(self, request: Request, family: str) -> Response:
+        """Verify, store, answer."""
+        raw = await request.body()
+        if len(raw) > CALLBACK_BYTES_MAX:
+            return _fail(413, "too long")
+        try:
+            callback = self._provider.open_callback(request.headers, raw)
+            if not callback.event_type.startswith(family):
+                raise NotOurs(400, f"{callback.event_type} does not belong here")
+            report = self._report(callback)
+            await self._store(callback, report)
+        except BadSignature as problem:
+            if not problem.is_probe:
+                log.warning("a callback with a bad signature", problem=str(problem))
+            return _fail(401, "signature")
+        except BadCallback as problem:
+            log.error("a callback of the provider cannot be read", problem=str(problem)[:300])
+            return _fail(400, "unreadable")
+        except NotOurs as problem:
+            log.warning("a callback about something we do not know", problem=str(problem))
+            return _fail(problem.http, str(problem))
+        return Response(status_code=204)
+
+    def _report(self, callback: Callback) -> PaymentNotified | RefundShown:
+        """The callback as a report of one record. Raises BadCallback or NotOurs."""
+        merchant = self._provider.merchant
+        try:
+            if callback.event_type.startswith("TRANSACTION."):
+                trade = Trade.model_validate(callback.resource)
+                if (trade.mchid, trade.appid) != (merchant.mchid, merchant.appid):
+                    raise NotOurs(400, "another merchant's payment")
+                return PaymentNotified.model_validate({"order_id": trade.out_trade_no, "trade": trade})
+            if callback.resource.get("mchid") != merchant.mchid:
+                raise NotOurs(400, "another merchant's refund")
+            refund = ProviderRefund.model_validate(callback.resource)
+            return RefundShown.model_validate(
+                {
+                    "order_id": refund.out_trade_no,
+                    "number": refund.out_refund_no,
+                    "refund": refund,
+                    "by": "callback",
+                }
+            )
+        except ValidationError as problem:
+            raise BadCallback(f"{problem.error_count()} fields are missing or wrong") from problem
+
+    async def _store(self, callback: Callback, report: PaymentNotified | RefundShown) -> None:
+        if await self._engine.read(PAYMENTS, report.order_id) is None:
+            raise NotOurs(404, "unknown order")
+        at = self._engine.clock()
+        await self._engine.hear(Heard(report, message_id("callback", callback.id), at, answers_travel=False))
+
+
+def _fail(http: int, why: str) -> JSONResponse:
+    return JSONResponse({"code": "FAIL", "message": why}, http)
+
+
+# ── the books ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _sum_of(*statuses: str) -> dict[str, Any]:
+    chosen = {"$filter": {"input": "$state.refunds", "cond": {"$in": ["$$this.status", list(statuses)]}}}
+    return {"$sum": {"$map": {"input": chosen, "in": "$$this.amount.amount_minor"}}}
+
+
+_FIGURES = ("paid_minor", "refunds_accepted_minor", "refunds_settled_minor", "refunds_open_minor")
+
+SUMS: list[dict[str, Any]] = [
+    {"$match": {"state.receipt": {"$ne": None}}},
+    {
+        "$project": {
+            "currency": "$state.receipt.amount.currency",
+            "paid_minor": "$state.receipt.amount.amount_minor",
+            "refunds_accepted_minor": _sum_of("accepted", "abnormal", "settled"),
+            "refunds_settled_minor": _sum_of("settled"),
+            "refunds_open_minor": _sum_of("intended", "unknown", "parked", "mismatch"),
+        }
+    },
+    {
+        "$group": {
+            "_id": "$currency",
+            "payments": {"$sum": 1},
+            **{figure: {"$sum": f"${figure}"} for figure in _FIGURES},
+        }
+    },
+    {"$project": {"_id": 0, "currency": "$_id", "payments": 1, **dict.fromkeys(_FIGURES, 1)}},
+    {"$sort": {"currency": 1}},
+]

@@ -1,0 +1,340 @@
+"""Our client against signatures made and checked by a client others wrote."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.x509.oid import NameOID
+from wechatpayv3.utils import rsa_verify
+
+from services.payment.wechatpay import (
+    WINDOW_SECONDS,
+    BadCallback,
+    BadSignature,
+    Merchant,
+    NoAnswer,
+    Refused,
+    http_client,
+    read_merchant,
+)
+from tests.unit.payment.given import NOON, ORDER, fen, number, refund_document
+from tests.unit.payment.provider import SHOP, Provider, text
+
+
+@pytest.fixture
+def provider(keys: Path) -> Provider:
+    return Provider(keys)
+
+
+# ── requests ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_a_prepay_is_signed_over_the_bytes_that_are_sent(provider: Provider) -> None:
+    provider.script = [provider.says(200, {"prepay_id": "wx1"})]
+    assert await provider.client().prepay(ORDER, "openid-1", fen(1), "龙井茶 / 50g") == "wx1"
+    assert provider.body() == {
+        "appid": text(provider.keys, "appid.txt"),
+        "mchid": text(provider.keys, "mchid.txt"),
+        "description": "龙井茶 / 50g",
+        "out_trade_no": ORDER,
+        "notify_url": f"{SHOP}/callbacks/wechat/pay",
+        "amount": {"total": 1, "currency": "CNY"},
+        "payer": {"openid": "openid-1"},
+    }
+    assert provider.asked[0].headers["wechatpay-serial"] == text(provider.keys, "wechatpay-serial.txt")
+
+
+async def test_a_query_with_odd_characters_is_signed_as_it_is_sent(provider: Provider) -> None:
+    provider.script = [provider.says(200, {"out_trade_no": "A*B_C-1", "trade_state": "NOTPAY"})]
+    found = await provider.client().query_payment("A*B_C-1")
+    assert (found.trade_state, found.is_paid) == ("NOTPAY", False)
+    assert provider.asked[0].url.query.decode() == f"mchid={text(provider.keys, 'mchid.txt')}"
+
+
+async def test_a_refund_without_a_reason_sends_none(provider: Provider) -> None:
+    provider.script = [provider.says(200, refund_document())] * 2
+    client = provider.client()
+    await client.refund(number(), ORDER, fen(4_000), fen(10_000), "")
+    assert "reason" not in provider.body()
+    await client.refund(number(), ORDER, fen(4_000), fen(10_000), "商品缺货")
+    assert provider.body() == {
+        "out_trade_no": ORDER,
+        "out_refund_no": number(),
+        "notify_url": f"{SHOP}/callbacks/wechat/refund",
+        "amount": {"refund": 4_000, "total": 10_000, "currency": "CNY"},
+        "reason": "商品缺货",
+    }
+
+
+def test_the_ticket_for_the_phone_is_signed_as_the_phone_checks_it(provider: Provider) -> None:
+    ticket = provider.client().ticket("wx1")
+    assert ticket["package"] == "prepay_id=wx1"
+    assert ticket["timeStamp"] == str(int(NOON.timestamp()))
+    public = serialization.load_pem_public_key(text(provider.keys, "merchant-public.pem").encode())
+    appid = text(provider.keys, "appid.txt")
+    lines = f"{appid}\n{ticket['timeStamp']}"
+    assert rsa_verify(lines, ticket["nonceStr"], ticket["package"], ticket["paySign"], public)
+    assert provider.client().ticket("wx1")["nonceStr"] != ticket["nonceStr"]
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_an_empty_answer_is_verified_too(provider: Provider) -> None:
+    unsigned = httpx.Response(204)
+    provider.script = [provider.says(204), unsigned]
+    client = provider.client()
+    await client.close(ORDER)
+    with pytest.raises(NoAnswer) as caught:
+        await client.close(ORDER)
+    assert caught.value.code == "UNVERIFIED"
+
+
+def _spoiled(provider: Provider, what: str) -> httpx.Response:
+    raw = json.dumps(refund_document("SUCCESS")).encode()
+    headers = provider.headers(raw)
+    if what == "unsigned":
+        headers = {}
+    elif what == "other bytes":
+        raw = raw.replace(b"4000", b"4001")
+    elif what == "too old":
+        headers = provider.headers(raw, age=timedelta(seconds=WINDOW_SECONDS))
+    elif what == "from the future":
+        headers = provider.headers(raw, age=timedelta(seconds=-WINDOW_SECONDS))
+    elif what == "unknown serial":
+        headers = provider.headers(raw, serial="PUB_KEY_ID_0000000000")
+    elif what == "probe":
+        headers["Wechatpay-Signature"] = "WECHATPAY/SIGNTEST/" + headers["Wechatpay-Signature"]
+    elif what == "no number":
+        headers["Wechatpay-Timestamp"] = "soon"
+    return httpx.Response(200, content=raw, headers=headers)
+
+
+SPOILED = ["unsigned", "other bytes", "too old", "from the future", "unknown serial", "probe", "no number"]
+
+
+@pytest.mark.parametrize("what", SPOILED)
+async def test_a_success_that_is_not_signed_well_is_no_answer(provider: Provider, what: str) -> None:
+    provider.script = [_spoiled(provider, what)]
+    with pytest.raises(NoAnswer) as caught:
+        await provider.client().query_refund(number())
+    assert caught.value.code == "UNVERIFIED"
+
+
+async def test_an_answer_just_inside_five_minutes_is_good(provider: Provider) -> None:
+    raw = json.dumps(refund_document()).encode()
+    headers = provider.headers(raw, age=timedelta(seconds=WINDOW_SECONDS - 1))
+    provider.script = [httpx.Response(200, content=raw, headers=headers)]
+    assert (await provider.client().query_refund(number())).status == "PROCESSING"
+
+
+async def test_a_signed_error_must_be_signed_well_and_an_unsigned_one_is_believed(provider: Provider) -> None:
+    raw = b'{"code":"USER_ACCOUNT_ABNORMAL","message":""}'
+    other = provider.headers(b'{"code":"NOT_ENOUGH","message":""}')
+    provider.script = [
+        httpx.Response(403, content=raw, headers=other),
+        httpx.Response(403, content=raw),
+    ]
+    client = provider.client()
+    with pytest.raises(NoAnswer) as unverified:
+        await client.query_refund(number())
+    assert unverified.value.code == "UNVERIFIED"
+    with pytest.raises(Refused) as refused:
+        await client.query_refund(number())
+    assert (refused.value.http, refused.value.code) == (403, "USER_ACCOUNT_ABNORMAL")
+
+
+@pytest.mark.parametrize(
+    ("http", "body", "code"),
+    [
+        (500, b'{"code":"SYSTEM_ERROR"}', "SYSTEM_ERROR"),
+        (429, b'{"code":"FREQUENCY_LIMITED"}', "FREQUENCY_LIMITED"),
+        (502, b"<html>bad gateway</html>", "HTTP_502"),
+        (403, b"<html>forbidden</html>", "HTTP_403"),
+        (403, b"[]", "HTTP_403"),
+        (302, b'{"code":"MOVED"}', "MOVED"),
+        (302, b"", "HTTP_302"),
+    ],
+)
+async def test_what_decides_nothing_is_no_answer(provider: Provider, http: int, body: bytes, code: str) -> None:
+    provider.script = [httpx.Response(http, content=body, headers={"Location": "https://elsewhere.test/"})]
+    with pytest.raises(NoAnswer) as caught:
+        await provider.client().query_refund(number())
+    assert caught.value.code == code
+    assert len(provider.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [
+        (httpx.ReadTimeout("slow"), "TIMEOUT"),
+        (httpx.ConnectTimeout("slow"), "TIMEOUT"),
+        (httpx.PoolTimeout("full"), "TIMEOUT"),
+        (httpx.ReadError("reset"), "CONNECTION"),
+        (httpx.ConnectError("refused"), "CONNECTION"),
+        (httpx.RemoteProtocolError("hung up"), "CONNECTION"),
+    ],
+)
+async def test_a_broken_connection_is_no_answer(provider: Provider, problem: Exception, code: str) -> None:
+    provider.script = [problem]
+    with pytest.raises(NoAnswer) as caught:
+        await provider.client().close(ORDER)
+    assert caught.value.code == code
+
+
+async def test_a_trickling_answer_is_cut_off(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.payment.wechatpay.CALL_SECONDS", 0.01)
+
+    class Trickle(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            import asyncio
+
+            while True:
+                await asyncio.Event().wait()
+                yield b" "
+
+    provider.script = [httpx.Response(200, stream=Trickle())]
+    with pytest.raises(NoAnswer) as caught:
+        await provider.client().query_refund(number())
+    assert caught.value.code == "TIMEOUT"
+
+
+@pytest.mark.parametrize("document", [[], {"status": "SUCCESS"}, refund_document("LOST"), None])
+async def test_a_signed_answer_that_says_something_else_is_no_answer(provider: Provider, document: Any) -> None:
+    provider.script = [provider.says(200, document)]
+    with pytest.raises(NoAnswer) as caught:
+        await provider.client().query_refund(number())
+    assert caught.value.code == "UNREADABLE"
+
+
+async def test_a_prepay_without_an_id_is_no_answer(provider: Provider) -> None:
+    provider.script = [provider.says(200, {})]
+    with pytest.raises(NoAnswer) as caught:
+        await provider.client().prepay(ORDER, "openid-1", fen(1), "茶")
+    assert caught.value.code == "UNREADABLE"
+
+
+# ── callbacks ────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_callback_is_opened(provider: Provider) -> None:
+    raw = provider.callback("REFUND.SUCCESS", {"out_refund_no": number()})
+    opened = provider.client().open_callback(provider.headers(raw), raw)
+    assert (opened.id, opened.event_type, opened.resource) == ("EV-1", "REFUND.SUCCESS", {"out_refund_no": number()})
+
+
+def test_header_names_in_any_case_are_found(provider: Provider) -> None:
+    raw = provider.callback("REFUND.SUCCESS", {})
+    headers = {name.upper(): value for name, value in provider.headers(raw).items()}
+    assert provider.client().open_callback(headers, raw).id == "EV-1"
+
+
+@pytest.mark.parametrize("what", ["forged", "replayed", "unknown serial", "truncated", "unsigned"])
+def test_a_callback_not_signed_by_the_provider_now_is_refused(provider: Provider, what: str) -> None:
+    raw = provider.callback("TRANSACTION.SUCCESS", {})
+    headers = provider.headers(raw)
+    if what == "forged":
+        raw = raw.replace(b"EV-1", b"EV-2")
+    elif what == "replayed":
+        provider.now = NOON + timedelta(minutes=6)
+    elif what == "unknown serial":
+        headers["Wechatpay-Serial"] = "ABCDEF"
+    elif what == "truncated":
+        raw = raw[:-20]
+    elif what == "unsigned":
+        headers.pop("Wechatpay-Signature")
+    with pytest.raises(BadSignature) as caught:
+        provider.client().open_callback(headers, raw)
+    assert caught.value.is_probe is False
+
+
+def test_a_signature_probe_is_refused_and_known_as_one(provider: Provider) -> None:
+    raw = provider.callback("TRANSACTION.SUCCESS", {})
+    headers = provider.headers(raw)
+    headers["Wechatpay-Signature"] = "WECHATPAY/SIGNTEST/" + headers["Wechatpay-Signature"]
+    with pytest.raises(BadSignature) as caught:
+        provider.client().open_callback(headers, raw)
+    assert caught.value.is_probe is True
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"[]", b"{}", b'{"id":"1","event_type":"X","resource":{"nonce":"n","ciphertext":"AAAA"}}'],
+)
+def test_a_signed_callback_that_cannot_be_opened_says_so(provider: Provider, raw: bytes) -> None:
+    with pytest.raises(BadCallback):
+        provider.client().open_callback(provider.headers(raw), raw)
+
+
+def test_a_callback_sealed_with_another_key_says_so(provider: Provider, keys: Path, tmp_path: Path) -> None:
+    raw = provider.callback("REFUND.SUCCESS", {})
+    document = json.loads(raw)
+    document["resource"]["associated_data"] = "something else"
+    raw = json.dumps(document).encode()
+    with pytest.raises(BadCallback):
+        provider.client().open_callback(provider.headers(raw), raw)
+
+
+# ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _copied(keys: Path, folder: Path) -> Path:
+    for file in keys.iterdir():
+        if file.is_file():
+            (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+def test_a_platform_certificate_joins_the_key_ring(keys: Path, tmp_path: Path) -> None:
+    folder = _copied(keys, tmp_path)
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(0x5157F09EFDC096DE)
+        .not_valid_before(NOON)
+        .not_valid_after(NOON + timedelta(days=1))
+        .sign(private, SHA256())
+    )
+    (folder / "wechatpay-keys").mkdir()
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    (folder / "wechatpay-keys" / "5157F09EFDC096DE.pem").write_bytes(pem)
+    ring = read_merchant(folder).key_ring
+    assert set(ring) == {text(keys, "wechatpay-serial.txt"), "5157F09EFDC096DE"}
+    assert ring["5157F09EFDC096DE"].public_numbers() == private.public_key().public_numbers()
+
+
+@pytest.mark.parametrize("name", ["merchant-private.pem", "wechatpay-public.pem"])
+def test_a_key_of_another_kind_is_named(keys: Path, tmp_path: Path, name: str) -> None:
+    folder = _copied(keys, tmp_path)
+    other = "login-private.pem" if "private" in name else "login-public.pem"
+    (folder / name).write_bytes((keys / other).read_bytes())
+    with pytest.raises(ValueError, match="not an RSA key"):
+        read_merchant(folder)
+
+
+def test_a_short_callback_key_is_named(keys: Path, tmp_path: Path) -> None:
+    folder = _copied(keys, tmp_path)
+    (folder / "apiv3-key.txt").write_text("short")
+    with pytest.raises(ValueError, match="32 bytes"):
+        read_merchant(folder)
+
+
+def test_a_missing_file_is_named(keys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = _copied(keys, tmp_path)
+    (folder / "mchid.txt").unlink()
+    with pytest.raises(SystemExit):
+        read_merchant(folder)
+    assert "mchid.txt" in capsys.readouterr().err
+
+
+async def test_plain_http_uses_no_proxy_and_no_client_follows_redirects(merchant: Merchant) -> None:
+    assert len(merchant.key_ring) == 1
+    for url, trusts in (("http://127.0.0.1:1", False), ("https://api.mch.weixin.qq.com", True)):
+        async with http_client(url) as client:
+            assert (client.trust_env, client.follow_redirects) == (trusts, False)
