@@ -1,0 +1,260 @@
+"""Decides what happens to an order's stock, to receipts and to products. Pure: nothing here touches a balance; the
+wish to do so is said as an intent and its outcome is heard as a report.
+
+Refusals are said as events and remembered, so that a wish refused once is refused however often it is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chassis.record import Aggregate
+from contracts.inventory import (
+    DispatchStock,
+    HoldStock,
+    KeepStock,
+    ListProduct,
+    ProductListed,
+    ReceiveStock,
+    ReleaseStock,
+    ReserveStock,
+    StockDispatched,
+    StockDispatchRefused,
+    StockHeld,
+    StockKept,
+    StockLine,
+    StockReceived,
+    StockReleased,
+    StockReserved,
+    StockShort,
+)
+from contracts.message import CaseId, Message, OrderId
+from services.inventory.model import (
+    HoldingCase,
+    HoldRefusal,
+    MoveStock,
+    Product,
+    Reservation,
+    ReservedLine,
+    StockMoved,
+    StockReceipt,
+    TakeIn,
+    TakenIn,
+    hold_refused,
+    merged,
+)
+
+RESERVATIONS = Aggregate("reservations", Reservation)
+RECEIPTS = Aggregate("receipts", StockReceipt)
+PRODUCTS = Aggregate("products", Product)
+
+Decision = tuple[Reservation, Sequence[Message]]
+
+
+@RESERVATIONS.handles(ReserveStock)
+def reserve(known: Reservation | None, asked: ReserveStock, at: datetime) -> Decision:
+    """Set every line aside, or none."""
+    state = known or _not_asked(asked.order_id)
+    if state.status in ("reserved", "dispatching", "dispatched"):
+        return state, [StockReserved(order_id=state.order_id)]
+    if state.status in ("short", "withdrawn"):
+        return state, [StockShort(order_id=state.order_id, short=state.short)]
+    if state.status == "reserving":
+        return state, []
+    lines = merged(asked.lines)
+    reserving = state.model_copy(
+        update={
+            "status": "reserving",
+            "lines": tuple(
+                ReservedLine(line_no=line.line_no, product_id=line.product_id, quantity=line.quantity) for line in lines
+            ),
+        }
+    )
+    return reserving, [MoveStock(order_id=state.order_id, why="reserve", lines=lines)]
+
+
+@RESERVATIONS.handles(StockMoved)
+def moved(known: Reservation | None, report: StockMoved, at: datetime) -> Decision:
+    """The balances have moved: go on from there. Raises ValueError for a report nothing was asked for."""
+    if known is None:
+        raise ValueError(f"order {report.order_id} has no reservation that could have moved")
+    if report.why == "reserve":
+        return _short(known, report) if report.refused else _reserved(known)
+    if report.why == "short":
+        return _nothing_had(known)
+    if report.why == "release" and report.case_id is not None:
+        return _released(known, report.case_id)
+    if report.why == "dispatch":
+        gone = known.counted(known.unpromised(), into="dispatched").model_copy(update={"status": "dispatched"})
+        return gone, [StockDispatched(order_id=known.order_id)]
+    raise ValueError(f"a movement for {report.why!r} of case {report.case_id!r} makes no sense")
+
+
+@RESERVATIONS.handles(HoldStock)
+def hold(known: Reservation | None, asked: HoldStock, at: datetime) -> Decision:
+    """Hold pieces for a case. Only the reservation knows: it changes who may dispatch, not how much can be sold."""
+    state = known or _not_asked(asked.order_id)
+    case = state.cases.get(asked.case_id)
+    if case is None:
+        lines = merged(asked.lines)
+        if state.covers(lines):
+            return state.with_case(asked.case_id, HoldingCase(status="held", lines=lines)), [_held(asked)]
+        gone = state.status in ("dispatching", "dispatched")
+        reason: HoldRefusal = "already-dispatched" if gone else "not-reserved"
+        refused = HoldingCase(status="refused", refusal=reason)
+        return state.with_case(asked.case_id, refused), [hold_refused(state, asked.case_id, reason)]
+    if case.status in ("kept", "withdrawn"):
+        return state, [hold_refused(state, asked.case_id, "withdrawn")]
+    if case.refusal is not None:
+        return state, [hold_refused(state, asked.case_id, case.refusal)]
+    return state, [_held(asked)]
+
+
+@RESERVATIONS.handles(KeepStock)
+def keep(known: Reservation | None, asked: KeepStock, at: datetime) -> Decision:
+    """Undo a hold, seen or not. What is released already stays released: there is nothing left to keep."""
+    state = known or _not_asked(asked.order_id)
+    kept = StockKept(order_id=asked.order_id, case_id=asked.case_id)
+    case = state.cases.get(asked.case_id)
+    if case is None:
+        return state.with_case(asked.case_id, HoldingCase(status="withdrawn")), [kept]
+    if case.status == "held":
+        return state.with_case(asked.case_id, case.model_copy(update={"status": "kept"})), [kept]
+    return state, [kept]
+
+
+@RESERVATIONS.handles(ReleaseStock)
+def release(known: Reservation | None, asked: ReleaseStock, at: datetime) -> Decision:
+    """Give a case's pieces back, held before or not. An order that has no stock yet will not get any."""
+    state = known or _not_asked(asked.order_id)
+    case = state.cases.get(asked.case_id)
+    if case is not None and case.status == "released":
+        return state, [_back(state, asked.case_id)]
+    if case is not None and case.status in ("wanted", "releasing"):
+        return state, []
+    lines = merged(asked.lines)
+    if state.status == "reserving":
+        return state.with_case(asked.case_id, HoldingCase(status="wanted", lines=lines)), []
+    if state.status in ("not-asked", "short", "withdrawn"):
+        never = "withdrawn" if state.status == "not-asked" else state.status
+        without = state.model_copy(update={"status": never})
+        done = without.with_case(asked.case_id, HoldingCase(status="released", lines=lines))
+        return done, [_back(done, asked.case_id)]
+    return _give_back(state, asked.case_id, lines)
+
+
+@RESERVATIONS.handles(DispatchStock)
+def dispatch(known: Reservation | None, asked: DispatchStock, at: datetime) -> Decision:
+    """The parcel leaves with everything no case has taken back."""
+    state = known or _not_asked(asked.order_id)
+    if state.status == "dispatched":
+        return state, [StockDispatched(order_id=state.order_id)]
+    if state.status == "dispatching":
+        return state, []
+    held = any(case.status == "held" for case in state.cases.values())
+    leaving = state.unpromised()
+    if held or not leaving:
+        refused = state.model_copy(update={"dispatches_refused": state.dispatches_refused + 1})
+        reason = "held-by-a-case" if held else "not-reserved"
+        return refused, [StockDispatchRefused.model_validate({"order_id": state.order_id, "reason": reason})]
+    dispatching = state.model_copy(update={"status": "dispatching"})
+    return dispatching, [MoveStock(order_id=state.order_id, why="dispatch", lines=leaving)]
+
+
+@RECEIPTS.handles(ReceiveStock)
+def receive(known: StockReceipt | None, asked: ReceiveStock, at: datetime) -> tuple[StockReceipt, Sequence[Message]]:
+    """Pieces came in. The same receipt counts once, with what was said first."""
+    if known is not None:
+        return known, [_received(known)] if known.status == "received" else []
+    receipt = StockReceipt(status="receiving", **asked.model_dump())
+    return receipt, [TakeIn(**asked.model_dump())]
+
+
+@RECEIPTS.handles(TakenIn)
+def taken_in(known: StockReceipt | None, report: TakenIn, at: datetime) -> tuple[StockReceipt, Sequence[Message]]:
+    """They are in the balance. Raises ValueError for a receipt nobody heard of."""
+    if known is None:
+        raise ValueError(f"receipt {report.receipt_id} was never heard of")
+    return known.model_copy(update={"status": "received"}), [_received(known)]
+
+
+@PRODUCTS.handles(ListProduct)
+def list_product(known: Product | None, asked: ListProduct, at: datetime) -> tuple[Product, Sequence[Message]]:
+    """Put a product on sale or change it; saying the same again changes nothing."""
+    revision = known.revision if known else 0
+    product = Product(revision=revision, **asked.model_dump())
+    if known is not None and product == known:
+        return known, [ProductListed(**known.model_dump())]
+    product = product.model_copy(update={"revision": revision + 1})
+    return product, [ProductListed(**product.model_dump())]
+
+
+def _not_asked(order_id: OrderId) -> Reservation:
+    return Reservation(order_id=order_id, status="not-asked")
+
+
+def _reserved(state: Reservation) -> Decision:
+    """All lines are set aside; what was wanted back meanwhile goes back now."""
+    state = state.model_copy(update={"status": "reserved"})
+    says: list[Message] = [StockReserved(order_id=state.order_id)]
+    for case_id, case in state.cases.items():
+        if case.status == "wanted":
+            state, more = _give_back(state, case_id, case.lines)
+            says.extend(more)
+    return state, says
+
+
+def _short(state: Reservation, report: StockMoved) -> Decision:
+    """Some lines could not be had: give back the others."""
+    refused = set(report.refused)
+    short = tuple(dict.fromkeys(line.product_id for line in state.lines if line.line_no in refused))
+    state = state.model_copy(update={"short": short})
+    had = tuple(
+        StockLine(line_no=line.line_no, product_id=line.product_id, quantity=line.quantity)
+        for line in state.lines
+        if line.line_no not in refused
+    )
+    if not had:
+        return _nothing_had(state)
+    return state, [MoveStock(order_id=state.order_id, why="short", lines=had)]
+
+
+def _nothing_had(state: Reservation) -> Decision:
+    """Nothing is set aside for this order and nothing will be; so whatever was wanted back is back."""
+    state = state.model_copy(update={"status": "short"})
+    says: list[Message] = [StockShort(order_id=state.order_id, short=state.short)]
+    for case_id, case in state.cases.items():
+        if case.status == "wanted":
+            state = state.with_case(case_id, case.model_copy(update={"status": "released"}))
+            says.append(_back(state, case_id))
+    return state, says
+
+
+def _give_back(state: Reservation, case_id: CaseId, asked: tuple[StockLine, ...]) -> Decision:
+    """Give back what the case can have of `asked`; never more than is there, and nothing of a parcel that left."""
+    lines = state.within(asked, for_case=case_id)
+    if not lines:
+        state = state.with_case(case_id, HoldingCase(status="released"))
+        return state, [_back(state, case_id)]
+    state = state.with_case(case_id, HoldingCase(status="releasing", lines=lines))
+    return state, [MoveStock(order_id=state.order_id, why="release", case_id=case_id, lines=lines)]
+
+
+def _released(state: Reservation, case_id: CaseId) -> Decision:
+    case = state.cases[case_id]
+    state = state.counted(case.lines, into="released")
+    state = state.with_case(case_id, case.model_copy(update={"status": "released"}))
+    return state, [_back(state, case_id)]
+
+
+def _held(asked: HoldStock) -> StockHeld:
+    return StockHeld(order_id=asked.order_id, case_id=asked.case_id)
+
+
+def _back(state: Reservation, case_id: CaseId) -> StockReleased:
+    return StockReleased(order_id=state.order_id, case_id=case_id, lines=state.cases[case_id].lines)
+
+
+def _received(receipt: StockReceipt) -> StockReceived:
+    return StockReceived(receipt_id=receipt.receipt_id, product_id=receipt.product_id, quantity=receipt.quantity)

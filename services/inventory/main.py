@@ -1,0 +1,59 @@
+"""Inventory: the stock ledger. Reserved, held, released, dispatched, received, recounted."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import APIRouter
+
+from chassis import clock
+from chassis.service import Parts, Service, every
+from chassis.settings import load
+from contracts import inventory
+from services.inventory.api import router
+from services.inventory.balances import Balances
+from services.inventory.effects import StockMover
+from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
+from services.inventory.model import MoveStock, TakeIn
+from services.inventory.recount import recount
+from services.inventory.settings import InventorySettings
+
+
+def wire(settings: InventorySettings, parts: Parts) -> AbstractAsyncContextManager[Sequence[APIRouter]]:
+    """Balances and ledger, who moves them, and what looks after them in the background."""
+
+    @asynccontextmanager
+    async def opened() -> AsyncIterator[Sequence[APIRouter]]:
+        books = Balances(parts.database.collection("balances"), parts.database.collection("ledger"), clock.now)
+        await books.prepare()
+        mover = StockMover(books)
+        parts.engine.perform(MoveStock, mover.move_stock)
+        parts.engine.perform(TakeIn, mover.take_in)
+        loops = [
+            asyncio.create_task(every(settings.recount_every_seconds, lambda: recount(books), "recount")),
+            asyncio.create_task(every(settings.sweep_markers_every_seconds, books.sweep_markers, "markers")),
+        ]
+        try:
+            yield [router(parts.engine, books)]
+        finally:
+            for loop in loops:
+                loop.cancel()
+
+    return opened()
+
+
+def service(settings: InventorySettings) -> Service:
+    """The whole service, ready to run."""
+    return Service(
+        "inventory",
+        settings,
+        topics=[inventory.COMMANDS],
+        aggregates=[RESERVATIONS, RECEIPTS, PRODUCTS],
+        wire=lambda parts: wire(settings, parts),
+    )
+
+
+if __name__ == "__main__":
+    service(load(InventorySettings)).run()

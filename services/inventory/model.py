@@ -1,0 +1,267 @@
+"""What a reservation knows and the rules of moving stock. Nothing here does I/O.
+
+A reservation counts pieces per order line; a *movement* is one line of the stock ledger, made from (who, line, cause).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.inventory import StockHoldRefused, StockLine
+from contracts.message import CaseId, Fen, Intent, OrderId, ProductId, Quantity, Report, message_id
+
+Why = Literal["reserve", "short", "release", "dispatch"]
+"""`short` gives back what was taken for an order that cannot be had in full."""
+
+ReservationStatus = Literal["not-asked", "reserving", "reserved", "short", "withdrawn", "dispatching", "dispatched"]
+"""`not-asked`: only a case was heard of so far. `withdrawn`: released before it was ever asked for, so it never will
+be reserved."""
+
+CaseStatus = Literal["held", "refused", "kept", "withdrawn", "wanted", "releasing", "released"]
+"""`refused`: its hold was refused, for good. `withdrawn`: kept before its hold was seen. `wanted`: to be released as
+soon as it is known whether the order got its stock."""
+
+HoldRefusal = Literal["already-dispatched", "not-reserved", "withdrawn"]
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReservedLine(_State):
+    """One order line. Pieces: `quantity` was asked for, `released` went back to the shelf, `dispatched` left."""
+
+    line_no: int
+    product_id: ProductId
+    quantity: int
+    released: int = 0
+    dispatched: int = 0
+
+    @property
+    def left(self) -> int:
+        """Pieces that are neither back on the shelf nor gone."""
+        return self.quantity - self.released - self.dispatched
+
+
+class HoldingCase(_State):
+    """A cancellation case as the stock knows it. `lines` are the pieces it holds, gives back or gave back."""
+
+    status: CaseStatus
+    lines: tuple[StockLine, ...] = ()
+    refusal: HoldRefusal | None = None
+
+
+class Reservation(_State):
+    """One order's claim on stock. What a case holds is written with the case only; what is free follows from it.
+    `short`: the products that could not be had. `dispatches_refused` counts refusals, each of which is remembered."""
+
+    order_id: OrderId
+    status: ReservationStatus
+    lines: tuple[ReservedLine, ...] = ()
+    short: tuple[ProductId, ...] = ()
+    cases: dict[CaseId, HoldingCase] = Field(default_factory=dict)
+    dispatches_refused: int = 0
+
+    def with_case(self, case_id: CaseId, case: HoldingCase) -> Reservation:
+        """The same with one case put in."""
+        return self.model_copy(update={"cases": {**self.cases, case_id: case}})
+
+    def promised(self, *, but: CaseId | None = None, status: CaseStatus | None = None) -> dict[int, int]:
+        """Pieces per line number that cases hold or are giving back (or only one of these), without the case `but`."""
+        found: dict[int, int] = {}
+        for case_id, case in self.cases.items():
+            claims = case.status in ("held", "releasing") if status is None else case.status == status
+            if claims and case_id != but:
+                for line in case.lines:
+                    found[line.line_no] = found.get(line.line_no, 0) + line.quantity
+        return found
+
+    def unpromised(self, *, but: CaseId | None = None) -> tuple[StockLine, ...]:
+        """What is set aside and no case claims, not counting the case `but`: lines with at least one piece."""
+        if self.status not in ("reserved", "dispatching"):
+            return ()
+        promised = self.promised(but=but)
+        return tuple(
+            StockLine(line_no=line.line_no, product_id=line.product_id, quantity=free)
+            for line in self.lines
+            if (free := line.left - promised.get(line.line_no, 0)) > 0
+        )
+
+    def covers(self, asked: Iterable[StockLine]) -> bool:
+        """Whether all of `asked` (each line once) is set aside and claimed by no case."""
+        return bool(self.lines) and self.within(asked) == tuple(asked)
+
+    def within(self, asked: Iterable[StockLine], *, for_case: CaseId | None = None) -> tuple[StockLine, ...]:
+        """As much of `asked` (each line once) as `for_case` can have; a parcel under way leaves nothing."""
+        if self.status != "reserved":
+            return ()
+        free = {(line.line_no, line.product_id): line.quantity for line in self.unpromised(but=for_case)}
+        return tuple(
+            line.model_copy(update={"quantity": pieces})
+            for line in asked
+            if (pieces := min(line.quantity, free.get((line.line_no, line.product_id), 0))) > 0
+        )
+
+    def counted(self, moved: Iterable[StockLine], *, into: Literal["released", "dispatched"]) -> Reservation:
+        """The same with `moved` (each line once) added to what was released or dispatched."""
+        pieces = {line.line_no: line.quantity for line in moved}
+        lines = tuple(
+            line.model_copy(update={into: getattr(line, into) + pieces[line.line_no]})
+            if line.line_no in pieces
+            else line
+            for line in self.lines
+        )
+        return self.model_copy(update={"lines": lines})
+
+
+class StockReceipt(_State):
+    """Pieces that came in; counted once, whatever is said about it later."""
+
+    receipt_id: str
+    product_id: ProductId
+    quantity: Quantity
+    status: Literal["receiving", "received"]
+
+
+class Product(_State):
+    """A product as it is on sale. `offers_minor`: unit prices in minor units, list price first."""
+
+    product_id: ProductId
+    name: str
+    category: str
+    offers_minor: tuple[Fen, ...]
+    currency: str
+    revision: int
+
+
+class MoveStock(Intent):
+    """Move the balances for lines of an order: all of them, except that a `reserve` may find too little for some."""
+
+    wire = "move-stock"
+    key = "order_id"
+    order_id: OrderId
+    why: Why
+    case_id: CaseId | None = None
+    lines: tuple[StockLine, ...]
+
+
+class StockMoved(Report):
+    """The balances were moved, except for the line numbers in `refused` (only ever of a `reserve`)."""
+
+    wire = "stock-moved"
+    key = "order_id"
+    order_id: OrderId
+    why: Why
+    case_id: CaseId | None = None
+    refused: tuple[int, ...] = ()
+
+
+class TakeIn(Intent):
+    """Add received pieces to a product's balance."""
+
+    wire = "take-in"
+    key = "receipt_id"
+    receipt_id: str
+    product_id: ProductId
+    quantity: Quantity
+
+
+class TakenIn(Report):
+    """The received pieces are in the balance."""
+
+    wire = "taken-in"
+    key = "receipt_id"
+    receipt_id: str
+
+
+class Amounts(NamedTuple):
+    """Pieces of one product by where they are, or the signed change of them."""
+
+    available: int = 0
+    reserved: int = 0
+    sold: int = 0
+    received: int = 0
+
+    @classmethod
+    def read(cls, document: Mapping[str, int]) -> Amounts:
+        """From a document with (some of) these fields."""
+        return cls(*(int(document.get(name, 0)) for name in cls._fields))
+
+    def fields(self) -> dict[str, int]:
+        """Those that are not zero, by name."""
+        return {name: amount for name, amount in zip(self._fields, self, strict=True) if amount}
+
+    def minus(self, other: Amounts) -> Amounts:
+        """The difference, place by place."""
+        return Amounts(*(mine - theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+class Movement(NamedTuple):
+    """One line of the ledger to be. `firm`: what it takes was set aside before, so it cannot be refused."""
+
+    id: str
+    product_id: str
+    owner: str
+    line_no: int
+    cause: str
+    amounts: Amounts
+    firm: bool
+
+
+_CHANGES: dict[Why, Amounts] = {
+    "reserve": Amounts(available=-1, reserved=+1),
+    "short": Amounts(available=+1, reserved=-1),
+    "release": Amounts(available=+1, reserved=-1),
+    "dispatch": Amounts(reserved=-1, sold=+1),
+}
+
+
+def movement_id(owner: str, line_no: int, cause: str) -> str:
+    """The id of the movement of one line of an order or receipt for one cause: the same whoever makes it."""
+    return message_id(json.dumps([owner, line_no, cause]), "movement")
+
+
+def movements(wish: MoveStock) -> list[Movement]:
+    """One movement per line, in the order of the lines."""
+    cause = wish.why if wish.case_id is None else f"{wish.why}:{wish.case_id}"
+    change = _CHANGES[wish.why]
+    return [
+        Movement(
+            id=movement_id(wish.order_id, line.line_no, cause),
+            product_id=line.product_id,
+            owner=wish.order_id,
+            line_no=line.line_no,
+            cause=cause,
+            amounts=Amounts(*(line.quantity * sign for sign in change)),
+            firm=wish.why != "reserve",
+        )
+        for line in wish.lines
+    ]
+
+
+def receipt_movement(wish: TakeIn) -> Movement:
+    """The one movement of a receipt."""
+    amounts = Amounts(available=wish.quantity, received=wish.quantity)
+    id = movement_id(wish.receipt_id, 1, "receive")
+    return Movement(id, wish.product_id, wish.receipt_id, 1, "receive", amounts, firm=True)
+
+
+def merged(lines: Iterable[StockLine]) -> tuple[StockLine, ...]:
+    """Each line number once. Raises ValueError when one number stands for two products."""
+    found: dict[int, StockLine] = {}
+    for line in lines:
+        known = found.get(line.line_no)
+        if known is not None and known.product_id != line.product_id:
+            raise ValueError(f"line {line.line_no} is of {known.product_id} and of {line.product_id}")
+        quantity = line.quantity + (known.quantity if known else 0)
+        found[line.line_no] = line.model_copy(update={"quantity": quantity})
+    return tuple(found.values())
+
+
+def hold_refused(reservation: Reservation, case_id: CaseId, reason: HoldRefusal) -> StockHoldRefused:
+    """The answer to a hold that is not granted."""
+    return StockHoldRefused(order_id=reservation.order_id, case_id=case_id, reason=reason)

@@ -1,0 +1,127 @@
+"""Proves that every balance is what its ledger says, while everything keeps moving.
+
+A balance that was read contains exactly the movements whose markers are in it, and those swept before. A ledger line
+tells at which `swept` its marker was in the balance, so the lines swept before are: not refused, a smaller `swept`,
+marker not in the balance any more. All of these were written before the balance was read and never change: no stop, no
+snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+from prometheus_client import Counter, Gauge
+from pydantic import BaseModel, ConfigDict
+
+from services.inventory.balances import PRODUCTS_TOGETHER, Balances, Documents
+from services.inventory.model import Amounts
+
+DIFFERENCES = Gauge("tuidan_stock_differences", "Products whose balance was not what the ledger says, last recount")
+RECOUNTED = Gauge("tuidan_stock_recounted_products", "Products compared by the last recount")
+RECOUNTS = Counter("tuidan_stock_recounts_total", "Recounts finished, by result", ["result"])
+
+log = structlog.get_logger()
+
+
+class Pieces(BaseModel):
+    """Pieces of one product by where they are."""
+
+    model_config = ConfigDict(frozen=True)
+
+    available: int
+    reserved: int
+    sold: int
+    received: int
+
+
+class Difference(BaseModel):
+    """A product whose balance is not what its ledger adds up to, or whose pieces are not all somewhere
+    (available + reserved + sold = received). Movements that are not noted yet are on neither side."""
+
+    model_config = ConfigDict(frozen=True)
+
+    product_id: str
+    balance: Pieces
+    ledger: Pieces
+
+
+class Recount(BaseModel):
+    """What a recount found: how many products were compared, and those that differ."""
+
+    model_config = ConfigDict(frozen=True)
+
+    products: int
+    differences: tuple[Difference, ...]
+
+
+async def recount(books: Balances) -> Recount:
+    """Compare every product's balance with its ledger; says the result as metric and log. Only takes decided markers
+    out first, so that as much as possible is compared."""
+    await books.sweep_markers()
+    # Before the balances: whatever has a line by now has a balance.
+    noted = {line["_id"] for line in await books.ledger.aggregate(_PRODUCTS_IN_LEDGER)}
+    differences: list[Difference] = []
+    compared: set[str] = set()
+    after = ""
+    while page := await books.balances.find({"_id": {"$gt": after}}, sort=[("_id", 1)], limit=PRODUCTS_TOGETHER):
+        after = page[-1]["_id"]
+        compared.update(balance["_id"] for balance in page)
+        differences.extend(await _compare(page, books.ledger))
+    lost = [{"_id": id, "swept": _FOR_EVER, "pending": []} for id in sorted(noted - compared)]
+    for start in range(0, len(lost), PRODUCTS_TOGETHER):
+        differences.extend(await _compare(lost[start : start + PRODUCTS_TOGETHER], books.ledger))
+    return _told(Recount(products=len(compared) + len(lost), differences=tuple(differences)))
+
+
+_FOR_EVER = 2**62
+_PRODUCTS_IN_LEDGER: Sequence[dict[str, Any]] = (
+    {"$match": {"swept": {"$gte": 0}}},
+    {"$group": {"_id": "$product_id"}},
+)
+
+
+async def _compare(page: Sequence[Mapping[str, Any]], ledger: Documents) -> list[Difference]:
+    lines = [_lines_in(balance) for balance in page]
+    sums = {name: {"$sum": f"${name}"} for name in Amounts._fields}
+    found = await ledger.aggregate([{"$match": {"$or": lines}}, {"$group": {"_id": "$product_id", **sums}}])
+    noted = {row["_id"]: Amounts.read(row) for row in found}
+    differences: list[Difference] = []
+    for balance in page:
+        settled = Amounts.read(balance)
+        for marker in balance["pending"]:
+            settled = settled.minus(Amounts.read(marker))
+        counted = noted.get(balance["_id"], Amounts())
+        if settled != counted or not _conserved(counted):
+            differences.append(
+                Difference(
+                    product_id=balance["_id"],
+                    balance=Pieces(**settled._asdict()),
+                    ledger=Pieces(**counted._asdict()),
+                )
+            )
+    return differences
+
+
+def _lines_in(balance: Mapping[str, Any]) -> dict[str, Any]:
+    """Which ledger lines of its product a balance contains without a marker."""
+    markers = [marker["id"] for marker in balance["pending"]]
+    swept_before: dict[str, Any] = {"product_id": balance["_id"], "swept": {"$gte": 0, "$lt": balance["swept"]}}
+    return swept_before | ({"_id": {"$nin": markers}} if markers else {})
+
+
+def _conserved(amounts: Amounts) -> bool:
+    return amounts.available + amounts.reserved + amounts.sold == amounts.received
+
+
+def _told(result: Recount) -> Recount:
+    DIFFERENCES.set(len(result.differences))
+    RECOUNTED.set(result.products)
+    RECOUNTS.labels("different" if result.differences else "equal").inc()
+    if result.differences:
+        shown = [difference.model_dump() for difference in result.differences[:20]]
+        log.error("stock differs from its ledger", count=len(result.differences), differences=shown)
+    else:
+        log.info("stock equals its ledger", count=result.products)
+    return result

@@ -1,0 +1,74 @@
+"""Whatever an order hears, in whatever order and however often: its pieces are moved at most once each."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as some
+
+from contracts.message import Message
+from tests.unit.inventory.story import TWO_LINES, Story, dispatch, hold, keep, lines, release, reserve
+
+PIECES = {line.line_no: line.quantity for line in TWO_LINES}
+
+cases = some.sampled_from(["a", "b", "c"])
+parts = some.sampled_from([TWO_LINES, lines((1, "tea", 2)), lines((1, "tea", 4), (2, "cup", 1)), lines((2, "cup", 9))])
+messages: some.SearchStrategy[Message] = some.one_of(
+    some.builds(reserve),
+    some.builds(hold, cases, parts),
+    some.builds(keep, cases),
+    some.builds(release, cases, parts),
+    some.builds(dispatch),
+)
+performs = some.lists(some.sampled_from([1, 2]), max_size=2, unique=True).map(tuple)
+again = some.integers(0, 5)
+
+
+@given(some.lists(some.one_of(messages, performs, again), max_size=25))
+def test_no_piece_moves_twice(steps: list[Message | tuple[int, ...] | int]) -> None:
+    story = Story()
+    heard: list[tuple[Message, str]] = []
+    for step in steps:
+        if isinstance(step, Message):
+            heard.append((step, f"id-{len(heard)}"))
+            story.hears(*heard[-1])
+        elif isinstance(step, int):
+            if step < len(heard):
+                story.hears(*heard[-1 - step])
+        elif story.wishes():
+            story.performs(*(step if story.wishes()[0][1].why == "reserve" else ()))
+        _check(story)
+    story.performs_all()
+    _check(story)
+    _check_at_rest(story)
+
+
+def _check(story: Story) -> None:
+    ids = Counter(movement.id for movement in story.moved)
+    assert set(ids.values()) <= {1}, "a movement was wished twice"
+    sums: dict[int, Counter[str]] = {line_no: Counter() for line_no in PIECES}
+    for movement in story.moved:
+        sums[movement.line_no].update(movement.amounts._asdict())
+    for line_no, places in sums.items():
+        assert places["available"] + places["reserved"] + places["sold"] == 0
+        assert 0 <= places["reserved"] <= PIECES[line_no]
+        assert 0 <= places["sold"] <= PIECES[line_no]
+        assert -PIECES[line_no] <= places["available"] <= 0
+
+
+def _check_at_rest(story: Story) -> None:
+    """The reservation knows exactly what was moved, and leaves nobody without an answer."""
+    if story.record.state is None:
+        return
+    assert story.state.status not in ("reserving", "dispatching")
+    assert not [case for case in story.state.cases.values() if case.status in ("wanted", "releasing")]
+    sold = Counter[int]()
+    aside = Counter[int]()
+    for movement in story.moved:
+        sold[movement.line_no] += movement.amounts.sold
+        aside[movement.line_no] += movement.amounts.reserved
+    for line in story.state.lines:
+        assert line.dispatched == sold[line.line_no]
+        has = story.state.status in ("reserved", "dispatched")
+        assert aside[line.line_no] == (line.left if has else 0)
