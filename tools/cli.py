@@ -70,6 +70,14 @@ def demo(
     run_demo(invoices, seed)
 
 
+@app.command()
+def bench(count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200) -> None:
+    """Measure one paid cancellation at a time on the running system: milliseconds to each milestone."""
+    from tools.demo import run_bench
+
+    run_bench(count)
+
+
 def main() -> None:
     """Run the command (entry point of the package)."""
     app()

@@ -11,6 +11,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
+from tools.bench import latency
 from tools.replay import run
 from tools.replay.knock import UnexpectedAnswerError
 from tools.replay.settle import HangingError
@@ -52,6 +53,16 @@ def run_demo(invoices: int, seed: int) -> None:
 def run_replay(invoices: int | None, seed: int) -> None:
     """Replay orders through the stack that is up. Leaves with exit code 1 on any difference."""
     _replay(invoices, seed)
+
+
+def run_bench(count: int) -> None:
+    """Measure the stack that is up."""
+    stack = Stack(current_home().root)
+    try:
+        gateway, sandbox = f"http://{stack.address('gateway')}", f"http://{stack.address('sandbox')}"
+    except StackError as problem:
+        _refuse(f"{problem}. Start it with: tuidan up")
+    asyncio.run(latency(gateway, sandbox, count, Console()))
 
 
 def _replay(invoices: int | None, seed: int) -> None:

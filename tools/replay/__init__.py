@@ -24,7 +24,7 @@ from tools.replay.rows import FILE
 from tools.replay.settle import settle
 from tools.replay.verdict import Judge, reach, reader
 
-__all__ = ["run"]
+__all__ = ["doors", "run"]
 
 UNKNOWN_SHARE = 0.02
 REFUSED_SHARE = 0.01
@@ -55,7 +55,7 @@ async def run(
     console.print("读取文件 · reading the file …")
     plan = await asyncio.to_thread(make, path, invoices)
     sampler = Sampler(memory)
-    async with _doors(gateway, sandbox, pace, transport) as (shop, outside):
+    async with doors(gateway, sandbox, pace, transport) as (shop, outside):
         await outside.trouble(seed, UNKNOWN_SHARE, REFUSED_SHARE)
         console.print(f"上架 · putting {len(plan.products):,} products on sale …")
         await open_shop(plan.products, shop)
@@ -89,7 +89,7 @@ async def _drive(plan: Plan, shop: Shop, sampler: Sampler, console: Console, in_
 
 
 @asynccontextmanager
-async def _doors(
+async def doors(
     gateway: str, sandbox: str, pace: Pace, transport: httpx.AsyncBaseTransport | None
 ) -> AsyncIterator[tuple[Shop, Outside]]:
     """Both doors. Proxies from the environment must not come between two processes of one machine."""

@@ -28,7 +28,7 @@ _DEFAULTS = {
     # A laptop restarts and kills things while one looks on: what was left undone should be seen moving within seconds.
     "TUIDAN_SWEEP_AFTER_SECONDS": "5",
     # This broker answers a fetch that finds nothing only after its whole waiting time (docs/decisions/0012).
-    "TUIDAN_KAFKA_FETCH_WAIT_MS": "5",
+    "TUIDAN_KAFKA_FETCH_WAIT_MS": "2",
 }
 """Settings the stack prefers, but which the user's own environment may change."""
 

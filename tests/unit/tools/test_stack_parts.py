@@ -73,7 +73,7 @@ def test_the_whole_system_is_in_the_plan(tmp_path: Path) -> None:
         "TUIDAN_NOTIFY_URL": "http://127.0.0.1:8104",
         "TUIDAN_ANALYTICS_URL": "http://127.0.0.1:8105",
         "TUIDAN_SWEEP_AFTER_SECONDS": "5",
-        "TUIDAN_KAFKA_FETCH_WAIT_MS": "5",
+        "TUIDAN_KAFKA_FETCH_WAIT_MS": "2",
     }
 
 

@@ -1,0 +1,220 @@
+"""The door of the shop's staff."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from contracts.message import OrderId as Order
+from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, ShipOrder
+from services.gateway import model
+from services.gateway.api import (
+    Call,
+    Calling,
+    GuardedRoute,
+    JsonBody,
+    Listing,
+    Name,
+    OrderId,
+    Page,
+    ProductId,
+    TaskId,
+    Word,
+    fetched,
+    passed_on,
+    told,
+)
+from services.gateway.auth import allow_scope
+from services.gateway.clients import SLOW_SECONDS, segment
+
+router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
+
+Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
+
+
+class WhichOrders(Page):
+    """Which orders."""
+
+    state: Word | None = None
+    customer_id: Name | None = None
+    reference: Name | None = None
+
+
+class WhichCases(Page):
+    """Which cancellation cases."""
+
+    status: Word | None = None
+
+
+class WhichNotices(BaseModel):
+    """Notices about which order."""
+
+    model_config = ConfigDict(extra="forbid")
+    order_id: Annotated[str, Field(pattern=model.ORDER_ID_PATTERN)]
+
+
+class WhichFigures(BaseModel):
+    """Figures per what: month, product, reason, group."""
+
+    model_config = ConfigDict(extra="forbid")
+    by: Word | None = None
+
+
+class Done(BaseModel):
+    """A task that somebody did."""
+
+    note: str
+    by: Actor
+
+
+@router.get("/orders")
+async def list_orders(call: Calling, which: Annotated[WhichOrders, Query()]) -> Response:
+    """Orders: `{"orders", "next"}`."""
+    return await fetched(call.services.order, "/orders", which)
+
+
+@router.get("/orders/{order_id}")
+async def show_order(call: Calling, order_id: OrderId) -> Response:
+    """One order. Problem: unknown-order (404)."""
+    return passed_on(await call.services.order.ask("GET", f"/orders/{order_id}"))
+
+
+@router.post("/orders/{order_id}/cancellation", status_code=202)
+async def cancel_order(
+    call: Calling,
+    order_id: OrderId,
+    wanted: Annotated[model.CancellationWanted, Depends(JsonBody(model.CancellationWanted))],
+) -> Response:
+    """Cancel an order or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key with the
+    same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
+    caller = call.caller
+    if wanted.reference:
+        allow_scope(caller, model.IMPORT_SCOPE, "reference")
+    command = CancelOrder(
+        order_id=Order(order_id),
+        request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
+        fingerprint=model.fingerprint(wanted),
+        lines=wanted.lines,
+        reason=wanted.reason,
+        by=_staff(call),
+        reference=wanted.reference,
+    )
+    return await _order(call, order_id, "cancellation", command)
+
+
+@router.post("/orders/{order_id}/ship")
+async def ship_order(
+    call: Calling,
+    order_id: OrderId,
+    wanted: Annotated[model.ShipmentWanted, Depends(JsonBody(model.ShipmentWanted))],
+) -> Response:
+    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
+    command = ShipOrder(
+        order_id=Order(order_id),
+        carrier=wanted.carrier,
+        tracking_number=wanted.tracking_number,
+        by=_staff(call),
+    )
+    return await _order(call, order_id, "ship", command)
+
+
+@router.post("/orders/{order_id}/deliver")
+async def deliver_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
+    """The parcel has arrived. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
+    return await _order(call, order_id, "deliver", DeliverOrder(order_id=Order(order_id), by=_staff(call)))
+
+
+@router.post("/orders/{order_id}/complete")
+async def complete_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
+    """Nothing more will happen to the order. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
+    return await _order(call, order_id, "complete", CompleteOrder(order_id=Order(order_id), by=_staff(call)))
+
+
+@router.get("/cases")
+async def list_cases(call: Calling, which: Annotated[WhichCases, Query()]) -> Response:
+    """Cancellation cases: `{"cases", "next"}`."""
+    return await fetched(call.services.order, "/cases", which)
+
+
+@router.get("/tasks")
+async def list_tasks(call: Calling, page: Listing) -> Response:
+    """What waits for a person: `{"tasks", "next"}`."""
+    return await fetched(call.services.order, "/tasks", page)
+
+
+@router.post("/tasks/{task_id}/done")
+async def finish_task(
+    call: Calling, task_id: TaskId, done: Annotated[model.TaskDone, Depends(JsonBody(model.TaskDone))]
+) -> Response:
+    """A person has done a task."""
+    body = told(Done(note=done.note, by=_staff(call)))
+    return passed_on(await call.services.order.ask("POST", f"/tasks/{segment(task_id)}/done", body=body))
+
+
+@router.get("/summary")
+async def show_summary(call: Calling) -> Response:
+    """Counts and sums of the orders' book."""
+    return passed_on(await call.services.order.ask("GET", "/summary"))
+
+
+@router.post("/products")
+async def list_products(
+    call: Calling, wanted: Annotated[model.ProductsListed, Depends(JsonBody(model.ProductsListed))]
+) -> Response:
+    """Put products on sale or change them."""
+    return passed_on(await call.services.inventory.ask("POST", "/products", body=told(wanted)))
+
+
+@router.post("/stock-receipts")
+async def receive_stock(
+    call: Calling, wanted: Annotated[model.StockReceived, Depends(JsonBody(model.StockReceived))]
+) -> Response:
+    """Book pieces that came in."""
+    return passed_on(await call.services.inventory.ask("POST", "/stock-receipts", body=told(wanted)))
+
+
+@router.get("/stock")
+async def list_stock(call: Calling, page: Listing) -> Response:
+    """The balance of every product: `{"stock", "next"}`."""
+    return await fetched(call.services.inventory, "/stock", page)
+
+
+@router.get("/stock/{product_id}")
+async def show_stock(call: Calling, product_id: ProductId) -> Response:
+    """The balance of one product."""
+    return passed_on(await call.services.inventory.ask("GET", f"/stock/{segment(product_id)}"))
+
+
+@router.post("/stock/recount")
+async def recount_stock(call: Calling, _: Empty) -> Response:
+    """Prove every balance against its ledger: `{"differences", …}`."""
+    return passed_on(await call.services.inventory.ask("POST", "/stock/recount", body=b"{}", seconds=SLOW_SECONDS))
+
+
+@router.get("/figures/{subject}")
+async def show_figures(
+    call: Calling,
+    subject: Literal["orders", "cancellations", "refunds", "notices"],
+    which: Annotated[WhichFigures, Query()],
+) -> Response:
+    """Counts and sums: `{"rows"}`."""
+    query = which.model_dump(exclude_none=True)
+    answer = await call.services.analytics.ask("GET", f"/figures/{subject}", query=query, seconds=SLOW_SECONDS)
+    return passed_on(answer)
+
+
+@router.get("/notices")
+async def list_notices(call: Calling, which: Annotated[WhichNotices, Query()]) -> Response:
+    """What customers were told about an order."""
+    return await fetched(call.services.notify, "/notices", which)
+
+
+def _staff(call: Call) -> Actor:
+    return Actor(kind="staff", id=call.caller.sub, role=call.caller.role)
+
+
+async def _order(call: Call, order_id: str, what: str, command: BaseModel) -> Response:
+    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))

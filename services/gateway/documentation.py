@@ -1,0 +1,137 @@
+"""`/openapi.json`: OpenAPI 3.1, made from the routes and the table of rights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+from pydantic.json_schema import models_json_schema
+
+from chassis.problem import MEDIA_TYPE
+from services.gateway.api import GuardedRoute, JsonBody
+from services.gateway.model import KEY_PATTERN
+
+Json = dict[str, Any]
+
+VERSION = "1.0.0"
+"""Of what the paths promise; /mp/v1 and /admin/v1 change their number when a promise is broken."""
+
+_PROBLEM: Json = {
+    "type": "object",
+    "description": "RFC 9457. `code` is stable; `detail` says in Chinese and English what is wrong and what to do.",
+    "required": ["type", "title", "status", "code", "detail"],
+    "properties": {
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "code": {"type": "string"},
+        "detail": {
+            "type": "object",
+            "required": ["zh", "en"],
+            "properties": {"zh": {"type": "string"}, "en": {"type": "string"}},
+        },
+        "errors": {
+            "type": "array",
+            "description": "with code invalid-request: the fields to correct",
+            "items": {
+                "type": "object",
+                "properties": {"field": {"type": "string"}, "message": {"type": "string"}},
+            },
+        },
+        "retry_after": {"type": "integer", "description": "seconds"},
+    },
+}
+
+_TOKEN_PROBLEMS = {
+    401: "token-missing, token-invalid, token-expired",
+    403: "not-allowed, scope-missing",
+    429: "too-many-requests; the header Retry-After says when to try again",
+}
+_WORDS = {
+    400: "idempotency-key-required, body-incomplete",
+    404: "unknown-order or another unknown id",
+    409: "refused as things stand",
+    413: "body-too-large",
+    422: "invalid-request, or refused because of what the body says",
+    503: "not-ready; repeating the same request is safe",
+}
+
+
+def serve_documentation(app: FastAPI) -> None:
+    """Add the route `/openapi.json`; the document is made when it is first asked for."""
+    made: list[JSONResponse] = []
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi() -> JSONResponse:
+        if not made:
+            made.append(JSONResponse(describe(app)))
+        return made[0]
+
+
+def describe(app: FastAPI) -> Json:
+    """The OpenAPI document of the guarded routes."""
+    routes = [route for route in app.routes if isinstance(route, GuardedRoute)]
+    document: Json = get_openapi(title="Tuidan gateway", version=VERSION, openapi_version="3.1.0", routes=routes)
+    models = sorted({body.model for route in routes if (body := _body(route))}, key=lambda model: model.__name__)
+    names, found = models_json_schema(
+        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+    )
+    components = document.setdefault("components", {})
+    # FastAPI describes its own form of a 422, which nobody here answers.
+    own = {name: schema for name, schema in components.get("schemas", {}).items() if "ValidationError" not in name}
+    components["schemas"] = own | found["$defs"] | {"Problem": _PROBLEM}
+    components["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "EdDSA; aud tuidan"}
+    }
+    for route in routes:
+        operation = document["paths"][route.path][route.right.method.lower()]
+        body = _body(route)
+        _complete(operation, route, names[body.model, "validation"] if body else None, body)
+    return document
+
+
+def _body(route: GuardedRoute) -> JsonBody[Any] | None:
+    return next((one.call for one in route.dependant.dependencies if isinstance(one.call, JsonBody)), None)
+
+
+def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: JsonBody[Any] | None) -> None:
+    right = route.right
+    if body:
+        operation["requestBody"] = {
+            "required": not body.may_be_empty,
+            "content": {"application/json": {"schema": schema}},
+        }
+    if right.repeat == "needs-key":
+        operation.setdefault("parameters", []).append(
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": True,
+                "description": "the same when you try again: nothing happens twice",
+                "schema": {"type": "string", "pattern": KEY_PATTERN},
+            }
+        )
+    if right.may:
+        operation["security"] = [{"bearer": []}]
+    if right.why:
+        operation["description"] = f"{operation.get('description', '')} A repeat does no harm: {right.why}.".strip()
+    operation["x-callers"] = sorted(right.may) or ["provider"]
+    for status, words in _problems(route).items():
+        operation["responses"][str(status)] = {
+            "description": words,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+
+
+def _problems(route: GuardedRoute) -> dict[int, str]:
+    right = route.right
+    if not right.may:
+        return {413: _WORDS[413]}
+    statuses = {422, 503}
+    if "{" in route.path:
+        statuses.add(404)
+    if right.method == "POST":
+        statuses |= {400, 409, 413}
+    return dict(sorted((_TOKEN_PROBLEMS | {status: _WORDS[status] for status in statuses}).items()))

@@ -1,0 +1,185 @@
+"""What a caller may send, and the ids that are made from it. Shapes are strict: an unknown field, a number written as
+a text or a quantity of 1.0 is refused. Amounts are minor units (CNY: fen), quantities are pieces."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from base64 import b32encode
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from contracts.inventory import ListProduct, ReceiveStock
+from contracts.message import OrderId, ProductId
+from contracts.order import CancelLine, Reason, Reference, WantedLine
+
+KEY_PATTERN = r"^[\x21-\x7e]{1,128}$"
+ORDER_ID_PATTERN = r"^[A-Za-z0-9_-]{1,40}$"
+NAME_PATTERN = r"^[^\x00-\x1f\x7f/\\]{1,64}$"
+"""Ids of products, customers, tasks: no slash, no control character. `.` and `..` are refused apart."""
+
+IMPORT_SCOPE = "orders:import"
+"""Who has it may name another system's number and time for an order or a cancellation."""
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Line(WantedLine):
+    """One line of an order: product, pieces, and the unit price the customer was shown."""
+
+    model_config = _STRICT
+    product_id: ProductId = Field(min_length=1, max_length=64)
+
+
+class Someone(BaseModel):
+    """How to reach the customer; the openid comes from the token."""
+
+    model_config = _STRICT
+    name: Text64
+    phone: str = Field(pattern=r"^\+?[0-9]{5,17}$")
+    language: Literal["zh", "en"] = "zh"
+
+
+class Elsewhere(Reference):
+    """Another system's number and time of the matter (RFC 3339, 1970 to 2199). Needs the scope `orders:import`."""
+
+    model_config = _STRICT
+
+    @field_validator("occurred_at")
+    @classmethod
+    def _in_reach(cls, at: datetime) -> datetime:
+        if not _EARLIEST <= at < _LATEST:
+            raise ValueError("must lie between 1970 and 2199")
+        return at
+
+
+class OrderWanted(BaseModel):
+    """An order to place."""
+
+    model_config = _STRICT
+    currency: str = Field(pattern=r"^[A-Z]{3}$")
+    lines: tuple[Line, ...] = Field(min_length=1, max_length=2_000)
+    contact: Someone
+    coupon: str | None = Field(None, max_length=64)
+    reference: Elsewhere | None = None
+
+
+class Piece(CancelLine):
+    """Some pieces of one line."""
+
+    model_config = _STRICT
+
+
+class AnyReason(Reason):
+    """Why staff cancel."""
+
+    model_config = _STRICT
+
+
+class CustomersReason(AnyReason):
+    """Why a customer cancels: the family is always `customer`."""
+
+    family: Literal["customer"]
+
+
+class CancellationWanted(BaseModel):
+    """Pieces to cancel; without lines the whole order."""
+
+    model_config = _STRICT
+    lines: tuple[Piece, ...] = Field((), max_length=2_000)
+    reason: AnyReason
+    reference: Elsewhere | None = None
+
+
+class CustomersCancellation(CancellationWanted):
+    """Pieces that a customer cancels; without lines the whole order."""
+
+    reason: CustomersReason
+
+
+class ShipmentWanted(BaseModel):
+    """The parcel that left."""
+
+    model_config = _STRICT
+    carrier: Text64
+    tracking_number: Text64
+
+
+class TaskDone(BaseModel):
+    """What was done about a task."""
+
+    model_config = _STRICT
+    note: str = Field(min_length=1, max_length=500)
+
+
+class Nothing(BaseModel):
+    """No body, or an empty object."""
+
+    model_config = _STRICT
+
+
+class Listed(ListProduct):
+    """One product with the unit prices it is sold at, list price first."""
+
+    model_config = _STRICT
+
+
+class ProductsListed(BaseModel):
+    """Products to put on sale or to change."""
+
+    model_config = _STRICT
+    products: tuple[Listed, ...] = Field(min_length=1, max_length=1_000)
+
+
+class Received(ReceiveStock):
+    """Pieces that came in. The same receipt id counts once."""
+
+    model_config = _STRICT
+    product_id: ProductId = Field(min_length=1, max_length=64)
+
+
+class StockReceived(BaseModel):
+    """Receipts to book."""
+
+    model_config = _STRICT
+    receipts: tuple[Received, ...] = Field(min_length=1, max_length=1_000)
+
+
+def order_id(customer_id: str, key: str) -> OrderId:
+    """The id of the order that this customer's Idempotency-Key stands for: `o` and 25 lower-case base32 characters."""
+    return OrderId("o" + _digest("order", customer_id, key))
+
+
+def request_id(kind: str, subject: str, order: str, key: str) -> str:
+    """The id of a cancellation request: `r` and 25 lower-case base32 characters."""
+    return "r" + _digest("cancellation", kind, subject, order, key)
+
+
+def fingerprint(body: BaseModel) -> str:
+    """SHA-256 (hex) of what a body means: white space, the order of fields and spelled-out defaults make no
+    difference."""
+    return hashlib.sha256(body.model_dump_json(exclude_defaults=True).encode()).hexdigest()
+
+
+def owner_of(view: bytes) -> str | None:
+    """The customer of an order view (JSON), or None when it names none."""
+    try:
+        return _Owned.model_validate_json(view).customer_id
+    except ValidationError:
+        return None
+
+
+class _Owned(BaseModel):
+    customer_id: str
+
+
+def _digest(*parts: str) -> str:
+    # As a JSON list, because ("a", "bc") and ("ab", "c") are not the same request.
+    found = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return b32encode(found)[:25].decode().lower()

@@ -1,0 +1,141 @@
+"""The customers' door: the mini-program. A customer sees and touches own orders only; somebody else's order and one
+that does not exist look the same."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import Response
+
+from chassis.problem import Problem
+from contracts.message import CustomerId
+from contracts.message import OrderId as Order
+from contracts.order import Actor, CancelOrder, Contact, PlaceOrder
+from services.gateway import model
+from services.gateway.api import (
+    Call,
+    Calling,
+    GuardedRoute,
+    JsonBody,
+    Listing,
+    OrderId,
+    Page,
+    Word,
+    fetched,
+    passed_on,
+    told,
+)
+from services.gateway.auth import allow_scope
+from services.gateway.clients import Answer, segment
+
+router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
+
+
+class OwnOrders(Page):
+    """Which of my orders."""
+
+    state: Word | None = None
+
+
+@router.get("/products")
+async def list_products(call: Calling, page: Listing) -> Response:
+    """What is on sale: `{"products", "next"}`."""
+    return await fetched(call.services.order, "/products", page)
+
+
+@router.post("/orders", status_code=201)
+async def place_order(
+    call: Calling, wanted: Annotated[model.OrderWanted, Depends(JsonBody(model.OrderWanted))]
+) -> Response:
+    """Place an order; the same Idempotency-Key with the same body meets the same order. Problems: unknown-product,
+    price-changed, wrong-currency and others (422), idempotency-key-reused (409), scope-missing (403)."""
+    caller = call.caller
+    if wanted.reference:
+        allow_scope(caller, model.IMPORT_SCOPE, "reference")
+    command = PlaceOrder(
+        order_id=model.order_id(caller.sub, call.key),
+        customer_id=CustomerId(caller.sub),
+        customer_group=caller.group,
+        contact=Contact(
+            name=wanted.contact.name,
+            phone=wanted.contact.phone,
+            openid=caller.openid,
+            language=wanted.contact.language,
+        ),
+        lines=wanted.lines,
+        currency=wanted.currency,
+        coupon=wanted.coupon or "",
+        reference=wanted.reference,
+        fingerprint=model.fingerprint(wanted),
+    )
+    return passed_on(await call.services.order.ask("POST", "/orders", body=told(command)))
+
+
+@router.get("/orders")
+async def list_own_orders(call: Calling, which: Annotated[OwnOrders, Query()]) -> Response:
+    """My orders: `{"orders", "next"}`."""
+    query = which.model_dump(exclude_none=True)
+    return passed_on(await call.services.order.ask("GET", "/orders", query={**query, "customer_id": call.caller.sub}))
+
+
+@router.get("/orders/{order_id}")
+async def show_own_order(call: Calling, order_id: OrderId) -> Response:
+    """One of my orders. Problem: unknown-order (404)."""
+    return passed_on(await _own_order(call, order_id))
+
+
+@router.post("/orders/{order_id}/pay")
+async def pay_order(
+    call: Calling,
+    order_id: OrderId,
+    _: Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))],
+) -> Response:
+    """Start to pay one of my orders: what the mini-program needs for it. Problems: unknown-order (404),
+    payment-not-ready and others (409)."""
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
+    return passed_on(await call.services.payment.ask("POST", f"/payments/{order_id}/prepay", body=b"{}"))
+
+
+@router.post("/orders/{order_id}/cancellation", status_code=202)
+async def cancel_own_order(
+    call: Calling,
+    order_id: OrderId,
+    wanted: Annotated[model.CustomersCancellation, Depends(JsonBody(model.CustomersCancellation))],
+) -> Response:
+    """Cancel one of my orders or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key
+    with the same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
+    caller = call.caller
+    if wanted.reference:
+        allow_scope(caller, model.IMPORT_SCOPE, "reference")
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
+    command = CancelOrder(
+        order_id=Order(order_id),
+        request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
+        fingerprint=model.fingerprint(wanted),
+        lines=wanted.lines,
+        reason=wanted.reason,
+        by=Actor(kind="customer", id=caller.sub),
+        reference=wanted.reference,
+    )
+    path = f"/orders/{order_id}/cancellation"
+    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+
+
+@router.get("/inbox")
+async def read_inbox(call: Calling) -> Response:
+    """What I was told."""
+    return passed_on(await call.services.notify.ask("GET", f"/inbox/{segment(call.caller.sub)}"))
+
+
+async def _own_order(call: Call, order_id: str) -> Answer:
+    """The view of an order, or a problem of the order service. Raises unknown-order (404) for anybody else's."""
+    answer = await call.services.order.ask("GET", f"/orders/{order_id}")
+    missing = answer.status == 404
+    if missing or (answer.status == 200 and model.owner_of(answer.body) != call.caller.sub):
+        raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")
+    return answer

@@ -1,0 +1,26 @@
+"""What the gateway reads from its environment."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from chassis.settings import HttpSettings, KeySettings
+
+Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$", description="address of a service, http://host:port")]
+
+
+class GatewaySettings(HttpSettings, KeySettings):
+    """Where the services are, and what one caller may ask for per second."""
+
+    order_url: Url
+    payment_url: Url
+    inventory_url: Url
+    notify_url: Url
+    analytics_url: Url
+    redis: str = Field(pattern=r"^(redis|rediss|unix)://", description="Redis address, redis://host:port/db")
+    rate_per_second: float = Field(
+        200.0, ge=0, le=1_000_000, description="requests per second of one customer or member of staff; 0 = no limit"
+    )
+    service_seconds: float = Field(10.0, gt=0, le=120, description="how long a service may take to answer")

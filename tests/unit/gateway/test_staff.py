@@ -1,0 +1,89 @@
+"""The staff's door: what reaches which service."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.gateway.world import BODIES, CANCELLATION, REFERENCE, World, expect_problem
+
+BY = {"kind": "staff", "id": "s1", "role": "supervisor"}
+
+READS = [
+    (
+        "/admin/v1/orders?state=paid&customer_id=c1&reference=536365&after=x&limit=5",
+        "order",
+        "/orders?after=x&limit=5&state=paid&customer_id=c1&reference=536365",
+    ),
+    ("/admin/v1/orders", "order", "/orders?limit=50"),
+    ("/admin/v1/orders/o1", "order", "/orders/o1"),
+    ("/admin/v1/cases?status=open&after=a&limit=500", "order", "/cases?after=a&limit=500&status=open"),
+    ("/admin/v1/tasks?limit=1", "order", "/tasks?limit=1"),
+    ("/admin/v1/summary", "order", "/summary"),
+    ("/admin/v1/stock?after=茶", "inventory", "/stock?after=%E8%8C%B6&limit=50"),
+    ("/admin/v1/stock/85123A", "inventory", "/stock/85123A"),
+    ("/admin/v1/stock/a%20b%3Fc%25", "inventory", "/stock/a%20b%3Fc%25"),
+    ("/admin/v1/figures/refunds?by=month", "analytics", "/figures/refunds?by=month"),
+    ("/admin/v1/figures/orders", "analytics", "/figures/orders"),
+    ("/admin/v1/notices?order_id=o1", "notify", "/notices?order_id=o1"),
+]
+
+WRITES = [
+    ("/admin/v1/orders/{order_id}/ship", "order", "/orders/o1/ship", {"carrier": "SF", "tracking_number": "SF1"}),
+    ("/admin/v1/orders/{order_id}/deliver", "order", "/orders/o1/deliver", {}),
+    ("/admin/v1/orders/{order_id}/complete", "order", "/orders/o1/complete", {}),
+    ("/admin/v1/tasks/{task_id}/done", "order", "/tasks/t1/done", {"note": "called the customer"}),
+]
+
+
+@pytest.mark.parametrize(("path", "service", "target"), READS, ids=[path for path, _, _ in READS])
+async def test_what_staff_look_at(world: World, path: str, service: str, target: str) -> None:
+    answer = await world.ask("GET", path, world.token("s1", "staff"))
+    assert answer.status_code == 200, answer.text
+    assert [(seen.service, seen.method, seen.target) for seen in world.fake.seen] == [(service, "GET", target)]
+
+
+@pytest.mark.parametrize(("row", "service", "target", "sent"), WRITES, ids=[row for row, _, _, _ in WRITES])
+async def test_what_staff_do_bears_their_name(
+    world: World, row: str, service: str, target: str, sent: dict[str, str]
+) -> None:
+    path = row.replace("{order_id}", "o1").replace("{task_id}", "t1")
+    answer = await world.ask("POST", path, world.token("s1", "staff"), BODIES.get(row), key=None)
+    assert answer.status_code == 200, answer.text
+    (seen,) = world.fake.seen
+    assert (seen.service, seen.method, seen.target) == (service, "POST", target)
+    assert seen.json == {**sent, **({} if "task" in row else {"order_id": "o1"}), "by": BY}
+
+
+@pytest.mark.parametrize("family", ["customer", "merchant", "system"])
+async def test_staff_cancel_for_any_family_of_reasons(world: World, family: str) -> None:
+    body = {"reason": {"family": family, "code": "other", "remark": "x"}, "reference": REFERENCE}
+    token = world.token("s1", "staff", scope=["orders:import"])
+    answer = await world.ask("POST", "/admin/v1/orders/o1/cancellation", token, body)
+    assert answer.status_code == 200, answer.text
+    (seen,) = world.fake.seen
+    assert seen.json["by"] == BY
+    assert seen.json["reason"]["family"] == family
+    assert seen.json["reference"] == REFERENCE
+
+
+async def test_staff_need_the_scope_for_a_reference(world: World) -> None:
+    body = {**CANCELLATION, "reference": REFERENCE}
+    answer = await world.ask("POST", "/admin/v1/orders/o1/cancellation", world.token("s1", "staff"), body)
+    expect_problem(answer, 403, "scope-missing")
+    assert not world.fake.seen
+
+
+async def test_products_and_receipts_reach_the_inventory(world: World) -> None:
+    for path, target in (("/admin/v1/products", "/products"), ("/admin/v1/stock-receipts", "/stock-receipts")):
+        answer = await world.ask("POST", path, world.token("s1", "staff"), BODIES[path], key=None)
+        assert answer.status_code == 200, answer.text
+        seen = world.fake.seen[-1]
+        assert (seen.service, seen.target) == ("inventory", target)
+        name = next(iter(BODIES[path]))
+        assert BODIES[path][name][0].items() <= seen.json[name][0].items()
+
+
+async def test_a_recount_needs_neither_key_nor_body(world: World) -> None:
+    answer = await world.ask("POST", "/admin/v1/stock/recount", world.token("s1", "staff"), key=None)
+    assert answer.status_code == 200
+    assert world.fake.seen[-1].target == "/stock/recount"

@@ -1,0 +1,146 @@
+"""How the gateway starts, and what it says about itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from chassis.settings import load
+from services.gateway.auth import RIGHTS
+from services.gateway.main import build, wire
+from services.gateway.settings import GatewaySettings
+from tests.unit.gateway.world import World
+
+URLS = ("ORDER_URL", "PAYMENT_URL", "INVENTORY_URL", "NOTIFY_URL", "ANALYTICS_URL")
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPatch:
+    for number, name in enumerate(URLS):
+        monkeypatch.setenv(f"TUIDAN_{name}", f"http://127.0.0.1:{8101 + number}")
+    monkeypatch.setenv("TUIDAN_HTTP_PORT", "8080")
+    monkeypatch.setenv("TUIDAN_REDIS", "redis://127.0.0.1:6379/0")
+    monkeypatch.setenv("TUIDAN_KEYS", str(tmp_path))
+    public = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    (tmp_path / "login-public.pem").write_bytes(public)
+    return monkeypatch
+
+
+@pytest.mark.parametrize("name", [*URLS, "REDIS", "KEYS"])
+def test_a_missing_variable_is_named(
+    environment: pytest.MonkeyPatch, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.delenv(f"TUIDAN_{name}")
+    with pytest.raises(SystemExit):
+        load(GatewaySettings)
+    assert f"TUIDAN_{name}: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["", "127.0.0.1:8101", "ftp://order", "http://order/path", "http://order?x"])
+def test_an_address_that_is_none_is_named(
+    environment: pytest.MonkeyPatch, url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    environment.setenv("TUIDAN_ORDER_URL", url)
+    with pytest.raises(SystemExit):
+        load(GatewaySettings)
+    assert "TUIDAN_ORDER_URL: " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("pem", ["nonsense", "elliptic"])
+@pytest.mark.usefixtures("environment")
+def test_a_key_that_is_none_is_named(pem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = ec.generate_private_key(ec.SECP256R1()).public_key()
+    content = other.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo) if pem == "elliptic" else b"nonsense"
+    (tmp_path / "login-public.pem").write_bytes(content)
+    with pytest.raises(SystemExit):
+        wire(load(GatewaySettings))
+    assert "login-public.pem" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("environment")
+async def test_it_starts_is_ready_and_stops_without_anybody_there() -> None:
+    app = build(wire(load(GatewaySettings)))
+    ready: list[dict[str, Any]] = []
+    async with app.router.lifespan_context(app):
+        await app(http("/ready"), nothing, keep(ready))
+    await app(http("/ready"), nothing, keep(ready))
+    assert [message["status"] for message in ready if message["type"] == "http.response.start"] == [200, 503]
+
+
+async def test_the_document_describes_every_route(world: World) -> None:
+    document = (await world.http.get("/openapi.json")).json()
+    assert document["openapi"].startswith("3.1")
+    described = {(method.upper(), path) for path, operations in document["paths"].items() for method in operations}
+    assert described == {(right.method, right.path) for right in RIGHTS}
+    for right in RIGHTS:
+        operation = document["paths"][right.path][right.method.lower()]
+        assert bool(operation.get("security")) == bool(right.may)
+        problems = {status for status in operation["responses"] if status >= "400"}
+        if right.may:
+            assert {"401", "403", "422", "429", "503"} <= problems
+        for status in problems:
+            assert list(operation["responses"][status]["content"]) == ["application/problem+json"]
+        headers = [found["name"] for found in operation.get("parameters", []) if found["in"] == "header"]
+        assert headers == (["Idempotency-Key"] if right.repeat == "needs-key" else [])
+
+
+async def test_every_reference_in_the_document_leads_somewhere(world: World) -> None:
+    document = (await world.http.get("/openapi.json")).json()
+    found = set(references(document))
+    assert "#/components/schemas/OrderWanted" in found
+    for reference in found:
+        place: Any = document
+        for part in reference.removeprefix("#/").split("/"):
+            assert part in place, reference
+            place = place[part]
+
+
+def references(node: Any) -> list[str]:
+    if isinstance(node, dict):
+        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own + [found for value in node.values() for found in references(value)]
+    if isinstance(node, list):
+        return [found for value in node for found in references(value)]
+    return []
+
+
+async def test_answers_are_counted_by_route_and_status(world: World) -> None:
+    await world.ask("GET", "/mp/v1/orders/o1", world.token())
+    await world.ask("GET", "/mp/v1/orders/!", world.token())
+    metrics = (await world.http.get("/metrics")).text
+    for status in (200, 422):
+        line = f'tuidan_gateway_answers_total{{method="GET",route="/mp/v1/orders/{{order_id}}",status="{status}"}}'
+        assert line in metrics
+
+
+def http(path: str) -> dict[str, Any]:
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [],
+        "client": ("client", 1),
+        "server": ("gateway", 80),
+    }
+
+
+async def nothing() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+def keep(messages: list[dict[str, Any]]) -> Any:
+    async def send(message: dict[str, Any]) -> None:
+        messages.append(message)
+
+    return send

@@ -1,0 +1,181 @@
+"""The gateway between callers with tokens and fake services that remember what reached them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from fastapi import FastAPI
+
+from services.gateway.api import Door
+from services.gateway.auth import Kind, Right, Tokens
+from services.gateway.clients import Service, Services
+from services.gateway.limits import Limits, connect
+from services.gateway.main import build
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+NAMES = ("order", "payment", "inventory", "notify", "analytics")
+NOWHERE = "redis://127.0.0.1:1/0"
+
+Json = dict[str, Any]
+
+ORDER: Json = {
+    "currency": "CNY",
+    "lines": [{"product_id": "tea", "quantity": 2, "unit_price_minor": 1050}],
+    "contact": {"name": "张三", "phone": "13800138000"},
+}
+CANCELLATION: Json = {"reason": {"family": "customer", "code": "changed-mind"}}
+REFERENCE: Json = {"number": "536365", "occurred_at": "2010-12-01T08:26:00Z"}
+
+BODIES: dict[str, Json] = {
+    "/mp/v1/orders": ORDER,
+    "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
+    "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
+    "/admin/v1/products": {"products": [{"product_id": "tea", "name": "茶", "offers_minor": [1050]}]},
+    "/admin/v1/stock-receipts": {"receipts": [{"receipt_id": "r1", "product_id": "tea", "quantity": 5}]},
+}
+"""A good body for each route that wants one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A request as it reached a service. `target`: path and query, undecoded."""
+
+    service: str
+    method: str
+    target: str
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Json:
+        found: Json = json.loads(self.body)
+        return found
+
+
+@dataclass
+class FakeServices:
+    """Answer 200 `{"from": …}` to everything; orders belong to whom `owners` says; `answers` replace all that, by
+    service, method and path."""
+
+    owners: dict[str, str] = field(default_factory=lambda: {"o1": "c1"})
+    answers: dict[tuple[str, str, str], httpx.Response | Exception] = field(default_factory=dict)
+    away: set[str] = field(default_factory=set)
+    seen: list[Seen] = field(default_factory=list)
+
+    def transport(self, name: str) -> httpx.MockTransport:
+        def answer(request: httpx.Request) -> httpx.Response:
+            if name in self.away:
+                raise httpx.ConnectError("refused")
+            target = request.url.raw_path.decode()
+            self.seen.append(Seen(name, request.method, target, request.headers, request.read()))
+            return self._answer(name, request.method, target.partition("?")[0])
+
+        return httpx.MockTransport(answer)
+
+    def _answer(self, name: str, method: str, path: str) -> httpx.Response:
+        found = self.answers.get((name, method, path))
+        if isinstance(found, Exception):
+            raise found
+        if found is not None:
+            return found
+        if (name, method) == ("order", "GET") and path.startswith("/orders/"):
+            order_id = path.removeprefix("/orders/")
+            if order_id not in self.owners:
+                return problem(404, "unknown-order")
+            return httpx.Response(200, json={"order_id": order_id, "customer_id": self.owners[order_id]})
+        return httpx.Response(200, json={"from": name})
+
+
+def problem(status: int, code: str) -> httpx.Response:
+    """A problem document as services write them."""
+    document = {"type": f"urn:tuidan:problem:{code}", "title": code, "status": status, "code": code}
+    document["detail"] = {"zh": "不行", "en": "no"}
+    return httpx.Response(
+        status, content=json.dumps(document).encode(), headers={"content-type": "application/problem+json"}
+    )
+
+
+class World:
+    """One gateway and all it speaks with. `now` is what its clock says."""
+
+    def __init__(self, *, rate: float = 0, redis: str = NOWHERE, patience: float = 5.0) -> None:
+        self.now = NOW
+        self.key = Ed25519PrivateKey.generate()
+        self.fake = FakeServices()
+        public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        services = {name: Service(name, f"http://{name}", self.fake.transport(name)) for name in NAMES}
+        self.limits = Limits(connect(redis, patience), rate, self._seconds)
+        self.app: FastAPI = build(Door(Services(**services), Tokens(public, lambda: self.now), self.limits))
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
+
+    def _seconds(self) -> float:
+        return self.now.timestamp()
+
+    def token(self, sub: str = "c1", kind: Kind = "customer", *, key: Any = None, **claims: Any) -> str:
+        """A token good for an hour. A claim that is None is left out."""
+        own = {"openid": f"openid-{sub}", "group": "GB"} if kind == "customer" else {"role": "supervisor"}
+        until = int((self.now + timedelta(hours=1)).timestamp())
+        every = {"iss": "tuidan-sandbox", "aud": "tuidan", "sub": sub, "kind": kind, "exp": until, **own, **claims}
+        given = {name: value for name, value in every.items() if value is not None}
+        return jwt.encode(given, key or self.key, algorithm="EdDSA")
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        token: str | None = None,
+        body: object = None,
+        *,
+        key: str | None = "key-1",
+        **more: Any,
+    ) -> httpx.Response:
+        """One request. `body`: JSON, or bytes as they are."""
+        headers = {**more.pop("headers", {})}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if key is not None:
+            headers["Idempotency-Key"] = key
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        return await self.http.request(method, path, headers=headers, content=content, **more)
+
+    async def place(self, body: object = None, **more: Any) -> httpx.Response:
+        """Place an order, as customer c1 where nothing else is said."""
+        token = more.pop("token", None) or self.token()
+        return await self.ask("POST", "/mp/v1/orders", token, ORDER if body is None else body, **more)
+
+    async def aclose(self) -> None:
+        await self.http.aclose()
+        await self.limits.aclose()
+
+
+def filled(right: Right) -> tuple[str, str, Json | None]:
+    """Method, path and body of a good request for a row of the table of rights."""
+    ids = {"{order_id}": "o1", "{task_id}": "t1", "{product_id}": "tea", "{subject}": "orders"}
+    path = right.path
+    for name, value in ids.items():
+        path = path.replace(name, value)
+    path += {"/admin/v1/notices": "?order_id=o1"}.get(right.path, "")
+    return right.method, path, BODIES.get(right.path, {} if right.method == "POST" else None)
+
+
+def expect_problem(answer: httpx.Response, status: int, code: str) -> Json:
+    """The answer is this problem, complete, in both languages."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("application/problem+json")
+    document: Json = answer.json()
+    assert document["code"] == code
+    assert document["status"] == status
+    assert document["type"] == f"urn:tuidan:problem:{code}"
+    assert document["detail"]["zh"]
+    assert document["detail"]["en"]
+    return document

@@ -1,0 +1,88 @@
+"""How long one paid cancellation takes when nothing else happens: from the request's acceptance to refund accepted,
+stock back and customer told. The times are those of the order's own timeline, so asking often does not change them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+from tools.replay import doors
+from tools.replay.client import Shop
+from tools.replay.driver import Driver
+from tools.replay.knock import Pace
+from tools.replay.opening import open_shop
+from tools.replay.plan import Cancellation, Order, OrderLine, Plan, Product
+
+PRODUCT = Product("bench", "bench", "goods", (300,), 1_000_000)
+MILESTONES = (
+    ("refund accepted", "refund-accepted"),
+    ("stock back", "stock-released"),
+    ("customer told", "customer-told"),
+)
+
+
+async def latency(gateway: str, sandbox: str, count: int, console: Console) -> None:
+    """Cancel `count` paid orders one after another; print milliseconds per milestone."""
+    run = uuid.uuid4().hex[:8]
+    orders = [_order(f"bench-{run}-{number}") for number in range(count)]
+    async with doors(gateway, sandbox, Pace(), None) as (shop, outside):
+        await outside.trouble(0, 0.0, 0.0)
+        await open_shop([PRODUCT], shop)
+        with Progress(console=console) as progress:
+            bar = progress.add_task("placing and cancelling", total=2 * count)
+            driver = Driver(_plan(orders), shop, lambda done, _: progress.update(bar, completed=done))
+            await driver.run(in_flight=8)
+            timelines = []
+            for number, order in enumerate(orders, start=1):
+                timelines.append(await _cancel(shop, order, driver.driven.orders[order.invoice]))
+                progress.update(bar, completed=count + number)
+    for name, what in MILESTONES:
+        taken = sorted(_milliseconds(timeline, what) for timeline in timelines)
+        console.print(f"{name:16} p50 {_quantile(taken, 0.50):6.1f} ms   p99 {_quantile(taken, 0.99):6.1f} ms")
+
+
+def _order(invoice: str) -> Order:
+    line = OrderLine(1, PRODUCT.product_id, 1, PRODUCT.offers_minor[0])
+    return Order(invoice, "bench", "bench", datetime.now(UTC), (line,))
+
+
+def _plan(orders: list[Order]) -> Plan:
+    """A plan of orders alone: they are cancelled afterwards, one by one."""
+    return Plan(
+        products=(PRODUCT,),
+        orders=tuple(orders),
+        cancellations=(),
+        no_goods=(),
+        unmatched=(),
+        rows=0,
+        cancelled_rows=0,
+        whole=False,
+    )
+
+
+async def _cancel(shop: Shop, order: Order, order_id: str) -> list[dict[str, Any]]:
+    await shop.pace.again(lambda: _in_state(shop, order, order_id, "paid"))
+    case = Cancellation(order.invoice, order.invoice, order.occurred_at, ((1, 1),), "customer", "changed-mind")
+    answer = await shop.cancel(case, order_id)
+    answer.raise_for_status()
+    found = await shop.pace.again(lambda: _in_state(shop, order, order_id, "cancelled"))
+    timeline: list[dict[str, Any]] = found["timeline"]
+    return timeline
+
+
+async def _in_state(shop: Shop, order: Order, order_id: str, state: str) -> dict[str, Any] | None:
+    shown = await shop.show(order, order_id)
+    return shown if shown["state"] == state else None
+
+
+def _milliseconds(timeline: list[dict[str, Any]], what: str) -> float:
+    at = {moment["what"]: datetime.fromisoformat(moment["at"]) for moment in reversed(timeline)}
+    return (at[what] - at["cancellation-accepted"]).total_seconds() * 1000
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
