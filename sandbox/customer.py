@@ -26,11 +26,11 @@ class Payment(BaseModel):
 
 
 class Accept(BaseModel):
-    """Accept ``count`` messages of each template."""
+    """Accept ``count`` messages of each template; of all the account's templates when none are named."""
 
     model_config = ConfigDict(extra="forbid")
     openid: str = Field(min_length=1)
-    template_ids: Annotated[list[str], Field(min_length=1, max_length=20)]
+    template_ids: Annotated[list[str], Field(max_length=20)] = []
     count: int = Field(default=1, ge=1, le=10_000)
 
 
@@ -54,7 +54,10 @@ def customer_router(world: World) -> APIRouter:
         if unknown:
             raise HTTPException(404, {"reason": "unknown-template", "template_ids": unknown})
         with world.store.transaction():
-            remaining = {name: world.subscriptions.accept(body.openid, name, body.count) for name in body.template_ids}
+            remaining = {
+                name: world.subscriptions.accept(body.openid, name, body.count)
+                for name in body.template_ids or world.subscriptions.template_ids
+            }
         return {"remaining": remaining}
 
     return router

@@ -79,6 +79,11 @@ class Subscriptions:
         """Whether the account has this template."""
         return template_id in self._templates
 
+    @property
+    def template_ids(self) -> list[str]:
+        """Every template of the account."""
+        return list(self._templates)
+
     def accept(self, openid: str, template_id: str, count: int) -> int:
         """The customer accepts so many more messages; says how many may be sent now."""
         remaining = self.quota(openid, template_id) + count

@@ -18,6 +18,7 @@ from tools.replay.opening import open_shop
 from tools.replay.plan import Cancellation, Order, OrderLine, Plan, Product
 
 PRODUCT = Product("bench", "bench", "goods", (300,), 1_000_000)
+CUSTOMER = "bench-1"  # one who accepts WeChat messages, as most do
 MILESTONES = (
     ("refund accepted", "refund-accepted"),
     ("stock back", "stock-released"),
@@ -47,7 +48,7 @@ async def latency(gateway: str, sandbox: str, count: int, console: Console) -> N
 
 def _order(invoice: str) -> Order:
     line = OrderLine(1, PRODUCT.product_id, 1, PRODUCT.offers_minor[0])
-    return Order(invoice, "bench", "bench", datetime.now(UTC), (line,))
+    return Order(invoice, CUSTOMER, "bench", datetime.now(UTC), (line,))
 
 
 def _plan(orders: list[Order]) -> Plan:

@@ -14,6 +14,7 @@ from services.gateway import model
 from services.gateway.api import (
     Call,
     Calling,
+    Code,
     GuardedRoute,
     JsonBody,
     Listing,
@@ -152,6 +153,14 @@ async def finish_task(
     """A person has done a task."""
     body = told(Done(note=done.note, by=_staff(call)))
     return passed_on(await call.services.order.ask("POST", f"/tasks/{segment(task_id)}/done", body=body))
+
+
+@router.put("/coupons/{code}", status_code=204)
+async def put_coupon(
+    call: Calling, code: Code, wanted: Annotated[model.CouponPut, Depends(JsonBody(model.CouponPut))]
+) -> Response:
+    """Make or change a coupon."""
+    return passed_on(await call.services.order.ask("PUT", f"/coupons/{segment(code)}", body=told(wanted)))
 
 
 @router.get("/summary")

@@ -61,6 +61,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("GET", "/admin/v1/cases", STAFF, "reads"),
     Right("GET", "/admin/v1/tasks", STAFF, "reads"),
     Right("POST", "/admin/v1/tasks/{task_id}/done", STAFF, "repeatable", "a task is done once"),
+    Right("PUT", "/admin/v1/coupons/{code}", STAFF, "repeatable", "a coupon is put, whole, under its code"),
     Right("GET", "/admin/v1/summary", STAFF, "reads"),
     Right("POST", "/admin/v1/products", STAFF, "repeatable", "a product is put, whole, under its id"),
     Right("POST", "/admin/v1/stock-receipts", STAFF, "repeatable", "a receipt id counts once"),

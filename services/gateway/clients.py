@@ -50,7 +50,7 @@ class Service:
 
     async def ask(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "PUT"],
         path: str,
         *,
         query: Mapping[str, str | int | None] | None = None,
@@ -69,7 +69,7 @@ class Service:
 
     async def ask_plainly(
         self,
-        method: Literal["GET", "POST"],
+        method: Literal["GET", "POST", "PUT"],
         path: str,
         *,
         query: Mapping[str, str | int | None] | None = None,

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from contracts.inventory import ListProduct, ReceiveStock
-from contracts.message import OrderId, ProductId
+from contracts.message import Fen, OrderId, ProductId
 from contracts.order import CancelLine, Reason, Reference, WantedLine
 
 KEY_PATTERN = r"^[\x21-\x7e]{1,128}$"
@@ -116,6 +116,15 @@ class TaskDone(BaseModel):
 
     model_config = _STRICT
     note: str = Field(min_length=1, max_length=500)
+
+
+class CouponPut(BaseModel):
+    """What a coupon takes off, and from which value of goods on (fen)."""
+
+    model_config = _STRICT
+
+    amount_minor: Fen = Field(ge=1)
+    minimum_minor: Fen = 0
 
 
 class Nothing(BaseModel):

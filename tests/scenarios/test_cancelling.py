@@ -47,6 +47,31 @@ async def test_an_order_is_cancelled_in_two_parts(shop: Shop) -> None:
     assert await shop.on_shelf("tea") == 100
 
 
+async def test_a_coupon_is_given_back_to_the_fen_over_two_cancellations(shop: Shop) -> None:
+    code = f"{shop.name}-100"
+    put = await shop.staff("PUT", f"/admin/v1/coupons/{code}", {"amount_minor": 100, "minimum_minor": 500})
+    assert put.status_code == 204, put.text
+    order = await shop.paid_order(coupon=code, tea=3)
+    assert (await shop.money(order))["payment"] == 800
+    await shop.cancels(order, (1, 1))
+    await shop.comes_to(order, "paid")
+    assert (await shop.money(order))["refund-success"] == 266
+    await shop.cancels(order)
+    await shop.comes_to(order, "cancelled")
+    assert (await shop.money(order))["refund-success"] == 800
+
+
+async def test_a_customer_who_accepts_messages_is_told_by_wechat_and_by_sms_when_the_quota_is_used_up(
+    shop: Shop,
+) -> None:
+    order = await shop.paid_order(tea=2)
+    await shop.accepts_messages()
+    for key in ("first", "second"):
+        await shop.cancels(order, (1, 1), key=key)
+        await shop.comes_to(order, "paid" if key == "first" else "cancelled")
+    assert await shop.channels(order) == ["wechat", "wechat", "sms-tencent", "sms-tencent"]
+
+
 async def test_a_refund_refused_for_good_is_compensated(shop: Shop) -> None:
     order = await shop.paid_order(tea=2)
     await shop.trouble("refund", "error-before", nth=None, http=403, code="USER_ACCOUNT_ABNORMAL")

@@ -13,6 +13,8 @@ from uuid import uuid4
 
 import httpx
 
+from sandbox.subscribe import openid_of
+
 DEADLINE_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 0.02
 TEA_PRICE = 300
@@ -53,9 +55,9 @@ class Shop:
         """The product id behind a name of this shop."""
         return f"{self.name}-{name}"
 
-    async def order(self, **pieces: int) -> str:
+    async def order(self, *, coupon: str = "", **pieces: int) -> str:
         """Place an order and wait until it can be paid; returns its id."""
-        placed = await self.place(**pieces)
+        placed = await self.place(coupon=coupon, **pieces)
         assert placed.status_code == 201, placed.text
         order_id = str(placed.json()["order_id"])
 
@@ -65,14 +67,15 @@ class Shop:
         await eventually(payable, f"{order_id} can be paid")
         return order_id
 
-    async def place(self, **pieces: int) -> httpx.Response:
+    async def place(self, *, coupon: str = "", **pieces: int) -> httpx.Response:
         """Place an order; the answer as it comes."""
         lines = [
             {"product_id": self.product(name), "quantity": quantity, "unit_price_minor": TEA_PRICE}
             for name, quantity in pieces.items()
         ]
         contact = {"name": "张三", "phone": "13800001111"}
-        return await self.customer("POST", "/mp/v1/orders", {"currency": "CNY", "lines": lines, "contact": contact})
+        wanted = {"currency": "CNY", "lines": lines, "contact": contact} | ({"coupon": coupon} if coupon else {})
+        return await self.customer("POST", "/mp/v1/orders", wanted)
 
     async def starts_to_pay(self, order_id: str) -> str:
         """The customer opens the payment; returns the provider's prepay id."""
@@ -86,9 +89,9 @@ class Shop:
         answer = await self.sandbox.post("/_customer/pay", json=body)
         assert answer.status_code == 200, answer.text
 
-    async def paid_order(self, **pieces: int) -> str:
+    async def paid_order(self, *, coupon: str = "", **pieces: int) -> str:
         """Place and pay an order, and wait until the shop knows; returns its id."""
-        order_id = await self.order(**pieces)
+        order_id = await self.order(coupon=coupon, **pieces)
         await self.pays(await self.starts_to_pay(order_id))
         await self.comes_to(order_id, "paid")
         return order_id
@@ -130,13 +133,23 @@ class Shop:
                 sums[line["kind"]] = sums.get(line["kind"], 0) + line["amount_minor"]
         return sums
 
+    async def accepts_messages(self) -> None:
+        """The customer accepts one WeChat message of each kind."""
+        answer = await self.sandbox.post("/_customer/subscribe", json={"openid": openid_of(self.name)})
+        assert answer.status_code == 200, answer.text
+
+    async def channels(self, order_id: str) -> list[str]:
+        """By which channels the sandbox has taken messages about one order, in order."""
+        return [str(line["channel"]) async for line in self._messages(order_id)]
+
     async def notices(self, order_id: str) -> list[str]:
         """The templates of the messages the sandbox has taken for one order, in order."""
-        return [
-            str(line["template_name"])
-            async for line in self._ledger("/_ledger/messages")
-            if any(order_id in str(value) for value in dict_values(line["values"]))
-        ]
+        return [str(line["template_name"]) async for line in self._messages(order_id)]
+
+    async def _messages(self, order_id: str) -> AsyncIterator[Json]:
+        async for line in self._ledger("/_ledger/messages"):
+            if order_id in str(line["values"]):
+                yield line
 
     async def _ledger(self, path: str) -> AsyncIterator[Json]:
         after: int | None = 0
@@ -189,11 +202,6 @@ class Shop:
         }[who]
         answer = await self.sandbox.post(f"/_login/{who}", json=body)
         return str(answer.json()["token"])
-
-
-def dict_values(values: Any) -> list[Any]:
-    """The values of a message, which are named for WeChat and a list for SMS."""
-    return list(values.values()) if isinstance(values, dict) else list(values)
 
 
 async def eventually(condition: Callable[[], Awaitable[bool]], what: str, seconds: float = DEADLINE_SECONDS) -> None:

@@ -96,7 +96,7 @@ class Driver:
 
         answer = await self._shop.pace.again(prepay)
         if answer.is_success:
-            await self._shop.customer_pays(str(expect(answer, answer.status_code)["prepay_id"]))
+            await self._shop.customer_pays(order, str(expect(answer, answer.status_code)["prepay_id"]))
         elif problem(answer) != "already-paid" and (await self._shop.show(order, order_id))["state"] == UNPAID:
             # Any other state says that an earlier run has paid it.
             expect(answer, 200)

@@ -39,6 +39,7 @@ BODIES: dict[str, Json] = {
     "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
+    "/admin/v1/coupons/{code}": {"amount_minor": 500, "minimum_minor": 2000},
     "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
     "/admin/v1/products": {"products": [{"product_id": "tea", "name": "茶", "offers_minor": [1050]}]},
     "/admin/v1/stock-receipts": {"receipts": [{"receipt_id": "r1", "product_id": "tea", "quantity": 5}]},

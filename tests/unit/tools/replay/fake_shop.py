@@ -69,6 +69,8 @@ class FakeShop:
             case ["_control", "faults"]:
                 self.shares = Shares(**body)
                 return _ok(body)
+            case ["_customer", "subscribe"]:
+                return _ok({"remaining": {}})
             case ["_customer", "pay"]:
                 return self._customer_pays(body["prepay_id"].removeprefix("wx-"))
             case ["_ledger", "check"]:
