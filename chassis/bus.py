@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from functools import partial
 from typing import Any
 
@@ -90,9 +90,6 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
     def listen(self, topics: Sequence[str], receiver: Receiver) -> None:
         """Hear `topics` as one member of the group. Call before `start`."""
         self._receiver = receiver
-        config = self._broker.config.broker_config
-        built_from: Any = config.builder
-        config.builder = partial(PatientConsumer, **built_from.keywords)
         subscriber = self._broker.subscriber(
             *topics,
             batch=True,
@@ -111,25 +108,32 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
 
     async def start(self) -> None:
         """Connect, join the group, begin to hear."""
+        await self._broker.connect()
+        config = self._broker.config.broker_config
+        built_from: Any = config.builder  # made by `connect`, used by `start`
+        config.builder = partial(PatientConsumer, **built_from.keywords)
         await self._broker.start()
         self._started = True
         self._tasks = [asyncio.create_task(self._commit_for_ever()), asyncio.create_task(self._watch())]
 
-    async def stop(self) -> None:
-        """Finish the batch in hand, commit it, leave the group. Bounded: an idempotent producer without a broker would
-        wait for ever."""
+    async def stop_hearing(self) -> None:
+        """Finish the batch in hand, commit it, leave the group. Messages can still be sent."""
         self._draining = True
         if self._receiver is not None:
             self._receiver.stopping.set()
         for task in self._tasks:
             task.cancel()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_DEADLINE_SECONDS):
-                async with self._in_hand:
-                    await self._commit()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_DEADLINE_SECONDS):
-                await self._broker.stop()
+        async with _in_time("the batch in hand"), self._in_hand:
+            await self._commit()
+        for subscriber in self._broker.subscribers:
+            async with _in_time("leaving the group"):
+                await subscriber.stop()
+
+    async def stop(self) -> None:
+        """Stop hearing, then sending. Bounded: an idempotent producer without a broker would wait for ever."""
+        await self.stop_hearing()
+        async with _in_time("the last messages"):
+            await self._broker.stop()
         self._started = False
 
     async def send(
@@ -248,6 +252,19 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         except KafkaError as problem:
             log.info("partitions change hands while the watch looks", problem=str(problem))
         return False
+
+
+@contextlib.asynccontextmanager
+async def _in_time(what: str) -> AsyncIterator[None]:
+    """A step of the stop: it may take its time and it may fail, the steps after it come all the same."""
+    try:
+        async with asyncio.timeout(STOP_DEADLINE_SECONDS):
+            yield
+    except (Exception, asyncio.CancelledError) as problem:  # why: what is unfinished is repeated by whoever comes next
+        ours = asyncio.current_task()
+        if isinstance(problem, asyncio.CancelledError) and ours is not None and ours.cancelling():
+            raise  # it is really us who is cancelled, not one of aiokafka's own tasks
+        log.warning("stopped before it was finished", unfinished=what, problem=repr(problem)[:300])
 
 
 class _Exactly(str):

@@ -82,13 +82,16 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def plain(_: Request, problem: HTTPException) -> JSONResponse:
-        code = {404: "not-found", 405: "method-not-allowed"}.get(problem.status_code, "http-error")
-        return Problem(
+        code = {404: "not-found", 405: "method-not-allowed"}.get(problem.status_code)
+        known = Problem(
             problem.status_code,
-            code,
-            "请求的地址或方法不存在。",
-            f"{problem.detail}: check the address and the method.",
-        ).response()
+            code or "http-error",
+            "请求的地址或方法不存在。" if code else "请求无法处理。",
+            f"{problem.detail}: check the address and the method." if code else f"{problem.detail}",
+        )
+        answer = known.response()
+        answer.headers.update(problem.headers or {})
+        return answer
 
     @app.exception_handler(Exception)
     async def unknown(_: Request, __: Exception) -> JSONResponse:

@@ -126,10 +126,16 @@ class Saga(Generic[F]):
         names = [line.name for line in lines]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: two lines have the same name")
+        bare = [command for line in lines for command in (line.say, line.undo) if isinstance(command, type)]
+        for command in bare:
+            if bare.count(command) > 1:
+                raise ValueError(f"{self.name}: the answers to two {command.__name__} cannot be told apart")
         for line in lines:
             self._check_line(line)
 
     def _check_line(self, line: Line) -> None:
+        if line.kind == "step" and line.undo is None:
+            raise ValueError(f"{self.name}: {line.name!r} has no undo")
         commands = [line.command, *([line.undo] if line.undo else [])]
         for command in commands:
             if command.yes is None:

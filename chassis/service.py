@@ -131,6 +131,15 @@ class Service:
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         settings = self._settings
         database = self._database = Database(settings.mongo, f"tuidan_{self.name}", settings.mongo_driver)
+        try:
+            async with self._serving(app, database):
+                yield
+        finally:
+            await database.close()
+
+    @asynccontextmanager
+    async def _serving(self, app: FastAPI, database: Database) -> AsyncIterator[None]:
+        settings = self._settings
         bus = self._bus = KafkaBus(settings.kafka, self.name, fetch_wait_ms=settings.kafka_fetch_wait_ms)
         stores = {aggregate: database.store(aggregate) for aggregate in self._aggregates}
         engine = Engine(
@@ -159,10 +168,10 @@ class Service:
                 self._running = False
                 for loop in loops:
                     loop.cancel()
+                await bus.stop_hearing()
+                await engine.relay.drain(settings.stop_seconds / 2)  # what comes of it is still said
                 await bus.stop()
-                await engine.relay.drain(settings.stop_seconds / 2)
                 await _flush_last(engine)
-        await database.close()
 
     def _start_loops(self, engine: Engine) -> list[asyncio.Task[None]]:
         settings = self._settings

@@ -1,0 +1,213 @@
+"""Effects: performed outside any save, again after a crash, settled once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from chassis import relay as relay_module
+from chassis.memory import MemoryStore
+from chassis.record import Heard
+from contracts.message import message_id
+from tests.support.waiting import give_way, until
+from tests.unit.chassis.jars import (
+    JARS,
+    JarPolished,
+    Polished,
+    PolishJar,
+    heard,
+)
+from tests.unit.chassis.rig import Rig, Shaky, rig
+
+
+@pytest.fixture
+def process() -> Rig:
+    return rig(Shaky(MemoryStore(JARS)), JARS)
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay_module, "REPORT_BACKOFF_SECONDS", 0)
+
+
+def polish(id: str, **more: Any) -> Heard:
+    return heard(PolishJar(jar_id="a"), id, **more)
+
+
+def restarted(process: Rig) -> Rig:
+    """Another process on the same store, with the same topics, that knows nothing of the first."""
+    return rig(process.store, JARS, topics=process.topics, clock=process.clock)
+
+
+async def test_an_effect_is_performed_once_and_its_outcome_is_heard(process: Rig) -> None:
+    await process.engine.hear(polish("h"))
+    await process.settle()
+    assert process.polisher.attempts == [1]
+    assert process.topics.messages == [JarPolished(jar_id="a", times=1)]
+    assert (await process.jar("a")).polished == 1
+    assert message_id("h", 0) not in (await process.record("a")).unsaid
+    assert process.engine.relay.idle
+
+
+async def test_a_message_heard_again_does_not_perform_again(process: Rig) -> None:
+    await process.engine.hear(polish("h"))
+    await process.settle()
+    await process.engine.hear(polish("h"))
+    await process.settle()
+    assert process.polisher.attempts == [1]
+
+
+async def test_an_effect_that_a_crash_ended_is_performed_again_as_the_second_attempt(process: Rig) -> None:
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    await until(lambda: process.polisher.attempts)
+    for task in process.engine.relay._performing.values():
+        task.cancel()
+    await process.settle()
+
+    after = restarted(process)
+    assert await after.sweep() == 0
+    process.clock.later(16)
+    assert await after.sweep() == 1
+    await after.settle()
+    assert (process.polisher.attempts, after.polisher.attempts) == ([1], [2])
+    assert (await process.jar("a")).polished == 1
+
+
+async def test_each_further_attempt_knows_how_many_there_were(process: Rig) -> None:
+    process.polisher.fails = ConnectionError("no answer")
+    await process.engine.hear(polish("h"))
+    for _ in range(3):
+        await process.settle()
+        process.clock.later(16)
+        assert await process.sweep() == 1
+    await process.settle()
+    assert process.polisher.attempts == [1, 2, 3, 4]
+
+    process.polisher.fails = None
+    process.clock.later(16)
+    await process.sweep()
+    await process.settle()
+    assert (await process.jar("a")).polished == 1
+    process.clock.later(60)
+    await process.flush()
+    assert await process.sweep() == 0
+
+
+async def test_a_sweep_leaves_alone_what_is_being_performed_here(process: Rig) -> None:
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    process.clock.later(60)
+    assert await process.sweep() == 0
+    process.polisher.gate.set()
+    await process.settle()
+    assert process.polisher.attempts == [1]
+
+
+async def test_an_outcome_heard_twice_counts_once(process: Rig) -> None:
+    process.polisher.fails = ConnectionError("no answer")
+    await process.engine.hear(polish("h"))
+    await process.settle()
+    intent = message_id("h", 0)
+    outcome = heard(Polished(jar_id="a"), message_id(intent, "report"), settles=intent)
+    late = heard(Polished(jar_id="a"), "told by somebody else", settles=intent)
+    for one in (outcome, outcome, late):
+        await process.engine.hear(one)
+    assert (await process.jar("a")).polished == 1
+    assert set(process.topics.ids) == {message_id(outcome.id, 0)}
+
+
+async def test_two_processes_that_perform_the_same_intent_settle_it_once(process: Rig) -> None:
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    other = restarted(process)
+    process.clock.later(16)
+    assert await other.sweep() == 1
+    await other.settle()
+    process.polisher.gate.set()
+    await process.settle()
+    assert (process.polisher.attempts, other.polisher.attempts) == ([1], [2])
+    assert (await process.jar("a")).polished == 1
+    assert set(process.topics.ids) == {message_id(message_id(message_id("h", 0), "report"), 0)}
+
+
+async def test_an_outcome_waits_for_a_store_that_is_away_for_a_moment(process: Rig) -> None:
+    store = process.store
+    assert isinstance(store, Shaky)
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    store.unanswered = relay_module.REPORT_TRIES_MAX - 1
+    process.polisher.gate.set()
+    await process.settle()
+    assert process.polisher.attempts == [1]
+    assert process.topics.messages == [JarPolished(jar_id="a", times=1)]
+    assert (await process.jar("a")).polished == 1
+
+
+async def test_an_outcome_whose_saving_was_not_confirmed_counts_once(process: Rig) -> None:
+    store = process.store
+    assert isinstance(store, Shaky)
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    store.replies_lost = 2
+    process.polisher.gate.set()
+    await process.settle()
+    assert (await process.jar("a")).polished == 1
+    assert process.topics.messages == [JarPolished(jar_id="a", times=1)]
+
+
+async def test_an_outcome_that_no_store_took_is_asked_for_again(process: Rig) -> None:
+    store = process.store
+    assert isinstance(store, Shaky)
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    await until(lambda: process.polisher.attempts)
+    store.away = True
+    process.polisher.gate.set()
+    await process.settle()
+    store.away = False
+    assert (await process.jar("a")).polished == 0
+
+    process.clock.later(16)
+    assert await process.sweep() == 1
+    await process.settle()
+    assert process.polisher.attempts == [1, 2]
+    assert (await process.jar("a")).polished == 1
+
+
+async def test_an_intent_that_nobody_performs_stays_for_those_who_do(process: Rig) -> None:
+    process.engine.relay.performers.clear()
+    await process.engine.hear(polish("h"))
+    await process.settle()
+    assert (await process.record("a")).unsaid == (message_id("h", 0),)
+
+    after = restarted(process)
+    process.clock.later(16)
+    await after.sweep()
+    await after.settle()
+    assert (await process.jar("a")).polished == 1
+
+
+async def test_effects_are_bounded(process: Rig) -> None:
+    process.polisher.gate = asyncio.Event()
+    most = relay_module.PERFORMING_MAX
+    await asyncio.gather(*(process.engine.hear(heard(PolishJar(jar_id=f"jar-{n}"), f"h{n}")) for n in range(most + 20)))
+    await until(lambda: len(process.polisher.attempts) >= most)
+    await give_way()
+    assert len(process.polisher.attempts) == most
+    process.polisher.gate.set()
+    await process.settle()
+    assert len(process.polisher.attempts) == most + 20
+
+
+async def test_a_stop_waits_for_effects_for_a_while_and_no_longer(process: Rig) -> None:
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    await process.engine.relay.drain(0)
+    assert not process.engine.relay.idle
+    process.polisher.gate.set()
+    await process.settle()
+    assert process.engine.relay.idle
+    await process.engine.relay.drain(0)

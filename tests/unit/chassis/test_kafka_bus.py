@@ -1,0 +1,212 @@
+"""What only Kafka can do to a bus: be away, take partitions away, be too small for a record, stand still."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import CommitFailedError
+
+from chassis import bus as bus_module
+from chassis import clock
+from chassis.bus import STUCK_EXIT_CODE, KafkaBus, Unsent
+from chassis.delivery import Receiver
+from chassis.relay import TooLarge
+from tests.support.kafka import Broker, Raw, running_broker
+from tests.support.waiting import give_way, until
+from tests.unit.chassis.buses import Ears, KafkaBench, KafkaMember, new_name, quick_groups, raw
+from tests.unit.chassis.jars import PutMarbles, headers_of
+
+
+@pytest.fixture
+def bench(kafka: Broker, monkeypatch: pytest.MonkeyPatch) -> KafkaBench:
+    quick_groups(monkeypatch.setattr)
+    return KafkaBench(kafka)
+
+
+@pytest.fixture
+def topic(bench: KafkaBench) -> str:
+    return bench.topic()
+
+
+@pytest.fixture
+def ears() -> Ears:
+    return Ears()
+
+
+@pytest.fixture
+async def member(bench: KafkaBench, topic: str, ears: Ears) -> AsyncIterator[KafkaMember]:
+    joined = bench.member(new_name("group"), topic, ears)
+    await joined.start()
+    yield joined
+    await joined.stop()
+
+
+def put(id: str) -> Raw:
+    return raw(PutMarbles(jar_id="a"), id)
+
+
+async def test_offsets_are_committed_in_the_background(
+    bench: KafkaBench, topic: str, ears: Ears, member: KafkaMember
+) -> None:
+    await bench.write(topic, put("h1"), put("h2"))
+    await until(lambda: len(ears.heard) == 2)
+    committed = 0
+    async with asyncio.timeout(10):
+        while committed < 2:
+            committed = await bench.committed(member.bus._group, topic)
+    assert committed == 2
+    assert member.bus._noted == {}
+
+
+async def test_a_commit_that_fails_is_made_again(
+    bench: KafkaBench, topic: str, ears: Ears, member: KafkaMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await until(member.bus._assigned)
+    consumer = member.bus._find_consumer()
+    assert consumer is not None
+    tried = asyncio.Event()
+
+    async def fail(_: object) -> None:
+        tried.set()
+        raise CommitFailedError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(consumer, "commit", fail)
+        await bench.write(topic, put("h1"))
+        await asyncio.wait_for(tried.wait(), 10)
+        assert member.bus._noted == {TopicPartition(topic, 0): 1}
+    await member.stop()
+    assert await bench.committed(member.bus._group, topic) == 1
+
+
+async def test_partitions_are_given_away_only_after_the_batch_in_hand(
+    bench: KafkaBench, topic: str, ears: Ears, member: KafkaMember, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "COMMIT_EVERY_SECONDS", 3_600)
+    ears.gates["h1"] = asyncio.Event()
+    await bench.write(topic, put("h1"))
+    await until(lambda: ears.tries["h1"])
+    giving = asyncio.create_task(member.bus.on_partitions_revoked([TopicPartition(topic, 0)]))
+    await give_way()
+    assert not giving.done()
+    ears.gates["h1"].set()
+    await asyncio.wait_for(giving, 10)
+    assert ears.ids == ["h1"]
+    assert await bench.committed(member.bus._group, topic) == 1
+
+
+async def test_of_two_members_the_second_goes_on_where_the_first_was(bench: KafkaBench, ears: Ears) -> None:
+    topic, group, later = bench.topic(), new_name("group"), Ears()
+    first, second = bench.member(group, topic, ears), bench.member(group, topic, later)
+    await bench.write(topic, put("h1"))
+    await first.start()
+    await until(lambda: ears.ids == ["h1"])
+    starting = asyncio.create_task(second.start())
+    await first.stop()
+    await starting
+    await bench.write(topic, put("h2"))
+    await until(lambda: "h2" in later.ids, "the second takes over")
+    await second.stop()
+    assert later.ids == ["h2"]
+
+
+async def test_a_record_too_large_for_its_dead_letter_is_buried_without_its_body(
+    bench: KafkaBench, topic: str, ears: Ears, member: KafkaMember
+) -> None:
+    monster = b"?" * (1_048_576 - 50)
+    headers = [("note", b"!" * 1_048_500)]
+    await bench.write(topic, Raw(monster, b"k", [("note", b"kept")]), Raw(b"?", b"k", headers), put("behind"))
+    await until(lambda: "behind" in ears.ids, "the records behind are heard")
+    without_body, without_headers = await bench.read(f"{topic}.dead", 2)
+    for letter, offset, size in ((without_body, b"0", len(monster)), (without_headers, b"1", 1)):
+        kept = dict(letter.headers)
+        assert (letter.key, letter.body) == (b"k", b"")
+        assert (kept["dead_offset"], kept["dead_left_out"]) == (offset, str(size).encode())
+    assert dict(without_body.headers)["note"] == b"kept"
+    assert "note" not in dict(without_headers.headers)
+
+
+async def test_a_message_that_no_topic_takes_is_told_apart(bench: KafkaBench, topic: str, member: KafkaMember) -> None:
+    with pytest.raises(TooLarge, match=topic):
+        await member.bus.send(topic, b"k", b"?" * 2_000_000, [])
+
+
+async def test_headers_travel_byte_for_byte(bench: KafkaBench, topic: str, member: KafkaMember) -> None:
+    exact = [("broken", b"\xff\xfe\x80"), ("text", "退单".encode()), ("empty", b"")]
+    await (await member.bus.send(f"{topic}.dead", b"\xff", b"\x00\xff", exact))
+    (record,) = await bench.read(f"{topic}.dead", 1)
+    assert (record.key, record.body) == (b"\xff", b"\x00\xff")
+    assert dict(exact).items() <= dict(record.headers).items()
+
+
+async def test_ready_is_who_has_partitions_and_a_broker_that_answers(bench: KafkaBench, topic: str) -> None:
+    silent = KafkaBus(bench.broker.address, new_name("group"))
+    assert not await silent.ping(), "not started"
+    await silent.start()
+    assert await silent.ping(), "it listens to nothing, so it needs no partitions"
+    await silent.stop()
+    assert not await silent.ping()
+
+
+async def test_a_broker_that_is_away_is_waited_for_and_nothing_waits_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bus_module, "SEND_DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(bus_module, "STOP_DEADLINE_SECONDS", 0.3)
+    quick_groups(monkeypatch.setattr)
+    ears = Ears()
+    with running_broker() as broker:
+        bench = KafkaBench(broker)
+        topic = bench.topic()
+        member = bench.member(new_name("group"), topic, ears)
+        await member.start()
+        await (await member.bus.send(topic, *put_now("before")))
+        await until(lambda: ears.ids == ["before"])
+        assert await member.bus.ping()
+
+        broker.leave()
+        with pytest.raises(Unsent):
+            await (await member.bus.send(topic, *put_now("meanwhile")))
+        assert not await member.bus.ping()
+
+        broker.come_back()
+        monkeypatch.setattr(bus_module, "SEND_DEADLINE_SECONDS", 20)
+        await (await member.bus.send(topic, *put_now("again")))
+        await until(lambda: "again" in ears.ids, "it hears again")
+        assert await member.bus.ping()
+
+        broker.leave()
+        await asyncio.wait_for(member.stop(), 10)
+        broker.come_back()
+    assert not member.bus._started
+
+
+def put_now(id: str) -> tuple[bytes, bytes, list[tuple[str, bytes]]]:
+    message = PutMarbles(jar_id="a")
+    return b"a", message.model_dump_json().encode(), headers_of(message, id)
+
+
+async def test_a_consumer_that_stands_still_ends_the_process(
+    bench: KafkaBench, topic: str, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[int] = []
+    monkeypatch.setattr(bus_module, "STUCK_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr(os, "_exit", left.append)
+    bus = KafkaBus(bench.broker.address, new_name("group"), fetch_wait_ms=20, batch_max=1)
+    bus.listen([topic], Receiver("tests", ears, bus, clock.now))
+    await bus.start()
+    await bench.write(topic, put("h1"))
+    await until(lambda: ears.ids == ["h1"])
+    assert left == [], "records come and move"
+
+    for subscriber in bus._broker.subscribers:
+        for loop in getattr(subscriber, "tasks", ()):
+            loop.cancel()
+    await bench.write(topic, put("h2"), put("h3"))
+    await until(lambda: left, "it leaves")
+    assert left[0] == STUCK_EXIT_CODE
+    await bus.stop()

@@ -1,0 +1,119 @@
+"""One message, record or topic that is broken does not hold up the others of its batch."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from chassis.engine import Engine, HandlerFailed
+from chassis.memory import MemoryStore
+from chassis.projection import BulkResult, Projection, Update
+from chassis.record import Aggregate, Heard
+from chassis.store import Store, Unstorable
+from tests.unit.chassis.jars import (
+    FULL,
+    JARS,
+    DropJar,
+    Jar,
+    JarSeen,
+    PutMarbles,
+    heard,
+)
+from tests.unit.chassis.rig import Clock, Rig, Shaky, Topics, rig
+
+
+@pytest.fixture
+def process() -> Rig:
+    return rig(Shaky(MemoryStore(JARS)), JARS)
+
+
+def put(id: str, marbles: int = 1, *, jar: str = "a", **more: Any) -> Heard:
+    return heard(PutMarbles(jar_id=jar, marbles=marbles), id, **more)
+
+
+async def test_a_handler_that_raises_hurts_nobody_else(process: Rig) -> None:
+    outcomes = await asyncio.gather(
+        process.engine.hear(put("h1")),
+        process.engine.hear(heard(DropJar(jar_id="a"), "broken")),
+        process.engine.hear(put("h2", FULL + 1, answers_travel=False)),
+        process.engine.hear(put("h3")),
+        return_exceptions=True,
+    )
+    assert [type(outcome).__name__ for outcome in outcomes] == ["Decided", "HandlerFailed", "Refusal", "Decided"]
+    assert isinstance(outcomes[1], HandlerFailed)
+    assert isinstance(outcomes[1].__cause__, ZeroDivisionError)
+    assert (await process.jar("a")).marbles == 2
+
+
+async def test_what_no_store_can_keep_hurts_nobody_else(store: Store, jars: Aggregate[Jar]) -> None:
+    """A number beyond 64 bits: MongoDB's driver will not write it, ever."""
+    process = rig(store, jars)
+    outcomes = await asyncio.gather(
+        process.engine.hear(put("h1", jar="b")),
+        process.engine.hear(put("monster", 2**70)),
+        process.engine.hear(put("h2", jar="c")),
+        return_exceptions=True,
+    )
+    assert not isinstance(outcomes[0], BaseException)
+    assert not isinstance(outcomes[2], BaseException)
+    assert set(await store.load(["b", "c"])) == {"b", "c"}
+    if not isinstance(store, MemoryStore):
+        assert isinstance(outcomes[1], HandlerFailed)
+
+
+async def test_a_record_that_cannot_be_read_hurts_nobody_else(jars: Aggregate[Jar]) -> None:
+    store = MemoryStore(jars)
+    process = rig(store, jars)
+    await process.engine.hear(put("h0", jar="torn"))
+    store.documents["torn"]["state"] = {"from": "another version"}
+    outcomes = await asyncio.gather(
+        process.engine.hear(put("h1", jar="b")), process.engine.hear(put("h2", jar="torn")), return_exceptions=True
+    )
+    assert not isinstance(outcomes[0], BaseException)
+    assert isinstance(outcomes[1], HandlerFailed)
+
+
+async def test_a_message_that_no_topic_takes_hurts_nobody_else() -> None:
+    topics = Topics(refuses=lambda body: b'"monster"' in body)
+    process = rig(MemoryStore(JARS), JARS, topics=topics)
+    outcomes = await asyncio.gather(
+        process.engine.hear(put("h1", jar="b")),
+        process.engine.hear(put("h2", jar="monster")),
+        process.engine.hear(put("h3", jar="c")),
+        return_exceptions=True,
+    )
+    assert [isinstance(outcome, BaseException) for outcome in outcomes] == [False, True, False]
+    assert [sent.key for sent in topics.sent] == ["b", "c"]
+
+
+async def test_a_projection_that_cannot_be_kept_hurts_nobody_else() -> None:
+    sights, kept = Projection("sights"), list[str]()
+
+    @sights.of(JarSeen)
+    def seen(event: JarSeen) -> Sequence[Update]:
+        if event.jar_id == "unreadable":
+            raise ZeroDivisionError
+        return [Update({"_id": event.jar_id}, {"$set": {"total": event.total}}, upsert=True)]
+
+    class Documents:
+        async def update_all(self, updates: Sequence[Update]) -> BulkResult:
+            if any(update.filter["_id"] == "monster" for update in updates):
+                raise Unstorable("monster")
+            kept.extend(update.filter["_id"] for update in updates)
+            return BulkResult(0, len(updates), frozenset())
+
+    engine = Engine("jars", {}, Topics(), Clock(), projections={sights: Documents()})
+    jars = ("a", "monster", "unreadable", "b")
+    outcomes = await asyncio.gather(
+        *(engine.hear(heard(JarSeen(jar_id=jar, total=1), jar)) for jar in jars), return_exceptions=True
+    )
+    assert [type(outcome).__name__ for outcome in outcomes] == [
+        "NoneType",
+        "HandlerFailed",
+        "HandlerFailed",
+        "NoneType",
+    ]
+    assert kept == ["a", "b"]
