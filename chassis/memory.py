@@ -92,7 +92,9 @@ class MemoryBroker:
         """Store one record at the end of a topic (see `relay.Publisher`)."""
         records = self.topics[topic]
         records.append(Delivery(topic, 0, len(records), key, body, tuple(headers)))
-        return asyncio.sleep(0)
+        acknowledged: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        acknowledged.set_result(None)
+        return acknowledged
 
     def waiting(self, group: str, topics: Iterable[str], limit: int) -> list[Delivery]:
         """What `group` has not committed yet, at most `limit` records of each topic."""

@@ -1,0 +1,250 @@
+"""The cancellation saga in one process, with a power cut at any moment. The services' real handlers, effects and
+clients run; the topics and the records live in memory and outlive the cut; the stock's balances live in a real
+MongoDB and the money in the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+from fastapi import FastAPI
+
+from chassis import clock, timers
+from chassis.delivery import Receiver
+from chassis.engine import Engine
+from chassis.memory import MemoryBroker, MemoryBus, MemoryStore
+from chassis.mongo import Database
+from chassis.record import Aggregate, Heard, Record
+from contracts import inventory, notify, order, payment
+from contracts.message import Message, OrderId, Topic, message_id
+from sandbox.app import close, create_app
+from sandbox.keys import make_keys
+from sandbox.settings import SandboxSettings
+from services.inventory.balances import Balances
+from services.inventory.effects import StockMover
+from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
+from services.inventory.model import MoveStock, TakeIn
+from services.inventory.recount import recount
+from services.notify.handlers import NOTICES
+from services.notify.model import ChannelAnswered, SendSms, SendWechat
+from services.order.handlers import ORDERS
+from services.order.model import Order
+from services.payment.api import Till
+from services.payment.effects import Effects
+from services.payment.handlers import PAYMENTS
+from services.payment.wechatpay import WechatPay, http_client, read_merchant
+
+SWEEP_AFTER = timedelta(seconds=15)
+NIGHTS_MAX = 200
+TOGETHER_MAX = 100
+
+AGGREGATES: Mapping[str, Sequence[Aggregate[Any]]] = {
+    "order": (ORDERS,),
+    "payment": (PAYMENTS,),
+    "inventory": (RESERVATIONS, RECEIPTS, PRODUCTS),
+    "notify": (NOTICES,),
+}
+TOPICS: Mapping[str, Sequence[Topic]] = {
+    "order": (order.COMMANDS, inventory.EVENTS, payment.EVENTS, notify.EVENTS),
+    "payment": (payment.COMMANDS,),
+    "inventory": (inventory.COMMANDS,),
+    "notify": (notify.COMMANDS,),
+}
+
+
+class Power:
+    """Counts the moments at which the power may fail, and fails at the chosen one (1 is the first, 0 is never)."""
+
+    def __init__(self) -> None:
+        self.moments: list[str] = []
+        self.fails_at = 0
+        self.failed = asyncio.Event()
+
+    async def moment(self, what: str) -> None:
+        """A place between two things that must not be torn apart, whoever does them."""
+        self.moments.append(what)
+        if len(self.moments) == self.fails_at:
+            self.failed.set()
+        if self.failed.is_set():
+            await asyncio.Event().wait()  # without power nothing goes on
+
+
+class FlickeringStore(MemoryStore):
+    """Records in memory, saved under a power that may fail before and after the write."""
+
+    def __init__(self, aggregate: Aggregate[Any], power: Power) -> None:
+        super().__init__(aggregate)
+        self._name = aggregate.name
+        self._power = power
+
+    async def save(self, records: Sequence[Record[Any]]) -> set[str]:
+        await self._power.moment(f"before saving {self._name}")
+        lost = await super().save(records)
+        await self._power.moment(f"after saving {self._name}")
+        return lost
+
+
+class FlickeringBroker(MemoryBroker):
+    """Topics in memory, written under a power that may fail before and after the write."""
+
+    def __init__(self, power: Power) -> None:
+        super().__init__()
+        self._power = power
+
+    async def send(
+        self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
+    ) -> Awaitable[object]:
+        await self._power.moment(f"before sending to {topic}")
+        acknowledged = await super().send(topic, key, body, headers)
+        await self._power.moment(f"after sending to {topic}")
+        return acknowledged
+
+
+@dataclass
+class House:
+    """All services under one roof. What is stored outlives a power cut; engines do not."""
+
+    app: FastAPI
+    sandbox: httpx.AsyncClient
+    provider: WechatPay
+    books: Balances
+    power: Power = field(default_factory=Power)
+    now: datetime = field(default_factory=clock.now)
+    engines: dict[str, Engine] = field(default_factory=dict)
+    buses: dict[str, MemoryBus] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.broker = FlickeringBroker(self.power)
+        self.stores = {one: FlickeringStore(one, self.power) for many in AGGREGATES.values() for one in many}
+        self.switch_on()
+
+    def switch_on(self) -> None:
+        """Start every service anew on what is stored."""
+        self.power.failed.clear()
+        for name, aggregates in AGGREGATES.items():
+            stores = {aggregate: self.stores[aggregate] for aggregate in aggregates}
+            engine = Engine(name, stores, self.broker, lambda: self.now, sweep_after=SWEEP_AFTER)
+            receiver = Receiver(name, engine, self.broker, lambda: self.now)
+            self.engines[name] = engine
+            self.buses[name] = MemoryBus(self.broker, name, [topic.name for topic in TOPICS[name]], receiver)
+        Effects(self.provider).join(self.engines["payment"])
+        mover = StockMover(self.books)
+        self.engines["inventory"].perform(MoveStock, mover.move_stock)
+        self.engines["inventory"].perform(TakeIn, mover.take_in)
+        self.engines["notify"].perform(SendWechat, _told)
+        self.engines["notify"].perform(SendSms, _told)
+
+    async def tell(self, service: str, message: Message, cause: str) -> None:
+        """Say something to a service, as its HTTP would, and again if the power fails meanwhile."""
+        heard = Heard(message, message_id(cause, "test"), self.now, answers_travel=False)
+        while not await self._powered(lambda: self.engines[service].hear(heard)):
+            pass
+
+    async def prepay(self, order_id: str) -> str:
+        """The customer starts to pay."""
+        ticket = await Till(self.engines["payment"], self.provider).prepay(OrderId(order_id))
+        return ticket["prepay_id"]
+
+    async def settles(self, done: Callable[[], bool], order_id: str) -> None:
+        """Let everything happen, timers and sweeps included, until `done`; time passes only when nothing moves."""
+        for _ in range(NIGHTS_MAX):
+            while await self._powered(self._day):
+                if not self._anything_left():
+                    break
+            if done():
+                return
+            self.now += timedelta(seconds=5)
+        raise AssertionError(f"not done after {NIGHTS_MAX} rounds; the order: {self.order(order_id)}")
+
+    async def _day(self) -> None:
+        for name, bus in self.buses.items():
+            await bus.pump(TOGETHER_MAX)
+            engine = self.engines[name]
+            await engine.relay.drain(10)
+            await timers.ring(engine)
+            await engine.relay.sweep(engine.stores)
+            await engine.relay.drain(10)
+            await engine.relay.flush(engine.stores)
+
+    def _anything_left(self) -> bool:
+        return any(self.broker.waiting(name, [topic.name for topic in topics], 1) for name, topics in TOPICS.items())
+
+    async def _powered(self, work: Callable[[], Coroutine[Any, Any, object]]) -> bool:
+        """Do `work`; False when the power failed meanwhile: then everything that ran is gone and services are new."""
+        here = asyncio.current_task()
+        task = asyncio.create_task(work())
+        failing = asyncio.create_task(self.power.failed.wait())
+        await asyncio.wait((task, failing), return_when=asyncio.FIRST_COMPLETED)
+        if not self.power.failed.is_set():
+            failing.cancel()
+            await task
+            return True
+        gone = [one for one in asyncio.all_tasks() if one is not here]
+        for one in gone:
+            one.cancel()
+        await asyncio.gather(*gone, return_exceptions=True)
+        self.switch_on()
+        return False
+
+    def order(self, order_id: str) -> Order | None:
+        """The order as it is stored."""
+        document = self.stores[ORDERS].documents.get(order_id)
+        return Order.model_validate(document["state"]) if document and document["state"] else None
+
+    def stands(self, order_id: str) -> str:
+        """The order's state in one word; `payable` once its payment is open."""
+        order = self.order(order_id)
+        if order is None:
+            return "unknown"
+        payable = order.state == "pending-payment" and order.placing is not None and order.placing.ended
+        return "payable" if payable else order.state
+
+    async def money(self, order_id: str) -> dict[str, int]:
+        """The sandbox's money book for one order: fen by kind."""
+        lines = (await self.sandbox.get("/_ledger/money", params={"after": 0, "limit": 500})).json()["lines"]
+        sums: dict[str, int] = {}
+        for line in lines:
+            if line["out_trade_no"] == order_id:
+                sums[line["kind"]] = sums.get(line["kind"], 0) + line["amount_minor"]
+        return sums
+
+    async def stock_differences(self) -> int:
+        """Products whose balance is not what the ledger says."""
+        return len((await recount(self.books)).differences)
+
+    async def close(self) -> None:
+        """Close what the house has opened."""
+        await self.sandbox.aclose()
+        await close(self.app)
+
+    def dead_letters(self) -> Iterable[str]:
+        """Topics that have any."""
+        return [topic for topic, records in self.broker.topics.items() if topic.endswith(".dead") and records]
+
+
+async def _told(intent: SendWechat | SendSms, attempt: int) -> ChannelAnswered:
+    """A channel that takes everything; after a cut nobody knows, as in `services.notify.effects`."""
+    return ChannelAnswered(
+        notice_id=intent.notice_id,
+        channel="wechat" if isinstance(intent, SendWechat) else intent.provider,
+        call=intent.call,
+        result="sent" if attempt == 1 else "unknown",
+        code="",
+    )
+
+
+async def build(folder: Path, database: Database) -> House:
+    """A house with its own sandbox."""
+    make_keys(folder)
+    app = create_app(SandboxSettings(keys_dir=folder))
+    sandbox = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://sandbox")
+    http = http_client("http://sandbox", httpx.ASGITransport(app=app))
+    provider = WechatPay(http, read_merchant(folder), "http://nowhere", clock.now)
+    books = Balances(database.collection("balances"), database.collection("ledger"), clock.now)
+    await books.prepare()
+    return House(app, sandbox, provider, books)
