@@ -228,9 +228,9 @@ class Database:
         return MongoStore(self.collection(aggregate.name), aggregate)
 
     async def ping(self) -> None:
-        """Raise StoreUnavailable unless the server answers."""
+        """Raise StoreUnavailable unless the server answers and takes writes: one with a full disk still answers."""
         with _answering():
-            await self._database.command("ping")
+            await self._database["readiness"].update_one({"_id": "ready"}, {"$inc": {"asked": 1}}, upsert=True)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -14,6 +14,7 @@ import pytest
 from fastapi import APIRouter
 
 from chassis import service as service_module
+from chassis.mongo import Database
 from chassis.projection import Projection, Update
 from chassis.record import Aggregate
 from chassis.service import Parts, Service
@@ -204,6 +205,28 @@ async def test_a_service_hears_says_rings_and_performs(kafka: Broker, door: Door
         assert f'tuidan_ready{{service="{running.service.name}"}} 1.0' in metrics
     async with httpx.AsyncClient(transport=httpx.ASGITransport(running.service.app), base_url="http://service") as http:
         assert (await http.get("/ready")).status_code == 503, "it has stopped"
+
+
+async def test_a_database_that_takes_no_writes_is_not_ready(mongo_url: str) -> None:
+    database = Database(mongo_url, "full")
+    await database.ping()
+    async with no_writes(database):
+        ping = asyncio.create_task(database.ping())
+        done, _ = await asyncio.wait((ping,), timeout=1.0)
+        assert not done, "reads are answered, the write waits"
+    await ping
+    await database.close()
+
+
+@asynccontextmanager
+async def no_writes(database: Database) -> AsyncIterator[None]:
+    """The server answers and reads, but writes wait, as for a disk that has no room."""
+    admin = database._client["admin"]
+    await admin.command({"fsync": 1, "lock": True})
+    try:
+        yield
+    finally:
+        await admin.command({"fsyncUnlock": 1})
 
 
 async def test_ready_tells_which_part_is_away_and_comes_back(
