@@ -19,8 +19,8 @@ from services.order.settings import OrderSettings
 from services.order.views import OrderViews
 
 
-def build(settings: OrderSettings) -> Service:
-    """The order service, ready to run."""
+def service(settings: OrderSettings) -> Service:
+    """The whole service, ready to run."""
 
     @asynccontextmanager
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
@@ -44,4 +44,4 @@ def build(settings: OrderSettings) -> Service:
 
 
 if __name__ == "__main__":
-    build(load(OrderSettings)).run()
+    service(load(OrderSettings)).run()
