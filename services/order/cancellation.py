@@ -55,13 +55,7 @@ class Cancellation(BaseModel):
                 for line in case.lines
             ),
             amount=case.amount,
-            to=Addressee(
-                customer_id=order.customer_id,
-                openid=order.contact.openid,
-                phone=order.contact.phone,
-                name=order.contact.name,
-                language=language,
-            ),
+            to=order.addressee,
             refund_reason=_cut(reason, REFUND_REASON_BYTES_MAX),
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chassis.saga import Run
 from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, ProductId, RefundNumber, Report
+from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
@@ -184,6 +185,11 @@ class Order(_Part):
     def open_case(self) -> Case | None:
         """The one case that is open, if any."""
         return next((case for case in self.cases if case.status == "open"), None)
+
+    @property
+    def addressee(self) -> Addressee:
+        """The customer, as notify wants to know them."""
+        return Addressee(customer_id=self.customer_id, **self.contact.model_dump())
 
     @property
     def refunded_minor(self) -> int:

@@ -46,13 +46,7 @@ class Placement(BaseModel):
                 for line in order.lines
                 if line.left
             ),
-            to=Addressee(
-                customer_id=order.customer_id,
-                openid=order.contact.openid,
-                phone=order.contact.phone,
-                name=order.contact.name,
-                language=order.contact.language,
-            ),
+            to=order.addressee,
         )
 
 
