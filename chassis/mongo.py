@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Literal
 from uuid import uuid4
@@ -38,6 +38,8 @@ _DUPLICATE_KEY = 11000
 _NEVER = frozenset({2, 9, 14, 28, 40, 52, 56, 57, 66, 10334, 17419, 17420})
 _SERVER_SELECTION_MS = 3_000
 _SOCKET_MS = 5_000
+_SET: Document = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
+"""A time that is there. MongoDB reads a partial index only for a query that says the same as the index."""
 
 
 @contextlib.contextmanager
@@ -142,7 +144,7 @@ class MongoStore:
     async def prepare(self) -> None:
         """Make the indexes that the sweep and the timers read."""
         await self._collection.ensure_index([("touched_at", 1)], partial={"unsaid.0": {"$exists": True}})
-        await self._collection.ensure_index([("wake_at", 1)], partial={"wake_at": {"$type": "date"}})
+        await self._collection.ensure_index([("wake_at", 1)], partial={"wake_at": _SET})
 
     async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
         found = await self._collection.find({"_id": {"$in": list(ids)}})
@@ -182,7 +184,7 @@ class MongoStore:
 
     async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
         found = await self._collection.find(
-            {"wake_at": {"$lte": at}}, fields=["wake_at"], sort=[("wake_at", 1)], limit=limit
+            {"wake_at": {**_SET, "$lte": at}}, fields=["wake_at"], sort=[("wake_at", 1)], limit=limit
         )
         return [(document["_id"], document["wake_at"]) for document in found]
 
