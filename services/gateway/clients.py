@@ -17,6 +17,7 @@ CONNECT_SECONDS = 1.0
 SLOW_SECONDS = 60.0
 """For what reads a whole book: a recount, figures over all time."""
 CONNECTIONS = 100
+CONNECTIONS_KEPT = 16  # the pool looks at every idle connection at every request
 IDLE_SECONDS = 30.0
 """Shorter than the services keep an idle connection, so that we never write into one that they have closed."""
 
@@ -139,7 +140,7 @@ def pooled() -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(
         trust_env=False,
         limits=httpx.Limits(
-            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS, keepalive_expiry=IDLE_SECONDS
+            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS_KEPT, keepalive_expiry=IDLE_SECONDS
         ),
     )
 

@@ -43,6 +43,7 @@ WINDOW_SECONDS = 300
 CALL_SECONDS = 4.5
 CONNECT_SECONDS = 2.0
 CONNECTIONS_MAX = 128
+CONNECTIONS_KEPT = 16  # the pool looks at every idle connection at every request
 
 _TRADES = "/v3/pay/transactions"
 _REFUNDS = "/v3/refund/domestic/refunds"
@@ -144,7 +145,7 @@ def http_client(base_url: str, transport: httpx.AsyncBaseTransport | None = None
     return httpx.AsyncClient(
         base_url=base_url,
         timeout=httpx.Timeout(CALL_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
+        limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_KEPT),
         follow_redirects=False,
         trust_env=base_url.startswith("https:"),
         transport=transport,
