@@ -1,6 +1,6 @@
-"""A paid order is cancelled while the power fails: once at every save and every send there is. No callback ever comes, so
-payments and refunds are learned by asking. Whatever is torn apart, the money goes back once, the stock goes back once,
-and the case ends."""
+"""A paid order is cancelled while the power fails: once at every save and every send there is. No callback ever
+comes, so payments and refunds are learned by asking. Whatever is torn apart, the money goes back once, the stock goes
+back once, and the case ends."""
 
 from __future__ import annotations
 
