@@ -7,15 +7,22 @@ import httpx
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from sandbox.bills_api import bills_router
 from sandbox.calls import TRANSPORT
 from sandbox.clock import Clock
 from sandbox.control import control_router
+from sandbox.control_money import control_money_router
+from sandbox.control_script import control_script_router
+from sandbox.control_sms import control_sms_router
 from sandbox.customer import customer_router
+from sandbox.customer_messages import customer_messages_router
 from sandbox.ledger_api import ledger_router
 from sandbox.login import login_router
 from sandbox.miniprogram import miniprogram_router
 from sandbox.settings import SandboxSettings
+from sandbox.shipping_api import shipping_router
 from sandbox.sms import sms_router
+from sandbox.transfers_api import transfers_router
 from sandbox.wechatpay import wechatpay_router
 from sandbox.world import World, make_world
 
@@ -52,7 +59,17 @@ def create_app(
     app.state.world = world
     for router in (wechatpay_router, miniprogram_router, sms_router, customer_router, login_router, control_router):
         app.include_router(router(world))
-    app.include_router(ledger_router(world))
+    for router in (
+        transfers_router,
+        bills_router,
+        control_money_router,
+        ledger_router,
+        shipping_router,
+        customer_messages_router,
+        control_sms_router,
+        control_script_router,
+    ):
+        app.include_router(router(world))
 
     @app.get("/live")
     async def live() -> dict[str, str]:

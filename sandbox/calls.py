@@ -1,8 +1,10 @@
 """What every call of a provider's API has in common: it may be struck by a fault, before or after it took effect."""
 
 import asyncio
+import copy
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +17,8 @@ TRANSPORT = "sandbox.transport"
 Answer = tuple[int, Any]
 # What is answered on a connection that was cut: it goes nowhere.
 NOBODY_HEARS: Answer = (499, None)
+AMOUNTS = ("total", "refund", "payer_total", "payer_refund")
+NUMBERS = ("out_trade_no", "out_refund_no", "out_bill_no")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,8 @@ class Intent:
 
     ``act`` gets the fault that struck, because some faults change what happens instead of preventing it, and answers
     HTTP status and JSON value (None: no body). ``seeded`` draws a seeded fault where no rule struck. ``refused`` hears
-    the code of an error that a fault put in place of the call.
+    the code of an error that a fault put in place of the call. ``hurry`` does at once what would happen after the
+    answer. ``within`` surrounds the call as long as it is under way: it may refuse it, and it sees its errors.
     """
 
     call: Call
@@ -31,28 +36,72 @@ class Intent:
     act: Callable[[Fault | None], Answer]
     seeded: Callable[[], Fault | None] | None = None
     refused: Callable[[int, str], None] | None = None
+    hurry: Callable[[], Awaitable[None]] | None = None
+    within: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 async def perform(faults: Faults, intent: Intent, request: Request) -> Answer:
     """Carry the call out, with the fault drawn for it; raises InjectedError for error faults."""
+    return await carry_out(intent, draw(faults, intent), request)
+
+
+def draw(faults: Faults, intent: Intent) -> Fault | None:
+    """The fault for this call: of a rule, else seeded, else None."""
     fault = faults.draw(intent.call, intent.numbers)
-    if fault is None and intent.seeded is not None:
-        fault = intent.seeded()
-    if fault is None:
-        return intent.act(None)
-    if fault.kind == "drop-before":
-        await drop(request)
-        return NOBODY_HEARS
-    if fault.kind == "error-before":
-        if intent.refused is not None:
-            intent.refused(fault.http, fault.code)
-        raise fault.error()
-    answer = intent.act(fault)
+    return intent.seeded() if fault is None and intent.seeded is not None else fault
+
+
+async def carry_out(intent: Intent, fault: Fault | None, request: Request) -> Answer:
+    """Carry the call out with this fault; raises InjectedError for error faults."""
+    with intent.within():
+        if fault is None:
+            return intent.act(None)
+        if fault.kind == "slow-before":
+            await asyncio.sleep(fault.seconds)
+        if fault.kind in ("drop-before", "slow-before"):
+            await drop(request)
+            return NOBODY_HEARS
+        if fault.kind == "error-before":
+            if intent.refused is not None:
+                intent.refused(fault.http, fault.code)
+            raise fault.error()
+        answer = intent.act(fault)
+        return await _after(intent, fault, request, answer)
+
+
+async def _after(intent: Intent, fault: Fault, request: Request, answer: Answer) -> Answer:
+    """What a fault does once the call took effect."""
+    if fault.kind == "slow":
+        await asyncio.sleep(fault.seconds)
+    if fault.kind == "callback-before-answer" and intent.hurry is not None:
+        await intent.hurry()
     if fault.kind == "drop-after":
         await drop(request)
     if fault.kind == "error-after":
         raise fault.error()
+    if fault.kind == "wrong-amount":
+        return answer[0], with_another_amount(answer[1])
+    if fault.kind == "wrong-number":
+        return answer[0], with_another_number(answer[1])
     return answer
+
+
+def with_another_amount(value: Any) -> Any:
+    """The same answer or resource, with every amount one fen more; an answer without amounts stays as it is."""
+    changed = copy.deepcopy(value)
+    if isinstance(changed, dict):
+        if isinstance(amount := changed.get("amount"), dict):
+            changed["amount"] = {name: given + 1 if name in AMOUNTS else given for name, given in amount.items()}
+        if isinstance(transferred := changed.get("transfer_amount"), int):
+            changed["transfer_amount"] = transferred + 1
+    return changed
+
+
+def with_another_number(value: Any) -> Any:
+    """The same answer about another payment, refund or transfer; an answer without numbers stays as it is."""
+    if not isinstance(value, dict):
+        return value
+    return {name: f"{given}0" if name in NUMBERS else given for name, given in value.items()}
 
 
 async def drop(request: Request) -> None:

@@ -1,28 +1,37 @@
 """How tests drive the stand-in: faults, time, balance, blacklist, and waiting until all is delivered."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from fastapi import APIRouter, HTTPException, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sandbox.clock import rfc3339_utc
+from sandbox.control_signing import add_signing
 from sandbox.faults import Rule, Shares, shares_of
 from sandbox.sms_parts import normal_number
 from sandbox.world import World
 
 
 class Passing(BaseModel):
-    """Time that passes."""
+    """Time that passes, and how fast it runs from now on: business seconds in one real second."""
 
     model_config = ConfigDict(extra="forbid")
-    advance_seconds: float = Field(ge=0, le=10 * 365 * 24 * 3600)
+    advance_seconds: float | None = Field(default=None, ge=0, le=10 * 365 * 24 * 3600)
+    speed: float | None = Field(default=None, ge=1, le=100_000)
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if self.advance_seconds is None and self.speed is None:
+            raise ValueError("advance_seconds or speed is required")
+        return self
 
 
 class Balance(BaseModel):
-    """The merchant's balance, fen."""
+    """A merchant's balance, fen; no ``mchid`` means the first merchant."""
 
     model_config = ConfigDict(extra="forbid")
     balance_minor: int = Field(ge=0)
+    mchid: str | None = None
 
 
 class Blacklist(BaseModel):
@@ -43,6 +52,7 @@ def control_router(world: World) -> APIRouter:
     """``/_control``."""
     router = APIRouter(prefix="/_control")
     _add_faults(router, world)
+    add_signing(router, world)
     _add_time(router, world)
     _add_state(router, world)
     return router
@@ -85,7 +95,8 @@ def _add_faults(router: APIRouter, world: World) -> None:
 
 def _add_time(router: APIRouter, world: World) -> None:
     def shown() -> dict[str, Any]:
-        return {"now": rfc3339_utc(world.clock.now()), "offset_seconds": world.clock.offset}
+        clock = world.clock
+        return {"now": rfc3339_utc(clock.now()), "offset_seconds": clock.offset, "speed": clock.speed}
 
     @router.get("/clock")
     async def clock() -> dict[str, Any]:
@@ -94,7 +105,12 @@ def _add_time(router: APIRouter, world: World) -> None:
     @router.post("/clock")
     async def advance(body: Passing) -> dict[str, Any]:
         """Answers when everything that became due was done, in its order."""
-        await world.courier.advance(body.advance_seconds)
+        if body.speed is not None:
+            world.clock.run_at(body.speed)
+        if body.advance_seconds is not None:
+            await world.courier.advance(body.advance_seconds)
+        # How long it waits for the next thing depends on the speed.
+        world.courier.kick()
         return shown()
 
     @router.post("/settle")
@@ -111,8 +127,9 @@ def _add_state(router: APIRouter, world: World) -> None:
 
     @router.put("/balance")
     async def balance(body: Balance) -> dict[str, int]:
-        world.ledger.set_balance(body.balance_minor)
-        return {"balance_minor": world.ledger.balance()}
+        world.ledger.set_balance(body.balance_minor, body.mchid)
+        world.faults.topped_up(body.mchid or world.keys.mchid)
+        return {"balance_minor": world.ledger.balance(body.mchid)}
 
     @router.put("/sms/blacklist")
     async def blacklist(body: Blacklist) -> dict[str, list[str]]:
@@ -129,7 +146,7 @@ def _add_state(router: APIRouter, world: World) -> None:
         row = world.refunds.row(out_refund_no)
         if row is None:
             raise HTTPException(404, {"reason": "unknown-refund"})
-        if not world.refunds.end(out_refund_no, body.status):
+        if not world.refunds.end(out_refund_no, body.status, row["mchid"]):
             raise HTTPException(409, {"reason": "status", "status": row["status"]})
         world.courier.kick()
-        return world.refunds.query(out_refund_no)
+        return world.refunds.query(out_refund_no, mchid=row["mchid"])

@@ -1,29 +1,37 @@
-"""The part that runs by itself: settles refunds when they are due and delivers callbacks, with retries."""
+"""The part that runs by itself: settles what is due and delivers callbacks, with retries."""
 
 import asyncio
-import json
-import sqlite3
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import httpx
 
-from sandbox.callbacks import CallbackQueue, callback_body
+from sandbox.callbacks import CallbackCall, CallbackQueue
 from sandbox.clock import Clock
-from sandbox.faults import Faults
-from sandbox.keys import Keys
+from sandbox.deliveries import Deliveries
 from sandbox.settings import SandboxSettings
-from sandbox.signing import signed_headers
-
-HANDLED = (200, 204)
 
 
 @dataclass(frozen=True, slots=True)
 class Settlements:
-    """How the courier reaches refunds: settle what is due, and say when the next one is (business time)."""
+    """How the courier reaches refunds and transfers: settle what is due, and say when the next one is."""
 
     settle_due: Callable[[], int]
     next_due: Callable[[], float | None]
+
+
+Delivery = Callable[[httpx.AsyncClient], Awaitable[None]]
+
+
+class Source(Protocol):
+    """Something else that has deliveries to make; times are business times."""
+
+    def begin_due(self, limit: int) -> list[Delivery]:
+        """Take up to ``limit`` deliveries that are due now; each is made with a client, and notes its outcome."""
+
+    def next_due(self) -> float | None:
+        """When the next delivery is due; None when there is none."""
 
 
 class Courier:
@@ -33,26 +41,26 @@ class Courier:
         self,
         *,
         settings: SandboxSettings,
-        keys: Keys,
         clock: Clock,
         queue: CallbackQueue,
-        faults: Faults,
+        deliveries: Deliveries,
         settlements: Settlements,
-        client: httpx.AsyncClient | None,
     ) -> None:
-        self._settings = settings
-        self._keys = keys
+        self._most = settings.callback_concurrency
         self._clock = clock
         self._queue = queue
-        self._faults = faults
+        self.deliveries = deliveries
         self._settlements = settlements
-        self._own_client = client is None
-        # Proxies from the environment must not come between two processes of one machine.
-        self._client = client or httpx.AsyncClient(timeout=settings.callback_timeout_seconds, trust_env=False)
+        self._sources: list[Source] = []
         self._wake = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._runner: asyncio.Task[None] | None = None
         self._flying: set[asyncio.Task[None]] = set()
+        self._closing = False
+
+    def add_source(self, source: Source) -> None:
+        """Make the deliveries of this source too, whenever they are due."""
+        self._sources.append(source)
 
     def kick(self) -> None:
         """There may be something to do; starts the background task when it does not run yet."""
@@ -65,7 +73,7 @@ class Courier:
             self._runner = loop.create_task(self._run())
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             self._wake.clear()
             self._begin_due()
             try:
@@ -75,51 +83,41 @@ class Courier:
 
     def _begin_due(self) -> None:
         self._settlements.settle_due()
-        for row in self._queue.claim(self._settings.callback_concurrency - len(self._flying)):
-            task = asyncio.get_running_loop().create_task(self._deliver(row))
-            self._flying.add(task)
-            task.add_done_callback(self._landed)
+        for row in self._queue.claim(self._most - len(self._flying)):
+            self._begin(self.deliveries.deliver(row))
+        for source in self._sources:
+            for delivery in source.begin_due(self._most - len(self._flying)):
+                self._begin(self._with_client(delivery))
+
+    async def _with_client(self, delivery: Delivery) -> None:
+        await delivery(self.deliveries.client)
+
+    def _begin(self, delivery: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.get_running_loop().create_task(delivery)
+        self._flying.add(task)
+        task.add_done_callback(self._landed)
+        return task
 
     def _landed(self, task: asyncio.Task[None]) -> None:
         self._flying.discard(task)
         self._wake.set()
 
     def _next_due(self) -> float | None:
-        moments = [moment for moment in (self._queue.next_due(), self._settlements.next_due()) if moment is not None]
-        return min(moments, default=None)
+        moments = [self._queue.next_due(), self._settlements.next_due()]
+        moments += [source.next_due() for source in self._sources]
+        return min((moment for moment in moments if moment is not None), default=None)
 
     def _seconds_to_next(self) -> float | None:
-        if len(self._flying) >= self._settings.callback_concurrency:
+        if len(self._flying) >= self._most:
             return None
         moment = self._next_due()
-        return None if moment is None else max(0.0, moment - self._clock.now())
+        return None if moment is None else self._clock.real_seconds_until(moment)
 
-    async def _deliver(self, row: sqlite3.Row) -> None:
-        fault = None
-        if row["attempts"] == 0:
-            fault = self._faults.draw(row["call"], json.loads(row["numbers"]))
-        if fault is not None and fault.kind == "callback-lost":
-            self._queue.lost(row)
-            return
-        outcome, handled = await self._send(row)
-        if fault is not None and fault.kind == "callback-doubled":
-            outcome, handled = await self._send(row)
-        if handled:
-            self._queue.delivered(row, outcome)
-        else:
-            self._queue.failed(row, outcome)
-
-    async def _send(self, row: sqlite3.Row) -> tuple[str, bool]:
-        """One POST: what came back, and whether it counts as handled. The HTTP status alone decides."""
-        body = callback_body(self._keys, row)
-        headers = {**signed_headers(self._keys, body, self._clock.wall()), "Content-Type": "application/json"}
-        try:
-            answer = await self._client.post(
-                row["notify_url"], content=body, headers=headers, timeout=self._settings.callback_timeout_seconds
-            )
-        except Exception as problem:  # why: an application called in-process raises its own errors through the client
-            return f"{type(problem).__name__}: {problem}"[:200], False
-        return f"HTTP {answer.status_code}", answer.status_code in HANDLED
+    async def hurry(self, call: CallbackCall, mchid: str, numbers: dict[str, str]) -> None:
+        """Deliver the callbacks with these numbers now, and return when the receiver has answered."""
+        self.kick()
+        rows = self._queue.claim_of(call, mchid, numbers)
+        await asyncio.gather(*(self._begin(self.deliveries.deliver(row)) for row in rows))
 
     async def drain(self) -> None:
         """Return when nothing that is due now is left: refunds settled, each due callback delivered or failed."""
@@ -141,10 +139,12 @@ class Courier:
 
     async def close(self) -> None:
         """Stop; what was not delivered stays in the store."""
-        tasks = (*self._flying, *(() if self._runner is None else (self._runner,)))
+        # A task that waits with wait_for may miss its cancellation when it is woken at the same time, so it is told.
+        self._closing = True
+        self._wake.set()
         if self._loop is asyncio.get_running_loop():
-            for task in tasks:
+            for task in self._flying:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if self._own_client:
-            await self._client.aclose()
+            runner = () if self._runner is None else (self._runner,)
+            await asyncio.gather(*self._flying, *runner, return_exceptions=True)
+        await self.deliveries.close()

@@ -1,21 +1,29 @@
-"""What customers do on their phones, done over HTTP by tests: pay, and accept messages."""
+"""What customers do on their phones, done over HTTP by tests: pay, and take transfers."""
 
-from typing import Annotated, Any, Self
+from typing import Any, Literal, Self
 
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from sandbox.trades import PaymentRefusedError
+from sandbox.trades import Means, PaymentRefusedError
+from sandbox.transfers import TransferRefusedError
 from sandbox.world import World
 
 
 class Payment(BaseModel):
-    """Pay a prepaid order, named by either number. ``openid``, where given, must be the one that was to pay."""
+    """Pay a prepaid order, named by either number. ``openid``, where given, must be the one that was to pay.
+
+    A coupon takes its part of the total, in fen: COUPON was prepaid and reaches the merchant, DISCOUNT is a rebate.
+    """
 
     model_config = ConfigDict(extra="forbid")
     prepay_id: str | None = None
     out_trade_no: str | None = None
+    mchid: str | None = Field(default=None, description="whose order it is, where two merchants use one number")
     openid: str | None = None
+    coupon_minor: int = Field(default=0, ge=0)
+    coupon_type: Literal["COUPON", "DISCOUNT"] = "COUPON"
+    bank: str | None = Field(default=None, min_length=1, max_length=64, description="such as 招商银行信用卡0403")
     force_late: bool = Field(default=False, description="pay although the order is closed or its time is over")
 
     @model_validator(mode="after")
@@ -25,13 +33,26 @@ class Payment(BaseModel):
         return self
 
 
-class Accept(BaseModel):
-    """Accept ``count`` messages of each template; of all the account's templates when none are named."""
+class Confirmation(BaseModel):
+    """Take the money of a merchant transfer, named as the mini-program knows it or by the merchant's number."""
 
     model_config = ConfigDict(extra="forbid")
-    openid: str = Field(min_length=1)
-    template_ids: Annotated[list[str], Field(max_length=20)] = []
-    count: int = Field(default=1, ge=1, le=10_000)
+    package_info: str | None = None
+    out_bill_no: str | None = None
+    openid: str | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.package_info is None) == (self.out_bill_no is None):
+            raise ValueError("name the transfer by package_info or by out_bill_no")
+        return self
+
+
+async def hurried(world: World, paid: dict[str, Any]) -> None:
+    """Where a fault ``callback-before-answer`` strikes, the shop hears of the payment before the phone does."""
+    numbers = {"out_trade_no": paid["out_trade_no"], "openid": paid["payer"]["openid"], "mchid": paid["mchid"]}
+    if world.faults.draw("customer-pay", numbers) is not None:
+        await world.courier.hurry("pay-callback", paid["mchid"], numbers)
 
 
 def customer_router(world: World) -> APIRouter:
@@ -41,23 +62,30 @@ def customer_router(world: World) -> APIRouter:
     @router.post("/pay")
     async def pay(body: Payment) -> dict[str, Any]:
         try:
-            paid = world.trades.pay(**body.model_dump())
+            paid = world.trades.pay(
+                out_trade_no=body.out_trade_no,
+                prepay_id=body.prepay_id,
+                openid=body.openid,
+                force_late=body.force_late,
+                means=Means(body.coupon_minor, body.coupon_type, body.bank),
+                mchid=body.mchid,
+            )
         except PaymentRefusedError as refused:
             http = 404 if refused.reason == "unknown" else 409
             raise HTTPException(http, {"reason": refused.reason}) from None
+        await hurried(world, paid)
         world.courier.kick()
         return paid
 
-    @router.post("/subscribe")
-    async def subscribe(body: Accept) -> dict[str, dict[str, int]]:
-        unknown = [name for name in body.template_ids if not world.subscriptions.knows_template(name)]
-        if unknown:
-            raise HTTPException(404, {"reason": "unknown-template", "template_ids": unknown})
-        with world.store.transaction():
-            remaining = {
-                name: world.subscriptions.accept(body.openid, name, body.count)
-                for name in body.template_ids or world.subscriptions.template_ids
-            }
-        return {"remaining": remaining}
+    @router.post("/transfer/confirm")
+    async def confirm(body: Confirmation) -> dict[str, Any]:
+        try:
+            taken = world.transfers.confirm(body.package_info, body.out_bill_no, body.openid)
+        except TransferRefusedError as refused:
+            http = 404 if refused.reason == "unknown" else 409
+            raise HTTPException(http, {"reason": refused.reason}) from None
+        finally:
+            world.courier.kick()
+        return taken
 
     return router

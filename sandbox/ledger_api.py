@@ -19,7 +19,7 @@ def ledger_router(world: World) -> APIRouter:
     """``/_ledger``; what is due now is written before it is read."""
 
     async def up_to_date() -> None:
-        world.refunds.settle_due()
+        world.settle_due()
 
     router = APIRouter(prefix="/_ledger", dependencies=[Depends(up_to_date)])
 
@@ -30,6 +30,10 @@ def ledger_router(world: World) -> APIRouter:
     @router.get("/messages")
     async def messages(after: After = 0, limit: Limit = 1000) -> dict[str, Any]:
         return page(world.ledger.message_lines(after, limit), limit)
+
+    @router.get("/customers/{openid}")
+    async def customer(openid: str) -> dict[str, Any]:
+        return world.ledger.customer(openid)
 
     @router.get("/summary")
     async def summary() -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Settings of the stand-in, read from the environment with the prefix ``SANDBOX_``."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,12 +42,33 @@ class SandboxSettings(BaseSettings):
     callback_timeout_seconds: float = Field(default=5.0, gt=0, description="a receiver must answer within this time")
     callback_concurrency: int = Field(default=64, ge=1, description="deliveries under way at once")
     refund_settle_seconds: float = Field(default=0.0, ge=0, description="from PROCESSING to the final status")
-    enforce_refund_spacing: bool = Field(default=False, description="one minute between two refunds of one order")
+    card_settle_seconds: float | None = Field(
+        default=None, ge=0, description="the same where the money goes to a bank card; None: refund_settle_seconds"
+    )
+    enforce_refund_spacing: bool = Field(default=True, description="one minute between two refunds of one order")
+    enforce_rate_limits: bool = Field(default=True, description="150 and 6 refunds a second, see limits.py")
 
     merchant_balance_minor: int = Field(default=10**12, ge=0, description="opening balance of the merchant, fen")
     subscribe_quota_default: int = Field(
         default=0, ge=0, description="messages each (openid, template) may get before any explicit accept"
     )
+    subscribe_pages: tuple[str, ...] = Field(
+        default=(), description="pages of the released mini-program; none: every well-formed page exists"
+    )
+    push_url: str = Field(default="", description="where event pushes of the mini-program go; empty: nowhere")
+    push_token: str = Field(default="tuidan", description="the word that signs event pushes")
+    shipping_ingest_seconds: float = Field(default=0.0, ge=0, description="from payment until it can be shipped")
+    trade_managed: bool = Field(default=True, description="whether the account must upload shipping information")
+
+    sms_receipt_url: str = Field(default="", description="where Alibaba Cloud's SMS receipts go; empty: nowhere")
+    sms_report_seconds: float = Field(default=0.0, ge=0, description="from accepting an SMS to the carrier's report")
+    enforce_sms_limits: bool = Field(default=True, description="how many SMS one number gets, see sms_limits.py")
+
+    clock_speed: float = Field(default=1.0, ge=1, le=100_000, description="business seconds in one real second")
+    signing_mode: Literal["public-key", "certificate", "both"] = Field(
+        default="public-key", description="which keys sign answers and callbacks, see signing_plan.py"
+    )
+    probe_share: float = Field(default=0.0, ge=0, le=1, description="share of signatures that are probes")
 
     fault_seed: int = Field(default=0, description="seed of the seeded faults")
     refund_unknown_share: float = Field(default=0.0, ge=0, le=1, description="share of refund numbers, see faults.py")

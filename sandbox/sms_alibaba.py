@@ -1,4 +1,4 @@
-"""Alibaba Cloud Dysmsapi SendSms, version 2017-05-25.
+"""Alibaba Cloud Dysmsapi, version 2017-05-25: signatures, sending, and which action is asked for.
 
 help.aliyun.com/en/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms. What is wrong with a message is HTTP 200
 with a Code other than OK; what is wrong with the request itself is HTTP 4xx.
@@ -17,16 +17,10 @@ from fastapi import Request, Response
 from sandbox.calls import Answer, Intent, json_response, perform
 from sandbox.errors import InjectedError
 from sandbox.faults import Fault
-from sandbox.sms_parts import (
-    WINDOW_SECONDS,
-    Sent,
-    blacklisted,
-    hmac_sha256,
-    normal_number,
-    note,
-    sha256_hex,
-    template,
-)
+from sandbox.sms_limits import alibaba_account_problem, alibaba_number_problem
+from sandbox.sms_parts import WINDOW_SECONDS, AlibabaError, Sent, hmac_sha256, normal_number, sha256_hex, template
+from sandbox.sms_queries import details_intent
+from sandbox.templates import VERIFICATION_CODE
 from sandbox.world import World
 
 VERSION = "2017-05-25"
@@ -35,16 +29,6 @@ AUTHORIZATION = re.compile(rf"{SCHEME} Credential=([^,]+),\s?SignedHeaders=([^,]
 MOST_NUMBERS = 1000
 # `host` and the digest of the body are what makes a signature belong to this request and no other.
 MUST_BE_SIGNED = {"host", "x-acs-action", "x-acs-version", "x-acs-date", "x-acs-content-sha256"}
-
-
-class AlibabaError(Exception):
-    """A refusal: HTTP status, code, words."""
-
-    def __init__(self, http: int, code: str, message: str) -> None:
-        super().__init__(f"{http} {code}: {message}")
-        self.http = http
-        self.code = code
-        self.message = message
 
 
 def canonical_query(pairs: list[tuple[str, str]]) -> str:
@@ -105,7 +89,7 @@ def numbers_of(world: World, given: str) -> list[str]:
     found = [number for number in numbers if number is not None]
     if len(found) < len(numbers):
         raise business("isv.MOBILE_NUMBER_ILLEGAL", "非法手机号")
-    if any(blacklisted(world, number) for number in found):
+    if any(world.sms.blacklisted(number) for number in found):
         raise business("isv.BLACK_KEY_CONTROL_LIMIT", "黑名单管控")
     return found
 
@@ -128,17 +112,28 @@ def send(world: World, asked: dict[str, str]) -> dict[str, Any]:
     if asked.get("SignName") != world.keys.sms_templates["sign_name"]:
         raise business("isv.SMS_SIGNATURE_ILLEGAL", "该账号下找不到对应签名")
     code = asked.get("TemplateCode", "")
-    known = template(world, "alibaba_template_code", code)
+    known = template(world.keys, "alibaba_template_code", code)
     if known is None:
         raise business("isv.SMS_TEMPLATE_ILLEGAL", "该账号下找不到对应模板")
     values = values_of(asked.get("TemplateParam"), known.params)
     numbers = numbers_of(world, asked.get("PhoneNumbers", ""))
+    problem = alibaba_account_problem(world.sms.account("sms-alibaba"), world.sms, values)
+    is_code = known.name == VERIFICATION_CODE
+    for number in numbers:
+        problem = problem or alibaba_number_problem(world.sms, number, code, is_code=is_code)
+    if problem is not None:
+        raise business(*problem)
+    # A BizId looks like a random number and the second of sending.
+    batch = f"{uuid.uuid4().int % 10**15}^{int(world.clock.now())}"
     with world.store.transaction():
-        ids = [note(world, "sms-alibaba", number, Sent(code, known.name, values)) for number in numbers]
-    return {"Code": "OK", "Message": "OK", "BizId": ids[0]}
+        for number in numbers:
+            world.sms.accept("sms-alibaba", number, Sent(code, known.name, values, batch, asked.get("OutId", "")))
+        world.receipts.of_batch(batch)
+    world.courier.kick()
+    return {"Code": "OK", "Message": "OK", "BizId": batch}
 
 
-def intent(world: World, asked: dict[str, str]) -> Intent:
+def send_intent(world: World, asked: dict[str, str]) -> Intent:
     """Send, or answer why not."""
 
     def act(fault: Fault | None) -> Answer:
@@ -149,15 +144,23 @@ def intent(world: World, asked: dict[str, str]) -> Intent:
     return Intent("sms-alibaba", numbers, act)
 
 
+def intent_of(world: World, request: Request, asked: dict[str, str]) -> Intent:
+    """What is asked for, or AlibabaError."""
+    action = request.headers.get("x-acs-action")
+    if request.headers.get("x-acs-version") == VERSION and action == "SendSms":
+        return send_intent(world, asked)
+    if request.headers.get("x-acs-version") == VERSION and action == "QuerySendDetails":
+        return details_intent(world, asked)
+    raise AlibabaError(404, "InvalidAction.NotFound", "Specified api is not found.")
+
+
 async def alibaba_answer(world: World, request: Request, raw: bytes) -> Response:
-    """Check, send, answer; parameters may come in the query or in a form body."""
+    """Check, carry out, answer; parameters may come in the query or in a form body."""
     pairs = parse_qsl(request.scope["query_string"].decode(), keep_blank_values=True)
     try:
         check_signature(world, request, raw, pairs)
-        if request.headers.get("x-acs-action") != "SendSms" or request.headers.get("x-acs-version") != VERSION:
-            raise AlibabaError(404, "InvalidAction.NotFound", "Specified api is not found.")
         asked = dict(pairs) | dict(parse_qsl(raw.decode(), keep_blank_values=True))
-        http, value = await perform(world.faults, intent(world, asked), request)
+        http, value = await perform(world.faults, intent_of(world, request, asked), request)
     except AlibabaError as refusal:
         http, value = refusal.http, {"Code": refusal.code, "Message": refusal.message}
     except InjectedError as fault:

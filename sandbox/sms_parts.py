@@ -1,19 +1,38 @@
-"""What both SMS providers have in common: numbers, templates, the blacklist and the line in the ledger."""
+"""What both SMS providers have in common: numbers, templates, refusals and the arithmetic of signatures."""
 
 import hashlib
 import hmac
 import re
-import secrets
 from dataclasses import dataclass
 from typing import Literal
 
-from sandbox.world import World
+from sandbox.keys import Keys
 
 MAINLAND = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})")
 FOREIGN = re.compile(r"\+(?!86)[1-9]\d{6,14}")
 WINDOW_SECONDS = 300
 
 Channel = Literal["sms-tencent", "sms-alibaba"]
+Problem = tuple[str, str]
+
+
+class TencentError(Exception):
+    """A refusal of the whole request: code and words."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class AlibabaError(Exception):
+    """A refusal: HTTP status, code, words. What is wrong with a message is told with HTTP 200."""
+
+    def __init__(self, http: int, code: str, message: str) -> None:
+        super().__init__(f"{http} {code}: {message}")
+        self.http = http
+        self.code = code
+        self.message = message
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +45,14 @@ class SmsTemplate:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was sent: the provider's template id, the shop's name for it, and the values by parameter."""
+    """What is sent: the provider's template id, the shop's name for it, the values by parameter, the id of the call
+    that sends it (BizId), and the text the caller wants back (SessionContext, OutId)."""
 
     template_id: str
     name: str
     values: dict[str, str]
+    batch: str
+    context: str
 
 
 def normal_number(number: str) -> str | None:
@@ -41,27 +63,13 @@ def normal_number(number: str) -> str | None:
 
 
 def template(
-    world: World, field: Literal["tencent_template_id", "alibaba_template_code"], wanted: str
+    keys: Keys, field: Literal["tencent_template_id", "alibaba_template_code"], wanted: str
 ) -> SmsTemplate | None:
     """The template with this provider's id, or None."""
-    for name, known in world.keys.sms_templates["templates"].items():
+    for name, known in keys.sms_templates["templates"].items():
         if known[field] == wanted:
             return SmsTemplate(name, list(known["params"]))
     return None
-
-
-def blacklisted(world: World, number: str) -> bool:
-    """Whether this E.164 number was put on the blacklist."""
-    return world.store.one("SELECT 1 FROM sms_blacklist WHERE number = ?", number) is not None
-
-
-def note(world: World, channel: Channel, number: str, sent: Sent) -> str:
-    """Write the accepted message into the ledger and say its id."""
-    message_id = secrets.token_hex(10)
-    world.ledger.message(
-        channel, number, template=sent.template_id, name=sent.name, values=sent.values, message_id=message_id
-    )
-    return message_id
 
 
 def sha256_hex(data: bytes) -> str:

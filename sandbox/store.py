@@ -10,26 +10,48 @@ SCHEMA = """
 CREATE TABLE IF NOT EXISTS kept (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS trades (
-    out_trade_no TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, prepay_id TEXT NOT NULL UNIQUE, prepay_at REAL NOT NULL,
-    openid TEXT NOT NULL, total INTEGER NOT NULL, attach TEXT, notify_url TEXT NOT NULL, expires_at REAL NOT NULL,
-    state TEXT NOT NULL, transaction_id TEXT UNIQUE, success_at REAL
+    mchid TEXT NOT NULL, out_trade_no TEXT NOT NULL, appid TEXT NOT NULL, description TEXT NOT NULL,
+    fingerprint TEXT NOT NULL, prepay_id TEXT NOT NULL UNIQUE, prepay_at REAL NOT NULL, openid TEXT NOT NULL,
+    total INTEGER NOT NULL, attach TEXT, notify_url TEXT NOT NULL, expires_at REAL NOT NULL, state TEXT NOT NULL,
+    transaction_id TEXT UNIQUE, success_at REAL, bank TEXT, coupon INTEGER NOT NULL DEFAULT 0, coupon_type TEXT,
+    PRIMARY KEY (mchid, out_trade_no)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS trades_by_number ON trades (out_trade_no);
+CREATE INDEX IF NOT EXISTS trades_by_day ON trades (mchid, success_at);
 
 CREATE TABLE IF NOT EXISTS refunds (
-    out_refund_no TEXT PRIMARY KEY, refund_id TEXT NOT NULL UNIQUE, out_trade_no TEXT NOT NULL,
-    refund INTEGER NOT NULL, total INTEGER NOT NULL, notify_url TEXT, funds_account TEXT NOT NULL,
-    status TEXT NOT NULL, final_status TEXT NOT NULL, created_at REAL NOT NULL, settle_at REAL NOT NULL, success_at REAL
+    mchid TEXT NOT NULL, out_refund_no TEXT NOT NULL, refund_id TEXT NOT NULL UNIQUE, out_trade_no TEXT NOT NULL,
+    refund INTEGER NOT NULL, discount INTEGER NOT NULL, reason TEXT, notify_url TEXT, funds_account TEXT NOT NULL,
+    channel TEXT NOT NULL, account TEXT NOT NULL, status TEXT NOT NULL, final_status TEXT NOT NULL,
+    created_at REAL NOT NULL, settle_at REAL NOT NULL, ended_at REAL, PRIMARY KEY (mchid, out_refund_no)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS refunds_by_trade ON refunds (out_trade_no);
+CREATE INDEX IF NOT EXISTS refunds_by_number ON refunds (out_refund_no);
+CREATE INDEX IF NOT EXISTS refunds_by_trade ON refunds (mchid, out_trade_no);
+CREATE INDEX IF NOT EXISTS refunds_by_day ON refunds (mchid, created_at);
 CREATE INDEX IF NOT EXISTS refunds_to_settle ON refunds (settle_at) WHERE status = 'PROCESSING';
+
+CREATE TABLE IF NOT EXISTS transfers (
+    mchid TEXT NOT NULL, out_bill_no TEXT NOT NULL, transfer_bill_no TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL,
+    appid TEXT NOT NULL, openid TEXT NOT NULL, amount INTEGER NOT NULL, remark TEXT NOT NULL, notify_url TEXT,
+    package_info TEXT NOT NULL UNIQUE, state TEXT NOT NULL, fail_reason TEXT, created_at REAL NOT NULL,
+    updated_at REAL NOT NULL, due_at REAL NOT NULL, PRIMARY KEY (mchid, out_bill_no)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS transfers_due ON transfers (due_at) WHERE state IN ('WAIT_USER_CONFIRM', 'CANCELING');
+
+CREATE TABLE IF NOT EXISTS bill_files (
+    token TEXT PRIMARY KEY, mchid TEXT NOT NULL, content TEXT NOT NULL, gzip INTEGER NOT NULL, expires_at REAL NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS callbacks (
     id TEXT PRIMARY KEY, call TEXT NOT NULL, event_type TEXT NOT NULL, summary TEXT NOT NULL,
     original_type TEXT NOT NULL, numbers TEXT NOT NULL, notify_url TEXT NOT NULL, resource TEXT NOT NULL,
     created_at REAL NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due_at REAL NOT NULL, state TEXT NOT NULL,
-    last_outcome TEXT
+    last_outcome TEXT, mchid TEXT NOT NULL, order_no TEXT NOT NULL, fault TEXT, waits INTEGER NOT NULL DEFAULT 0,
+    extras TEXT NOT NULL DEFAULT '[]'
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due_at) WHERE state = 'pending';
+CREATE INDEX IF NOT EXISTS callbacks_waiting ON callbacks (mchid, order_no) WHERE waits = 1;
+CREATE INDEX IF NOT EXISTS callbacks_by_order ON callbacks (mchid, order_no) WHERE state = 'pending';
 
 CREATE TABLE IF NOT EXISTS fault_first_posts (number TEXT PRIMARY KEY) WITHOUT ROWID;
 
@@ -41,7 +63,14 @@ CREATE TABLE IF NOT EXISTS subscribe_quotas (
 CREATE TABLE IF NOT EXISTS sms_blacklist (number TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 
+# Grows with every change of a table above or in the ledger: files are not converted.
+SCHEMA_VERSION = 2
+
 Value = str | int | float | None
+
+
+class OldDataError(Exception):
+    """The data folder was written by another version of the stand-in; delete its file to begin anew."""
 
 
 class Store:
@@ -60,7 +89,12 @@ class Store:
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=OFF")
         self._depth = 0
+        filled = self.number("SELECT COUNT(*) FROM sqlite_master") > 0
+        if filled and self.number("PRAGMA user_version") != SCHEMA_VERSION:
+            self._db.close()
+            raise OldDataError(f"{target} was written by another version of the sandbox: delete it to begin anew")
         self.script(SCHEMA)
+        self.run(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def script(self, sql: str) -> None:
         """Run several statements that make tables."""

@@ -48,17 +48,63 @@ SUBSCRIBE_TEMPLATES: dict[str, tuple[str, dict[str, str]]] = {
             "time5": "取消时间",
         },
     ),
+    "cancellation-refused": (
+        "取消申请结果通知",
+        {
+            "character_string1": "订单编号",
+            "amount2": "订单金额",
+            "thing3": "未取消原因",
+            "thing4": "温馨提示",
+            "time5": "处理时间",
+        },
+    ),
+    "late-payment-refunded": (
+        "付款退回通知",
+        {
+            "character_string1": "订单编号",
+            "amount2": "退回金额",
+            "thing3": "退回原因",
+            "thing4": "温馨提示",
+            "time5": "处理时间",
+        },
+    ),
+    "refund-to-confirm": (
+        "退款待确认通知",
+        {
+            "character_string1": "订单编号",
+            "amount2": "退款金额",
+            "thing3": "退款原因",
+            "thing4": "温馨提示",
+            "time5": "发起时间",
+        },
+    ),
+    "refund-delayed": (
+        "退款延迟通知",
+        {
+            "character_string1": "订单编号",
+            "amount2": "退款金额",
+            "thing3": "退款原因",
+            "thing4": "温馨提示",
+            "time5": "通知时间",
+        },
+    ),
 }
 
 SMS_SIGN_NAME = "退单商城"
 SMS_SDK_APP_ID = "1400006666"
+VERIFICATION_CODE = "verification-code"
 # Tencent takes the parameters in this order, Alibaba as a JSON object with these names.
 SMS_TEMPLATES: dict[str, tuple[str, ...]] = {
     "refund-on-its-way": ("order", "amount", "note"),
     "refund-arrived": ("order", "amount", "note"),
     "refund-failed": ("order", "amount", "note"),
     "order-cancelled": ("order", "amount", "note"),
-    "verification-code": ("code", "minutes"),
+    VERIFICATION_CODE: ("code", "minutes"),
+    # New ones come last: the ids count up.
+    "cancellation-refused": ("order", "amount", "note"),
+    "late-payment-refunded": ("order", "amount", "note"),
+    "refund-to-confirm": ("order", "amount", "note"),
+    "refund-delayed": ("order", "amount", "note"),
 }
 
 

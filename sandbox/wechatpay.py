@@ -1,24 +1,28 @@
 """The HTTP side of WeChat Pay API v3: signature in, fault or call, signature out."""
 
+import dataclasses
 import secrets
 from collections.abc import Callable
-from urllib.parse import parse_qs
 
 from fastapi import APIRouter, Request, Response
 
-from sandbox.calls import Answer, Intent, json_bytes, perform
+from sandbox.calls import Answer, Intent, carry_out, draw, json_bytes
 from sandbox.errors import InjectedError, WechatPayError
 from sandbox.faults import Fault
-from sandbox.signing import SignedRequest, check_request, signed_headers
-from sandbox.wechatpay_models import Close, Prepay, Refund, read_body
+from sandbox.merchants import merchant_of, remember_merchant
+from sandbox.partners_api import partner_close, partner_prepay, partner_query
+from sandbox.payments_api import close, pay_query, prepay
+from sandbox.refunds_api import refund, refund_query
+from sandbox.signing import SignedRequest, check_request, nonce_of, signed_headers
 from sandbox.world import World
 
 Reader = Callable[[World, Request, bytes], Intent]
 
 
 def wechatpay_router(world: World) -> APIRouter:
-    """The routes under ``/v3``."""
+    """The routes under ``/v3`` for payments, refunds and certificates."""
     router = APIRouter()
+    partner = "/v3/pay/partner/transactions"
     trades = "/v3/pay/transactions"
     refunds = "/v3/refund/domestic/refunds"
 
@@ -32,30 +36,65 @@ def wechatpay_router(world: World) -> APIRouter:
     route("GET", f"{trades}/out-trade-no/{{out_trade_no}}", pay_query)
     route("GET", f"{trades}/id/{{transaction_id}}", pay_query)
     route("POST", f"{trades}/out-trade-no/{{out_trade_no}}/close", close)
+    route("POST", f"{partner}/jsapi", partner_prepay)
+    route("GET", f"{partner}/out-trade-no/{{out_trade_no}}", partner_query)
+    route("GET", f"{partner}/id/{{transaction_id}}", partner_query)
+    route("POST", f"{partner}/out-trade-no/{{out_trade_no}}/close", partner_close)
     route("POST", refunds, refund)
     route("GET", f"{refunds}/{{out_refund_no}}", refund_query)
+    route("GET", "/v3/certificates", certificates)
     return router
 
 
 async def answer(world: World, request: Request, reader: Reader) -> Response:
     """Check the signature, carry the call out, and sign whatever is answered, errors and empty bodies too."""
     raw = await request.body()
+    fault: Fault | None = None
+    intent: Intent | None = None
     http: int
     try:
-        check_request(world.keys, signed_request(request, raw), world.clock.wall())
-        http, value = await perform(world.faults, reader(world, request, raw), request)
+        merchant = check_request(world.keys.merchants, signed_request(request, raw), world.clock.wall())
+        remember_merchant(request, merchant)
+        if asked := request.headers.get("wechatpay-serial"):
+            world.keys.platform.named(asked)
+        intent = reader(world, request, raw)
+        intent = dataclasses.replace(intent, numbers={**intent.numbers, "mchid": merchant.mchid})
+        fault = draw(world.faults, intent)
+        http, value = await carry_out(intent, fault, request)
     except WechatPayError as refusal:
         http, value = refusal.http, refusal.body()
-    except InjectedError as fault:
-        http, value = fault.http, {"code": fault.code, "message": "系统异常, 请用相同参数重新调用"}
+    except InjectedError as injected:
+        http, value = injected.http, {"code": injected.code, "message": "系统异常, 请用相同参数重新调用"}
     finally:
         # The answer is on its way before the courier gets its turn.
         world.courier.kick()
-    body = json_bytes(value)
-    headers = signed_headers(world.keys, body, world.clock.wall())
-    headers["Request-ID"] = secrets.token_hex(16)
+    return signed_response(world, request, http, spoiled(json_bytes(value), fault), kind_of(world, intent, fault))
+
+
+def spoiled(body: bytes, fault: Fault | None) -> bytes:
+    """The body, or under a fault ``garbled`` what a broken proxy leaves of it."""
+    return body[: len(body) // 2] + b"<html>" if fault is not None and fault.kind == "garbled" else body
+
+
+def kind_of(world: World, intent: Intent | None, fault: Fault | None) -> str:
+    """How an answer is signed: ``unsigned``, ``signtest`` or ``genuine``; calls nobody understood are no probes."""
+    if fault is not None and fault.kind in ("unsigned", "signtest"):
+        return fault.kind
+    if intent is None:
+        return "genuine"
+    subject = f"{intent.call}/{sorted(intent.numbers.items())}"
+    return "signtest" if world.signing.probes_next(subject) else "genuine"
+
+
+def signed_response(world: World, request: Request, http: int, body: bytes, kind: str) -> Response:
+    """The answer on the wire, signed with the key that the request or the key mode asks for."""
+    headers = {"Request-ID": secrets.token_hex(16)}
     if body:
         headers["Content-Type"] = "application/json; charset=utf-8"
+    if kind != "unsigned":
+        nonce = nonce_of(request.headers.get("authorization", ""))
+        key = world.signing.key_for(nonce, request.headers.get("wechatpay-serial", ""))
+        headers |= signed_headers(key, body, world.clock.wall(), probe=kind == "signtest")
     return Response(body, http, headers)
 
 
@@ -72,66 +111,12 @@ def signed_request(request: Request, raw: bytes) -> SignedRequest:
     )
 
 
-def prepay(world: World, request: Request, raw: bytes) -> Intent:
-    """POST /v3/pay/transactions/jsapi → ``{"prepay_id"}``."""
-    order = read_body(Prepay, raw)
-    numbers = {"out_trade_no": order.out_trade_no, "openid": order.payer.openid}
-    return Intent("prepay", numbers, lambda fault: (200, {"prepay_id": world.trades.prepay(order)}))
-
-
-def pay_query(world: World, request: Request, raw: bytes) -> Intent:
-    """GET /v3/pay/transactions/out-trade-no/{out_trade_no} and /id/{transaction_id}, both with ``?mchid=``."""
-    numbers: dict[str, str] = dict(request.path_params)
-    mchid = parse_qs(request.scope["query_string"].decode("latin-1")).get("mchid", [""])[0]
-    if not mchid:
-        raise WechatPayError(400, "PARAM_ERROR", "参数错误: mchid必填")
+def certificates(world: World, request: Request, raw: bytes) -> Intent:
+    """GET /v3/certificates → the platform certificates; accounts of public-key mode have none (500 SYSTEM_ERROR)."""
 
     def act(fault: Fault | None) -> Answer:
-        return 200, world.trades.query(numbers.get("out_trade_no"), numbers.get("transaction_id"), mchid)
+        if not world.signing.lists_certificates:
+            raise WechatPayError(500, "SYSTEM_ERROR", "系统繁忙, 请稍后重试")
+        return 200, world.keys.platform.listed(merchant_of(request).apiv3_key)
 
-    return Intent("pay-query", numbers, act)
-
-
-def close(world: World, request: Request, raw: bytes) -> Intent:
-    """POST /v3/pay/transactions/out-trade-no/{out_trade_no}/close → 204."""
-    order = read_body(Close, raw)
-    out_trade_no: str = request.path_params["out_trade_no"]
-
-    def act(fault: Fault | None) -> Answer:
-        world.trades.close(out_trade_no, order.mchid)
-        return 204, None
-
-    return Intent("close", {"out_trade_no": out_trade_no}, act)
-
-
-def refund(world: World, request: Request, raw: bytes) -> Intent:
-    """POST /v3/refund/domestic/refunds → the refund."""
-    order = read_body(Refund, raw)
-    numbers = {"out_refund_no": order.out_refund_no, "out_trade_no": order.out_trade_no or ""}
-    if order.transaction_id is not None:
-        numbers["transaction_id"] = order.transaction_id
-
-    def act(fault: Fault | None) -> Answer:
-        final_status = (fault.refund_status if fault is not None else None) or "SUCCESS"
-        return 200, world.refunds.ask(order, final_status)
-
-    def seeded() -> Fault | None:
-        # A number that was accepted can neither be refused any more nor be posted for the first time.
-        if world.refunds.row(order.out_refund_no) is not None:
-            return None
-        return world.faults.draw_for_refund(order.out_refund_no)
-
-    def refused(http: int, code: str) -> None:
-        # 429 and 5xx say nothing about the outcome; the other codes say that the refund was refused.
-        if http < 500 and http != 429:
-            world.refunds.note_refusal(order, code)
-
-    return Intent("refund", numbers, act, seeded, refused)
-
-
-def refund_query(world: World, request: Request, raw: bytes) -> Intent:
-    """GET /v3/refund/domestic/refunds/{out_refund_no} → the refund."""
-    out_refund_no: str = request.path_params["out_refund_no"]
-    return Intent(
-        "refund-query", {"out_refund_no": out_refund_no}, lambda fault: (200, world.refunds.query(out_refund_no))
-    )
+    return Intent("certificates", {}, act)

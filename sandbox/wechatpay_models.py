@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from sandbox.banks import DEBIT_CARDS
 from sandbox.errors import WechatPayError
 
 # Fen; the largest amount is far above any limit of an account and only keeps sums inside 64 bits.
@@ -120,6 +121,7 @@ class RefundGoods(Body):
 class Refund(Body):
     """POST /v3/refund/domestic/refunds (pay.weixin.qq.com/doc/v3/merchant/4012556457)."""
 
+    sub_mchid: str | None = Field(default=None, min_length=1, max_length=32)
     transaction_id: str | None = Field(default=None, min_length=1, max_length=32)
     out_trade_no: str | None = Field(default=None, min_length=1, max_length=32)
     out_refund_no: OutRefundNo
@@ -134,6 +136,54 @@ class Refund(Body):
         if self.transaction_id is None and self.out_trade_no is None:
             raise ValueError("transaction_id or out_trade_no is required")
         return self
+
+
+def _debit_card(bank_type: str) -> str:
+    if bank_type not in DEBIT_CARDS:
+        raise ValueError("not one of the 15 banks' debit cards")
+    return bank_type
+
+
+Encrypted = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class AbnormalRefund(Body):
+    """POST /v3/refund/domestic/refunds/{refund_id}/apply-abnormal-refund; card number and name are encrypted."""
+
+    sub_mchid: str | None = Field(default=None, min_length=1, max_length=32)
+    out_refund_no: OutRefundNo
+    type: Literal["USER_BANK_CARD", "MERCHANT_BANK_CARD"]
+    bank_type: Annotated[str, AfterValidator(_debit_card)] | None = None
+    bank_account: Encrypted | None = None
+    real_name: Encrypted | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.type == "USER_BANK_CARD" and None in (self.bank_type, self.bank_account, self.real_name):
+            raise ValueError("bank_type, bank_account and real_name are required for USER_BANK_CARD")
+        return self
+
+
+class TransferInfo(Body):
+    """Why money is transferred, in the words the scene asks for."""
+
+    info_type: str = Field(min_length=1, max_length=15)
+    info_content: str = Field(min_length=1, max_length=32)
+
+
+class Transfer(Body):
+    """POST /v3/fund-app/mch-transfer/transfer-bills; ``transfer_amount`` is fen, ``user_name`` is encrypted."""
+
+    appid: str = Field(min_length=1, max_length=32)
+    out_bill_no: str = Field(pattern=r"^[0-9A-Za-z]{1,32}$")
+    transfer_scene_id: str = Field(min_length=1, max_length=36)
+    openid: str = Field(min_length=1, max_length=64)
+    user_name: Encrypted | None = None
+    transfer_amount: Fen
+    transfer_remark: str = Field(min_length=1, max_length=32)
+    notify_url: NotifyUrl | None = None
+    user_recv_perception: str | None = Field(default=None, min_length=1, max_length=32)
+    transfer_scene_report_infos: Annotated[list[TransferInfo], Field(min_length=1)]
 
 
 B = TypeVar("B", bound=Body)

@@ -19,7 +19,7 @@ MakeShop = Callable[..., Awaitable[Shop]]
 @pytest.fixture(scope="session")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
-    make_keys(folder)
+    make_keys(folder, merchants=("tea",), sub_mchids=("1900008888",))
     return folder
 
 
@@ -31,6 +31,8 @@ async def make_shop(keys: Path) -> AsyncIterator[MakeShop]:
         pay = strangers_client(keys)
         receiver = Receiver(pay)
         deliveries = httpx.AsyncClient(transport=httpx.ASGITransport(receiver.app()))
+        # These limits are about time, which most tests do not wait for: those that mean them switch them on.
+        settings = {"enforce_refund_spacing": False, "enforce_rate_limits": False, **settings}
         app = create_app(SandboxSettings(keys_dir=keys, **settings), callback_client=deliveries, clock=clock)
         http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=BASE)
         pay._core._gate_way = BASE

@@ -9,6 +9,8 @@ import httpx
 from fastapi import FastAPI, Request, Response
 from wechatpayv3.async_ import AsyncWeChatPay, WeChatPayType
 
+from sandbox.app import world_of
+
 OPENID = "oUpF8uMuAJO_M2pxb1Q9zNjWeS6o"
 BASE = "http://sandbox"
 NOTIFY = "http://shop/callbacks/wechat"
@@ -109,6 +111,10 @@ class Shop:
     async def trade_state(self, number: str) -> tuple[int, dict[str, Any]]:
         code, answer = await self.pay.query(out_trade_no=number)
         return code, json.loads(answer)
+
+    def now(self) -> float:
+        """Business time, seconds since the epoch."""
+        return world_of(self.app).clock.now()
 
     async def get(self, path: str) -> Any:
         answer = await self.http.get(path)

@@ -110,12 +110,14 @@ async def test_time_can_be_driven_over_http_and_by_a_virtual_clock(make_shop: Ma
     world = world_of(shop.app)
     # The third-party client signs with the real time, so the order is put in place behind the HTTP side.
     world.store.run(
-        "INSERT INTO trades VALUES ('order-0001', 'f', 'wx1', 0, 'o1', 100, NULL, 'http://shop/callbacks/wechat', 9e9,"
-        " 'NOTPAY', NULL, NULL)"
+        "INSERT INTO trades (mchid, out_trade_no, appid, description, fingerprint, prepay_id, prepay_at, openid, total,"
+        " notify_url, expires_at, state) VALUES (?, 'order-0001', 'wx', 'd', 'f', 'wx1', 0, 'o1', 100,"
+        " 'http://shop/callbacks/wechat', 9e9, 'NOTPAY')",
+        world.keys.mchid,
     )
     await shop.http.post("/_customer/pay", json={"out_trade_no": "order-0001"})
     answer = await shop.control("POST", "/clock", {"advance_seconds": 100})
-    assert answer == {"now": "2030-03-17T17:48:20.000Z", "offset_seconds": 100}
+    assert answer == {"now": "2030-03-17T17:48:20.000Z", "offset_seconds": 100, "speed": 1}
     assert shop.receiver.events() == ["TRANSACTION.SUCCESS"]
     assert (await shop.get("/_ledger/money"))["lines"][1]["time"] == "2030-03-17T17:46:40.000Z"
 
@@ -131,10 +133,11 @@ async def test_a_receiver_that_hangs_up_is_tried_again(shop: Shop) -> None:
         raise httpx.ConnectError("nobody there", request=request)
 
     world = world_of(shop.app)
-    right, world.courier._client = world.courier._client, httpx.AsyncClient(transport=httpx.MockTransport(hang_up))
+    deliveries = world.courier.deliveries
+    right, deliveries.client = deliveries.client, httpx.AsyncClient(transport=httpx.MockTransport(hang_up))
     await shop.paid("order-0001")
     await settle(shop.app)
     assert (await shop.control("GET", "/callbacks"))[0]["last_outcome"] == "ConnectError: nobody there"
-    world.courier._client = right
+    deliveries.client = right
     await advance(shop.app, 15)
     assert shop.receiver.events() == ["TRANSACTION.SUCCESS"]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.app import settle, world_of
+from sandbox.store import OldDataError, Store
 from tests.unit.sandbox.shop import OPENID, Shop
 
 MakeShop = Callable[..., Awaitable[Shop]]
@@ -86,6 +87,7 @@ async def test_the_check_sees_what_must_not_be(shop: Shop) -> None:
         ("a refund number succeeded more than once", "refund-2"),
         ("a refund ended that was not accepted with the same amount", "refund-2"),
         ("a refund both succeeded and was closed", "refund-2"),
+        ("money came in that is nowhere", "all"),
     }
     with pytest.raises(ValueError, match="no such kind"):
         ledger.money("gift", 1)
@@ -95,7 +97,21 @@ async def test_the_check_sees_a_wrong_balance(shop: Shop) -> None:
     world = world_of(shop.app)
     world.store.run("UPDATE ledger_balance SET balance_minor = -1")
     rules = [violation["rule"] for violation in (await shop.get("/_ledger/check"))["violations"]]
-    assert rules == ["the merchant's balance is negative", "the balance is not the sum of its lines"]
+    assert rules == [
+        "the merchant's balance is negative",
+        "the balance is not the sum of its lines",
+        "money came in that is nowhere",
+    ]
+
+
+def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    Store(tmp_path).close()
+    old = sqlite3.connect(tmp_path / "sandbox.sqlite")
+    old.execute("PRAGMA user_version = 1")
+    old.close()
+    with pytest.raises(OldDataError, match="another version"):
+        Store(tmp_path)
 
 
 async def test_everything_survives_a_restart(make_shop: MakeShop, tmp_path: Path) -> None:

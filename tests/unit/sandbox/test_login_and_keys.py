@@ -1,13 +1,15 @@
 """Key files, and the tokens they sign."""
 
 import json
+import re
 import stat
 from pathlib import Path
 
 import jwt
 import pytest
 
-from sandbox.keys import MissingKeysError, load_keys, make_keys
+from sandbox.keyfiles import MissingKeysError
+from sandbox.keys import load_keys, make_keys
 from sandbox.subscribe import openid_of
 from tests.unit.sandbox.shop import Shop, text
 
@@ -37,24 +39,30 @@ def test_private_files_are_private(keys: Path) -> None:
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()}
     private = {name for name, mode in modes.items() if mode == 0o600}
     assert private == {
-        *("merchant-private.pem", "wechatpay-private.pem", "login-private.pem"),
+        *("merchant-private.pem", "wechatpay-private.pem", "login-private.pem", "wechatpay-certificate-private.pem"),
         *("apiv3-key.txt", "appsecret.txt", "sms-tencent-key.txt", "sms-alibaba-key.txt"),
     }
 
 
 def test_an_incomplete_folder_says_what_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(MissingKeysError, match=r"merchant-public\.pem"):
-        load_keys(tmp_path)
-    make_keys(tmp_path)
-    (tmp_path / "mchid.txt").unlink()
     with pytest.raises(MissingKeysError, match=r"mchid\.txt"):
         load_keys(tmp_path)
+    make_keys(tmp_path)
+    for name in ("merchant-public.pem", "wechatpay-certificate.pem", "login-private.pem"):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).unlink()
+        with pytest.raises(MissingKeysError, match=re.escape(name)):
+            load_keys(tmp_path)
+        (tmp_path / name).write_bytes(content)
 
 
 def test_templates_name_their_fields(keys: Path) -> None:
     templates = json.loads(text(keys, "templates.json"))
-    assert set(templates) == {"refund-on-its-way", "refund-arrived", "refund-failed", "order-cancelled"}
-    assert len({template["template_id"] for template in templates.values()}) == 4
+    assert set(templates) == {
+        *("refund-on-its-way", "refund-arrived", "refund-failed", "refund-to-confirm", "refund-delayed"),
+        *("order-cancelled", "cancellation-refused", "late-payment-refunded"),
+    }
+    assert len({template["template_id"] for template in templates.values()}) == 8
     assert list(templates["refund-failed"]["fields"]) == ["character_string1", "amount2", "thing3", "thing4", "time5"]
     sms = json.loads(text(keys, "sms-templates.json"))
     assert sms["templates"]["refund-arrived"]["params"] == ["order", "amount", "note"]

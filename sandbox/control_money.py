@@ -1,0 +1,51 @@
+"""What people do on the merchant platform, and how bills are spoiled: driven by tests."""
+
+from typing import Any
+
+from fastapi import APIRouter, HTTPException
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandbox.bills import Disturbance
+from sandbox.errors import WechatPayError
+from sandbox.world import World
+
+
+class HandRefund(BaseModel):
+    """A refund made by hand on the merchant platform; ``amount_minor`` is fen."""
+
+    model_config = ConfigDict(extra="forbid")
+    out_trade_no: str = Field(min_length=1)
+    amount_minor: int = Field(ge=1)
+    reason: str | None = Field(default=None, min_length=1, max_length=26)
+    mchid: str | None = None
+
+
+def control_money_router(world: World) -> APIRouter:
+    """``/_control/platform`` and ``/_control/bills``."""
+    router = APIRouter(prefix="/_control")
+
+    @router.post("/platform/refunds", status_code=201)
+    async def refund(body: HandRefund) -> dict[str, Any]:
+        """The refund, under a number of the platform's own making."""
+        trade = world.trades.row(body.out_trade_no, body.mchid)
+        if trade is None:
+            raise HTTPException(404, {"reason": "unknown-trade"})
+        try:
+            made = world.refunds.ask_by_hand(trade, body.amount_minor, body.reason)
+        except WechatPayError as refusal:
+            raise HTTPException(409, {"reason": "refused", "code": refusal.code}) from None
+        finally:
+            world.courier.kick()
+        return made
+
+    @router.get("/bills")
+    async def disturbance() -> Disturbance:
+        return world.bills.disturbance
+
+    @router.put("/bills")
+    async def disturb(body: Disturbance) -> Disturbance:
+        """Replaces all: an empty body makes bills whole again."""
+        world.bills.disturb(body)
+        return world.bills.disturbance
+
+    return router
