@@ -18,6 +18,8 @@ Outcome = Literal[
     "refund-failed",
     "cancellation-refused",
     "late-payment-refunded",
+    "refund-to-confirm",  # the customer must confirm a merchant transfer until `expected_by`, or it goes back
+    "refund-delayed",  # accepted by the provider, still on its way after three days
 ]
 Channel = Literal["wechat", "sms-tencent", "sms-alibaba", "inbox"]
 
@@ -34,22 +36,26 @@ class Addressee(BaseModel):
     language: Literal["zh", "en"] = "zh"
 
 
-@EVENTS.carries("customer-told.v1")
+@EVENTS.carries("customer-told.v2")
 class CustomerTold(Event):
     """The notice has left by this channel; `inbox` means that no outside channel took it and that it waits in the
-    mini-program's own inbox."""
+    mini-program's own inbox. `outcome` is an open list, today that of `Outcome`: a reader must take a word it does not
+    know."""
 
     order_id: OrderId
     case_id: CaseId
-    outcome: Outcome
+    outcome: str = Field(max_length=32)
     channel: Channel
     told_at: AwareDatetime
 
 
 @answered_by(yes=CustomerTold, same=("order_id", "case_id", "outcome"))
-@COMMANDS.carries("tell-customer.v1")
+@COMMANDS.carries("tell-customer.v2")
 class TellCustomer(Command):
-    """Tell a customer one outcome of one case, once. `reason` and `solution` are shown to the customer."""
+    """Tell a customer one outcome of one case, once. `reason` and `solution` are shown to the customer. `expected_by`:
+    when the money should be there; with `refund-to-confirm`, until when the customer can confirm that they want it (a
+    later time is another transfer, and is told anew). An earlier outcome of the case that has not left yet may be
+    dropped, so ask when you no longer wait for it."""
 
     order_id: OrderId
     case_id: CaseId

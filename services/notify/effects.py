@@ -6,24 +6,54 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import httpx
+import structlog
 from pydantic import TypeAdapter
 
+from chassis import clock
+from chassis.engine import Engine
+from chassis.miniprogram import MiniProgram
+from chassis.record import Heard
 from chassis.relay import Performer
 from chassis.settings import read_key
-from contracts.message import Intent
+from chassis.store import StoreUnavailable
+from contracts.message import Intent, message_id
 from contracts.notify import Channel, Outcome
-from services.notify.clients import AlibabaSms, Answer, TencentSms, Wechat
+from services.notify.alibaba import AlibabaSms
+from services.notify.clients import Answer, Seen, Wechat
 from services.notify.limits import e164, sms_values, subscribe_data
-from services.notify.model import ChannelAnswered, SendSms, SendWechat, SmsAccount, SmsTemplate, WechatTemplate
+from services.notify.model import (
+    SUPERSEDES,
+    ChannelAnswered,
+    LookForSms,
+    Overtaken,
+    SendSms,
+    SendWechat,
+    SmsAccount,
+    SmsFound,
+    SmsTemplate,
+    WechatTemplate,
+    mark_of,
+)
+from services.notify.quota import Fact, What
 from services.notify.settings import NotifySettings
+from services.notify.subscriptions import Subscriptions
+from services.notify.tencent import TencentSms
 
 T = TypeVar("T")
+Send = Callable[[], Awaitable[Answer]]
+Overtake = Callable[[Overtaken], Awaitable[object]]
+"""Lets the notice concerned hear it. Raises StoreUnavailable."""
 
-STAND_INS: Mapping[Outcome, Outcome] = {"late-payment-refunded": "refund-on-its-way"}
+STAND_INS: Mapping[Outcome, Outcome] = {
+    "late-payment-refunded": "refund-on-its-way",
+    "refund-to-confirm": "refund-on-its-way",
+    "refund-delayed": "refund-on-its-way",
+}
 """Whose template an outcome may use when the account has none of its own: the same title must be true for both."""
 
 CALLS_AT_ONCE = 16
@@ -32,6 +62,10 @@ nobody knows, so the customer might be told on two channels."""
 
 CRASHED = Answer("unknown", "crashed")
 NO_TEMPLATE = Answer("refused", "no-template")
+NO_QUOTA = Answer("refused", "no-quota")
+LOST_QUOTA = "43101"
+
+log = structlog.get_logger()
 
 
 def wechat_templates(keys: Path) -> dict[str, WechatTemplate]:
@@ -44,15 +78,23 @@ def sms_account(keys: Path) -> SmsAccount:
     return SmsAccount.model_validate_json(read_key(keys, "sms-templates.json"))
 
 
-class SmsSender(Protocol):
-    """One SMS provider."""
+def push_token(keys: Path) -> str:
+    """`push-token.txt` of the keys folder, which WeChat signs its pushes with; empty when the shop takes none."""
+    return read_key(keys, "push-token.txt") if (keys / "push-token.txt").exists() else ""
 
-    async def send(self, phone: str, template: SmsTemplate, values: Mapping[str, str]) -> Answer: ...
+
+class SmsSender(Protocol):
+    """One SMS provider. `find`: what became of the message with `mark`, sent between two times (UTC)."""
+
+    async def send(self, phone: str, template: SmsTemplate, values: Mapping[str, str], mark: str) -> Answer: ...
+
+    async def find(self, phone: str, mark: str, since: datetime, until: datetime) -> Seen: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Senders:
-    """Everyone who can carry a notice. `seconds`: the longest that one intent may take, over all its calls."""
+    """Everyone who can carry a notice. `seconds`: the longest that one intent may take, over all its calls.
+    `look_seconds`: the unit of the waits before looks."""
 
     wechat: Wechat
     wechat_templates: Mapping[str, WechatTemplate]
@@ -61,6 +103,7 @@ class Senders:
     page: str
     state: str
     seconds: float
+    look_seconds: float
 
 
 @asynccontextmanager
@@ -86,52 +129,105 @@ async def senders(settings: NotifySettings) -> AsyncIterator[Senders]:
             seconds=seconds,
         )
         yield Senders(
-            wechat=Wechat(http, read_key(keys, "appid.txt"), read_key(keys, "appsecret.txt"), url),
+            wechat=Wechat(MiniProgram(http, read_key(keys, "appid.txt"), read_key(keys, "appsecret.txt"), url)),
             wechat_templates=wechat_templates(keys),
             sms={"sms-tencent": tencent, "sms-alibaba": alibaba},
             sms_account=account,
             page=settings.mini_program_page,
             state=settings.mini_program_state,
             seconds=seconds * 2,
+            look_seconds=settings.look_seconds,
         )
 
 
-def performers(senders: Senders) -> dict[type[Intent], Performer]:
+def performers(senders: Senders, subscriptions: Subscriptions, overtake: Overtake) -> dict[type[Intent], Performer]:
     """Who performs which intent. After a crash (`attempt` above 1) nothing is sent: nobody knows whether it was."""
     slots = {name: asyncio.Semaphore(CALLS_AT_ONCE) for name in ("wechat", *senders.sms)}
 
-    async def within(channel: Channel, attempt: int, send: Callable[[], Awaitable[Answer]]) -> Answer:
+    async def within(intent: SendWechat | SendSms, channel: Channel, attempt: int, send: Send) -> ChannelAnswered:
         """Waiting for a turn is not counted as part of the call."""
-        if attempt > 1:
-            return CRASHED
-        async with slots[channel]:
-            try:
-                async with asyncio.timeout(senders.seconds):
-                    return await send()
-            except TimeoutError:
-                return Answer("unknown", "timeout")
+        answer = CRASHED
+        if attempt == 1:
+            async with slots[channel]:
+                answer = await _in_time(senders.seconds, lambda: _after_overtaking(intent, overtake, send))
+        return ChannelAnswered(
+            notice_id=intent.notice_id,
+            channel=channel,
+            call=intent.call,
+            result=answer.result,
+            code=answer.code,
+            look_seconds=senders.look_seconds,
+        )
 
     async def send_wechat(intent: SendWechat, attempt: int) -> ChannelAnswered:
-        answer = await within("wechat", attempt, lambda: _by_wechat(senders, intent))
-        return _report(intent, "wechat", answer)
+        return await within(intent, "wechat", attempt, lambda: _by_wechat(senders, subscriptions, intent))
 
     async def send_sms(intent: SendSms, attempt: int) -> ChannelAnswered:
-        answer = await within(intent.provider, attempt, lambda: _by_sms(senders, intent))
-        return _report(intent, intent.provider, answer)
+        return await within(intent, intent.provider, attempt, lambda: _by_sms(senders, intent))
 
-    return {SendWechat: send_wechat, SendSms: send_sms}
+    async def look_for_sms(intent: LookForSms, _: int) -> SmsFound:
+        async with slots[intent.provider]:
+            seen = await _look(senders, intent)
+        return SmsFound(
+            notice_id=intent.notice_id,
+            provider=intent.provider,
+            call=intent.call,
+            look=intent.look,
+            found=seen.found,
+            code=seen.code,
+            look_seconds=senders.look_seconds,
+        )
+
+    return {SendWechat: send_wechat, SendSms: send_sms, LookForSms: look_for_sms}
 
 
-def _report(intent: SendWechat | SendSms, channel: Channel, answer: Answer) -> ChannelAnswered:
-    return ChannelAnswered(
-        notice_id=intent.notice_id, channel=channel, call=intent.call, result=answer.result, code=answer.code
-    )
+def overtaking(engine: Engine) -> Overtake:
+    """How a notice hears that it is untrue by now, at once and not by a topic."""
+
+    async def overtake(overtaken: Overtaken) -> None:
+        id = message_id(f"{overtaken.notice_id}/{overtaken.by}/{overtaken.call}", "overtaken")
+        await engine.hear(Heard(overtaken, id, engine.clock(), answers_travel=False))
+
+    return overtake
 
 
-async def _by_wechat(senders: Senders, intent: SendWechat) -> Answer:
+async def _in_time(seconds: float, send: Send) -> Answer:
+    try:
+        async with asyncio.timeout(seconds):
+            return await send()
+    except TimeoutError:
+        return Answer("unknown", "timeout")
+
+
+async def _after_overtaking(intent: SendWechat | SendSms, overtake: Overtake, send: Send) -> Answer:
+    """Send, but first drop the notices of the case that this one makes untrue."""
+    call = f"{intent.provider if isinstance(intent, SendSms) else 'wechat'}/{intent.call}"
+    try:
+        await asyncio.gather(
+            *(
+                overtake(Overtaken(notice_id=f"{intent.case_id}/{earlier}", by=intent.outcome, call=call))
+                for earlier in SUPERSEDES.get(intent.outcome, ())
+            )
+        )
+    except StoreUnavailable:
+        return Answer("unreached", "store-away")
+    return await send()
+
+
+async def _by_wechat(senders: Senders, subscriptions: Subscriptions, intent: SendWechat) -> Answer:
     template = _template(senders.wechat_templates, intent.outcome)
     if template is None:
         return NO_TEMPLATE
+    if await _known_empty(subscriptions, intent.openid, template.template_id):
+        return NO_QUOTA
+    answer = await senders.wechat.send(_message(senders, template, intent))
+    what: What | None = "sent" if answer.result == "sent" else "no-quota" if answer.code == LOST_QUOTA else None
+    if what is not None:
+        await _note(subscriptions, intent, template.template_id, what)
+    return answer
+
+
+def _message(senders: Senders, template: WechatTemplate, intent: SendWechat) -> dict[str, Any]:
     message: dict[str, Any] = {
         "touser": intent.openid,
         "template_id": template.template_id,
@@ -141,7 +237,32 @@ async def _by_wechat(senders: Senders, intent: SendWechat) -> Answer:
     }
     if senders.page:
         message["page"] = f"{senders.page}?order_id={intent.order_id}"
-    return await senders.wechat.send(message)
+    return message
+
+
+async def _known_empty(subscriptions: Subscriptions, openid: str, template_id: str) -> bool:
+    try:
+        return await subscriptions.known_empty(openid, template_id, clock.now())
+    except StoreUnavailable:
+        return False  # the ledger is a hint: without it WeChat is asked
+
+
+async def _note(subscriptions: Subscriptions, intent: SendWechat, template_id: str, what: What) -> None:
+    id = f"send/{intent.notice_id}/{intent.call}"
+    fact = Fact(id=id, openid=intent.openid, template_id=template_id, what=what, source="send", at=clock.now())
+    try:
+        await subscriptions.note([fact])
+    except StoreUnavailable as problem:
+        log.warning("the quota ledger missed a call", problem=str(problem)[:300])
+
+
+async def _look(senders: Senders, intent: LookForSms) -> Seen:
+    mark = mark_of(intent.notice_id, intent.call)
+    try:
+        async with asyncio.timeout(senders.seconds):
+            return await senders.sms[intent.provider].find(e164(intent.phone), mark, intent.since, clock.now())
+    except TimeoutError:
+        return Seen("no-answer", "timeout")
 
 
 async def _by_sms(senders: Senders, intent: SendSms) -> Answer:
@@ -149,7 +270,8 @@ async def _by_sms(senders: Senders, intent: SendSms) -> Answer:
     if template is None:
         return NO_TEMPLATE
     sender = senders.sms[intent.provider]
-    return await sender.send(e164(intent.phone), template, sms_values(template.params, intent.words))
+    mark = mark_of(intent.notice_id, intent.call)
+    return await sender.send(e164(intent.phone), template, sms_values(template.params, intent.words), mark)
 
 
 def _template(templates: Mapping[str, T], outcome: Outcome) -> T | None:

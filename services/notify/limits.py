@@ -26,15 +26,22 @@ _LABELS: tuple[tuple[str, str], ...] = (
     ("单号", "order"),
     ("金额", "amount"),
     ("原因", "reason"),
+    ("预计", "by"),
+    ("最晚", "by"),
+    ("截止", "by"),
     ("时间", "time"),
     ("日期", "time"),
 )
+"""The first part that the label contains says what is meant; nothing found: the hint."""
 
 
 def subscribe_data(fields: Mapping[str, str], words: Words) -> dict[str, str]:
     """A value for every field of a WeChat template. `fields`: field name (`thing3`) → label (`退款原因`); the label
     says what is meant, the name without its number what kind of value is taken."""
-    return {name: fitted(name.rstrip("0123456789"), _meant(label, words), words.time) for name, label in fields.items()}
+    return {
+        name: fitted(name.rstrip("0123456789"), _text_for(label, words), _time_for(label, words))
+        for name, label in fields.items()
+    }
 
 
 def sms_values(params: Iterable[str], words: Words) -> dict[str, str]:
@@ -64,11 +71,20 @@ def time_text(at: datetime) -> str:
     return f"{local.year}年{local.month}月{local.day}日 {local:%H:%M}"
 
 
-def _meant(label: str, words: Words) -> str:
-    for part, meaning in _LABELS:
-        if part in label:
-            return str(getattr(words, meaning))
-    return words.note
+def _meaning(label: str) -> str:
+    return next((meaning for part, meaning in _LABELS if part in label), "note")
+
+
+def _text_for(label: str, words: Words) -> str:
+    meaning = _meaning(label)
+    if meaning in ("time", "by"):
+        return time_text(_time_for(label, words))
+    return str(getattr(words, meaning))
+
+
+def _time_for(label: str, words: Words) -> datetime:
+    """The time a label means: when it became true, or until when the money comes, where that is known."""
+    return (words.by if _meaning(label) == "by" else None) or words.time
 
 
 def _cut(value: str, size: int) -> str:
@@ -97,6 +113,20 @@ def _amount(value: str) -> str:
     return f"{sign}{int(whole)}{(cents or '')[:3]}"
 
 
+def _number(value: str) -> str:
+    """Digits, with a sign and a fraction where the value has them; of a long one the end."""
+    found = re.search(r"((?:^|(?<=\s))[+-])?([0-9]+)(\.[0-9]{1,32})?", value)
+    if found is None:
+        return "0"
+    return found[0] if len(found[2]) <= 32 else found[2][-32:]
+
+
+def _car_number(value: str) -> str:
+    """Eight letters and digits, of which the first and the last may be Chinese: `粤A8Z888挂`."""
+    found = re.search(r"[\u4e00-\u9fff]?[A-Za-z0-9]{1,6}[A-Za-z0-9\u4e00-\u9fff]?", value)
+    return found[0] if found else "无"
+
+
 def _phrase(value: str) -> str:
     return "".join(re.findall(r"[\u4e00-\u9fff]", value))[:5] or "已处理"
 
@@ -112,9 +142,9 @@ _FITS: dict[str, Callable[[str], str]] = {
     "amount": _amount,
     "phrase": _phrase,
     "name": _name,
-    "number": lambda value: "".join(re.findall(r"[0-9]", value))[-32:] or "0",
+    "number": _number,
     "letter": lambda value: "".join(re.findall(r"[A-Za-z]", value))[:32] or "A",
     "symbol": lambda value: "".join(re.findall(r"[^\w\s]", value))[:5] or "-",
     "phone_number": lambda value: re.sub(r"[^0-9+\-]", "", value)[:17] or "0",
-    "car_number": lambda value: _cut(value, 8) or "无",
+    "car_number": _car_number,
 }

@@ -11,9 +11,11 @@ from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import notify
 from services.notify.api import router
-from services.notify.effects import performers, senders
+from services.notify.effects import overtaking, performers, push_token, senders
 from services.notify.handlers import NOTICES
 from services.notify.settings import NotifySettings
+from services.notify.subscriptions import NAME as LEDGER
+from services.notify.subscriptions import Subscriptions
 from services.notify.views import Notices
 
 TOPICS = (notify.COMMANDS,)
@@ -26,10 +28,12 @@ def service(settings: NotifySettings) -> Service:
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
         notices = Notices(parts.database.collection(NOTICES.name))
         await notices.prepare()
+        subscriptions = Subscriptions(parts.database.collection(LEDGER))
+        await subscriptions.prepare()
         async with senders(settings) as opened:
-            for intent, performer in performers(opened).items():
+            for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
                 parts.engine.perform(intent, performer)
-            yield [router(notices)]
+            yield [router(parts.engine, notices, subscriptions, push_token(settings.keys))]
 
     return Service("notify", settings, topics=TOPICS, aggregates=(NOTICES,), wire=wire)
 

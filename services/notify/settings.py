@@ -8,7 +8,9 @@ from chassis.settings import KeySettings, ServiceSettings
 
 
 class NotifySettings(ServiceSettings, KeySettings):
-    """Where the providers answer and how long a call to them may take."""
+    """Where the providers answer and how long a call to them may take. The keys folder holds `appid.txt`,
+    `appsecret.txt`, `templates.json`, `sms-templates.json`, `sms-tencent-id.txt`, `sms-tencent-key.txt`,
+    `sms-alibaba-id.txt`, `sms-alibaba-key.txt`, and `push-token.txt` where WeChat's event pushes are wanted."""
 
     provider_url: str = Field(
         "",
@@ -17,6 +19,9 @@ class NotifySettings(ServiceSettings, KeySettings):
     )
     provider_seconds: float = Field(
         5.0, gt=0, le=10, description="how long one call may take; shorter than the age at which a sweep takes it up"
+    )
+    look_seconds: float = Field(
+        60.0, gt=0, le=3_600, description="how long after a call without an answer its provider is first asked about it"
     )
     tencent_region: str = "ap-guangzhou"
     mini_program_page: str = Field("", description="page a WeChat notice opens; `?order_id=` is added; empty: none")

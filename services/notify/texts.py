@@ -1,7 +1,8 @@
 """The words customers read: what happened, why, what is done about it, and when the money arrives.
 
 WeChat Pay's own promise is about five minutes for the wallet and one to three working days for a bank card
-(pay.weixin.qq.com/doc/v3/merchant/4013071031). Dates are shown in China's time.
+(pay.weixin.qq.com/doc/v3/merchant/4013071031). A refund it has accepted ends within seven days, one way or the other
+(pay.weixin.qq.com/doc/v3/merchant/4014959631). Dates are shown in China's time.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ _CARD = re.compile(r"银行|信用卡|储蓄卡|借记卡|card|bank", re.IGNOREC
 class Text:
     """A title, what is said, what is said about the way out where the asker gave none, and the hint that goes into
     small fields (20 characters). `{order}`, `{amount}`, `{to}` and `{when}` are filled in; `{hint}` is the short
-    form of `{when}`."""
+    form of `{when}`; `{until}` and `{until_hint}` say until when something can be confirmed."""
 
     title: str
     said: str
@@ -90,6 +91,36 @@ TEXTS: dict[Outcome, dict[Language, Text]] = {
             "Your payment of {amount} came after order {order} was cancelled. It is being refunded {when}.",
         ),
     },
+    "refund-to-confirm": {
+        "zh": Text(
+            "退款待您确认",
+            "您的订单 {order} 的退款 {amount} 无法原路退回,改由微信转账退给您,请在{until}打开小程序订单页确认收款,"
+            "确认后即时到账微信零钱;逾期未确认,款项会退回商家,届时我们会再与您联系。",
+            note="{until_hint}",
+        ),
+        "en": Text(
+            "Confirm your refund",
+            "The refund of {amount} for your order {order} cannot go back the way you paid, so it comes as a WeChat "
+            "transfer. Open the order in the mini-program and confirm it {until}; it reaches your wallet at once. "
+            "Otherwise the money goes back to us, and we will contact you again.",
+            note="{until_hint}",
+        ),
+    },
+    "refund-delayed": {
+        "zh": Text(
+            "退款仍在途中",
+            "您的订单 {order} 的退款 {amount} 已被受理,超过 3 天仍未到账,正在退往{to},最晚自受理起 7 天内有结果。"
+            "我们会持续查询进度,有结果后立即通知您,您无需重复申请。",
+            note="退款途中,最晚7天内有结果",
+        ),
+        "en": Text(
+            "Refund still on its way",
+            "The refund of {amount} for your order {order} was accepted more than 3 days ago and has not arrived yet. "
+            "It is on its way to {to}; this ends within 7 days of the acceptance at the latest. "
+            "We keep asking for it and tell you as soon as it ends; there is no need to ask for it again.",
+            note="7 days at the latest",
+        ),
+    },
 }
 
 _CANCELLED_PAID: dict[Language, Text] = {
@@ -107,7 +138,16 @@ def words_for(asked: TellCustomer, at: datetime) -> Words:
     text = _text(asked)
     amount = amount_text(asked.amount_minor, asked.currency)
     when, hint = arrival(asked.route, asked.expected_by, language)
-    values = {"order": asked.order_id, "amount": amount, "to": _to(asked.route, language), "when": when, "hint": hint}
+    until, until_hint = confirmation(asked.expected_by, language)
+    values = {
+        "order": asked.order_id,
+        "amount": amount,
+        "to": _to(asked.route, language),
+        "when": when,
+        "hint": hint,
+        "until": until,
+        "until_hint": until_hint,
+    }
     reason = asked.reason.strip().rstrip("。.")
     solution = asked.solution.strip() or text.solution
     sentences = [text.said.format(**values), _REASON[language].format(reason) if reason else "", solution]
@@ -119,6 +159,7 @@ def words_for(asked: TellCustomer, at: datetime) -> Words:
         reason=reason or _NO_REASON[language],
         note=(asked.solution.strip() if text.solution else "") or text.note.format(**values),
         time=at,
+        by=asked.expected_by,
     )
 
 
@@ -140,6 +181,16 @@ def day_text(at: datetime, language: Language) -> str:
     """A day in China's time: `2025年3月1日`, `2025-03-01`."""
     day = at.astimezone(CHINA)
     return f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%Y-%m-%d}"
+
+
+def confirmation(by: datetime | None, language: Language) -> tuple[str, str]:
+    """Until when something can be confirmed, as a part of a sentence and as a hint for a small field."""
+    if by is None:
+        return ("24 小时内", "请在24小时内确认收款") if language == "zh" else ("within 24 hours", "Confirm within 24h")
+    at = by.astimezone(CHINA)
+    if language == "zh":
+        return f" {day_text(by, 'zh')} {at:%H:%M} 前", f"请于{at.month}月{at.day}日{at:%H:%M}前确认"
+    return f"by {at:%Y-%m-%d %H:%M} (China time)", f"Confirm: {at:%m-%d %H:%M}"
 
 
 def arrival(route: str, expected_by: datetime | None, language: Language) -> tuple[str, str]:

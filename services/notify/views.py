@@ -42,21 +42,27 @@ class Notices:
         return [_for_customer(notice) for notice in _read(found)]
 
     async def summary(self) -> dict[str, Any]:
-        """`by_outcome`: outcome → channel → notices told. `waiting`: notices that have not left yet."""
+        """`by_outcome`: outcome → channel → notices told. `waiting`: notices that have not left yet. `superseded`:
+        those that never will, because a later outcome made them untrue."""
         key = {
             "outcome": "$state.asked.outcome",
             "channel": "$state.channel",
             "told": {"$gt": ["$state.told_at", None]},
+            "superseded": {"$gt": ["$state.superseded_at", None]},
         }
         found = await self._records.aggregate([{"$group": {"_id": key, "count": {"$sum": 1}}}])
         table: dict[str, dict[str, int]] = {}
-        waiting = 0
+        waiting = superseded = 0
         for row in sorted(found, key=lambda row: (row["_id"]["outcome"], row["_id"]["channel"])):
+            outcome, channel, count = row["_id"]["outcome"], row["_id"]["channel"], row["count"]
             if row["_id"]["told"]:
-                table.setdefault(row["_id"]["outcome"], {})[row["_id"]["channel"]] = row["count"]
+                by_channel = table.setdefault(outcome, {})
+                by_channel[channel] = by_channel.get(channel, 0) + count
+            elif row["_id"]["superseded"]:
+                superseded += count
             else:
-                waiting += row["count"]
-        return {"by_outcome": table, "waiting": waiting}
+                waiting += count
+        return {"by_outcome": table, "waiting": waiting, "superseded": superseded}
 
 
 def _read(documents: Iterable[dict[str, Any]]) -> list[Notice]:
@@ -84,5 +90,6 @@ def _for_staff(notice: Notice) -> dict[str, Any]:
         "phone": masked(to.phone) if to.phone else "",
         "asked_at": notice.words.time,
         "next_call_at": notice.wake_at,
+        "superseded_at": notice.superseded_at,
         "tried": [tried.model_dump() for tried in notice.tried],
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -14,21 +13,9 @@ from sandbox.app import close, create_app
 from sandbox.keys import make_keys
 from sandbox.settings import SandboxSettings
 from tests.support.fixtures import database, mongo_driver, mongo_url
-from tests.unit.notify.outside import Outside
+from tests.unit.notify.outside import Outside, Server
 
 __all__ = ["database", "keys", "mongo_driver", "mongo_url", "outside"]
-
-
-class Server(uvicorn.Server):
-    """A server that says when it is up."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.up = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        self.up.set()
 
 
 @pytest.fixture(scope="session")

@@ -9,10 +9,21 @@ from chassis.record import Heard, Record, Said, hear
 from contracts.message import CaseId, CustomerId, Message, OrderId, Woke
 from contracts.notify import Addressee, CustomerTold, TellCustomer
 from services.notify.handlers import NOTICES
-from services.notify.model import ChannelAnswered, Notice, Result, SendSms, SendWechat, Words
+from services.notify.model import (
+    ChannelAnswered,
+    Found,
+    LookForSms,
+    Notice,
+    Result,
+    SendSms,
+    SendWechat,
+    SmsFound,
+    SmsReceipt,
+    Words,
+)
 
 NOW = datetime(2025, 3, 1, 4, 5, tzinfo=UTC)
-SENT: dict[str, type[Message]] = {kind.wire: kind for kind in (SendWechat, SendSms, CustomerTold)}
+SENT: dict[str, type[Message]] = {kind.wire: kind for kind in (SendWechat, SendSms, LookForSms, CustomerTold)}
 
 
 def addressee(**changes: Any) -> Addressee:
@@ -50,8 +61,8 @@ def words(**changes: Any) -> Words:
 class Story:
     """One notice. `said` is what the last message led to."""
 
-    def __init__(self) -> None:
-        self.record: Record[Notice] = Record("case-1/refund-on-its-way")
+    def __init__(self, outcome: str = "refund-on-its-way") -> None:
+        self.record: Record[Notice] = Record(f"case-1/{outcome}")
         self.said: list[Message] = []
         self._raw: tuple[Said, ...] = ()
         self._count = 0
@@ -82,6 +93,30 @@ class Story:
         channel = "wechat" if isinstance(sent, SendWechat) else sent.provider
         known = {"notice_id": sent.notice_id, "channel": channel, "call": sent.call, "result": result, "code": code}
         return ChannelAnswered.model_validate({**known, **changes})
+
+    def sees(self, found: Found, code: str = "") -> Story:
+        """The look under way comes back."""
+        (intent,) = self._raw
+        return self.hears(self.sight(found, code), settles=intent.id)
+
+    def sight(self, found: Found, code: str = "") -> SmsFound:
+        """What the look under way would report."""
+        (look,) = self.said
+        assert isinstance(look, LookForSms)
+        known = {"notice_id": look.notice_id, "provider": look.provider, "call": look.call, "look": look.look}
+        return SmsFound.model_validate({**known, "found": found, "code": code})
+
+    def receives(self, delivered: bool, **changes: Any) -> Story:
+        """The provider reports about the last short message."""
+        known = {
+            "notice_id": self.record.id,
+            "provider": self.notice.channel,
+            "phone": "13800138000",
+            "call": self.notice.call,
+            "delivered": delivered,
+            "code": "" if delivered else "UNDELIV",
+        }
+        return self.hears(SmsReceipt.model_validate({**known, **changes}))
 
     def rings(self) -> Story:
         """The stored timer rings when it should."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -85,6 +85,16 @@ def test_what_fits_is_left_as_it_is() -> None:
         ("amount", "¥1234567890123.00", "¥9999999999"),
         ("amount", "12.30 CHF", "12.30"),
         ("phrase", "ok 退款已经到账了", "退款已经到"),
+        ("number", "共 -12.50 元", "-12.50"),
+        ("number", "TD-2025", "2025"),
+        ("number", "9" * 40, "9" * 32),
+        ("car_number", "车牌:粤A8Z888挂,请挪车", "粤A8Z888挂"),
+        ("car_number", "…", "无"),
+        ("name", "王小明 Tom", "王小明"),
+        ("name", "Elizabeth Alexandra Mary", "Elizabeth Alexandra…"),
+        ("letter", "ab-1C", "abC"),
+        ("symbol", "a!?", "!?"),
+        ("phone_number", "+86 138-0013-8000", "+86138-0013-8000"),
     ],
 )
 def test_shortened_not_refused(kind: str, value: str, fit: str) -> None:
@@ -98,3 +108,12 @@ def test_mainland_numbers_are_written_one_way(phone: str) -> None:
 
 def test_foreign_numbers_stay_as_given() -> None:
     assert e164("+447700900123") == "+447700900123"
+
+
+def test_a_label_says_which_time_is_meant() -> None:
+    fields = {"time1": "申请时间", "time2": "预计到账时间", "thing3": "最晚时间", "date4": "截止日期"}
+    by = NOW + timedelta(days=3)
+    days = {"time1": "2025年3月1日 12:05", **dict.fromkeys(["time2", "thing3", "date4"], "2025年3月4日 12:05")}
+    assert subscribe_data(fields, words(by=by)) == days
+    unknown = subscribe_data(fields, words(by=None))
+    assert set(unknown.values()) == {"2025年3月1日 12:05"}, "without such a time, when it became true"

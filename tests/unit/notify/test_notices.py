@@ -17,9 +17,10 @@ from chassis.record import Heard
 from contracts.message import CaseId, CustomerId, Message
 from contracts.notify import CustomerTold, TellCustomer
 from services.notify.api import router
-from services.notify.effects import Senders, performers, senders
+from services.notify.effects import Senders, overtaking, performers, senders
 from services.notify.handlers import NOTICES
-from services.notify.model import ONCE_MORE_AFTER
+from services.notify.model import LOOK_SECONDS, LOOKS, ONCE_MORE_AFTER, look_after
+from services.notify.subscriptions import Subscriptions
 from services.notify.views import Notices
 from tests.unit.notify.outside import Outside, settings
 from tests.unit.notify.story import addressee, tell
@@ -36,12 +37,13 @@ class Office:
         self.told: list[CustomerTold] = []
         self.later = timedelta()
         self.engine = Engine("notify", {NOTICES: database.store(NOTICES)}, self, lambda: clock.now() + self.later)
-        for intent, performer in performers(opened).items():
+        self.subscriptions = Subscriptions(database.collection("subscriptions"))
+        for intent, performer in performers(opened, self.subscriptions, overtaking(self.engine)).items():
             self.engine.perform(intent, performer)
         self.notices = Notices(database.collection(NOTICES.name))
         app = FastAPI()
         problem.install(app)
-        app.include_router(router(self.notices))
+        app.include_router(router(self.engine, self.notices, self.subscriptions, ""))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notify")
         self._heard = 0
 
@@ -62,6 +64,10 @@ class Office:
         await timers.ring(self.engine)
         await self.settle()
 
+    async def passes_all_looks(self) -> None:
+        for look in range(1, len(LOOKS) + 1):
+            await self.passes(look_after(look, LOOK_SECONDS))
+
     async def settle(self) -> None:
         """Until no call is under way."""
         while not self.engine.relay.idle:
@@ -77,6 +83,7 @@ async def office(database: Database, outside: Outside) -> AsyncIterator[Office]:
     async with senders(settings(outside.url, outside.keys)) as opened:
         office = Office(database, opened)
         await office.notices.prepare()
+        await office.subscriptions.prepare()
         yield office
         await office.http.aclose()
 
@@ -92,15 +99,52 @@ async def test_told_once_however_often_asked(office: Office, outside: Outside) -
 async def test_down_the_cascade(office: Office, outside: Outside) -> None:
     await outside.breaks("sms-tencent", "drop-before")
     await office.hears(asked(openid="nobody"))
+    assert office.told == [], "nobody knows yet whether Tencent sent it"
+    await office.passes_all_looks()
     assert [told.channel for told in office.told] == ["sms-alibaba"]
     (notice,) = (await office.http.get("/notices", params={"order_id": "order-1"})).json()["notices"]
-    assert [(tried["channel"], tried["result"]) for tried in notice["tried"]] == [
-        ("wechat", "refused"),
-        ("sms-tencent", "unknown"),
-        ("sms-alibaba", "sent"),
-    ]
+    calls = [(tried["channel"], tried["result"]) for tried in notice["tried"] if tried["what"] == "call"]
+    assert calls == [("wechat", "refused"), ("sms-tencent", "unknown"), ("sms-alibaba", "sent")]
+    looks = [tried["channel"] for tried in notice["tried"] if tried["what"] == "look"]
+    assert looks == ["sms-tencent"] * len(LOOKS)
     assert notice["phone"] == "138****8000"
     assert "13800138000" not in str(notice)
+
+
+async def test_what_a_later_outcome_makes_untrue_is_not_told(office: Office, outside: Outside) -> None:
+    await outside.breaks("sms-tencent", "drop-before")
+    await office.hears(tell(outcome="refund-delayed", to=addressee(openid="nobody")))
+    await office.hears(tell(outcome="refund-arrived", to=addressee(openid=OPENID)))
+    await office.passes_all_looks()
+    assert [told.outcome for told in office.told] == ["refund-arrived"]
+    assert len(await outside.delivered()) == 1
+    shown = (await office.http.get("/inbox/c-1")).json()["notices"]
+    assert [notice["outcome"] for notice in shown] == ["refund-arrived"]
+    assert (await office.http.get("/notices/summary")).json() == {
+        "by_outcome": {"refund-arrived": {"wechat": 1}},
+        "waiting": 0,
+        "superseded": 1,
+    }
+
+
+async def test_every_notice_lies_in_the_inbox_whichever_channel_took_it(office: Office) -> None:
+    await office.hears(asked())
+    (shown,) = (await office.http.get("/inbox/c-1")).json()["notices"]
+    assert (shown["channel"], shown["title"]) == ("wechat", "退款处理中")
+    for part in ("¥12.30", "不想要了", "1–3 个工作日"):
+        assert part in shown["text"], "what, why, and when the money arrives"
+
+
+async def test_a_used_up_subscription_costs_no_second_call(office: Office, outside: Outside) -> None:
+    for case in ("case-1", "case-2", "case-3"):
+        await office.hears(asked(case, phone=""))
+    assert [told.channel for told in office.told] == ["wechat", "inbox", "inbox"]
+    (last,) = [
+        notice
+        for notice in (await office.http.get("/notices", params={"order_id": "order-1"})).json()["notices"]
+        if notice["case_id"] == "case-3"
+    ]
+    assert [(tried["result"], tried["code"]) for tried in last["tried"]] == [("refused", "no-quota")]
 
 
 async def test_the_inbox_is_the_last_resort(office: Office, outside: Outside) -> None:
@@ -119,7 +163,7 @@ async def test_a_provider_that_is_away_is_called_once_more(database: Database, o
         office = Office(database, opened)
         await office.hears(asked(phone=""))
         assert office.told == []
-        assert (await office.http.get("/notices/summary")).json() == {"by_outcome": {}, "waiting": 1}
+        assert (await office.http.get("/notices/summary")).json() == {"by_outcome": {}, "waiting": 1, "superseded": 0}
         await office.passes(ONCE_MORE_AFTER)
         assert [told.channel for told in office.told] == ["inbox"]
         await office.http.aclose()
@@ -135,6 +179,7 @@ async def test_everyone_sees_only_their_own_inbox(office: Office) -> None:
     assert (await office.http.get("/notices/summary")).json() == {
         "by_outcome": {"refund-on-its-way": {"inbox": 1, "wechat": 1}},
         "waiting": 0,
+        "superseded": 0,
     }
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import socket
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import get_args
 
 import pytest
 
+from chassis import clock
 from contracts.message import CaseId, OrderId
 from contracts.notify import Outcome
 from services.notify.clients import Answer
-from services.notify.effects import Senders, performers, senders
-from services.notify.model import ChannelAnswered, SendSms, SendWechat
+from services.notify.effects import STAND_INS, Senders, performers, senders
+from services.notify.model import ChannelAnswered, LookForSms, SendSms, SendWechat, SmsFound
 from services.notify.texts import words_for
+from tests.unit.notify.ledger import ledger, nobody_is_overtaken
 from tests.unit.notify.outside import Outside, settings
 from tests.unit.notify.story import NOW, tell
 
@@ -39,7 +42,7 @@ def sms(provider: str, outcome: Outcome = "refund-on-its-way", phone: str = "138
 
 
 async def perform(opened: Senders, intent: SendWechat | SendSms, attempt: int = 1) -> Answer:
-    report = await performers(opened)[type(intent)](intent, attempt)
+    report = await performers(opened, ledger(), nobody_is_overtaken)[type(intent)](intent, attempt)
     assert isinstance(report, ChannelAnswered)
     assert (report.notice_id, report.call) == (intent.notice_id, intent.call)
     return Answer(report.result, report.code)
@@ -70,7 +73,7 @@ async def test_sms_takes_every_outcome(outside: Outside, opened: Senders, provid
 async def test_outcomes_without_a_template_of_their_own(opened: Senders) -> None:
     for outcome in get_args(Outcome):
         answer = await perform(opened, wechat(outcome, OPENID + outcome[:3]))
-        has_one = outcome in opened.wechat_templates or outcome == "late-payment-refunded"
+        has_one = outcome in opened.wechat_templates or outcome in STAND_INS
         assert answer == (Answer("sent") if has_one else Answer("refused", "no-template"))
 
 
@@ -148,3 +151,23 @@ async def test_a_provider_that_never_answers(outside: Outside, channel: str) -> 
         async with senders(settings(url, outside.keys, provider_seconds=0.1)) as opened:
             answer = await perform(opened, sms(channel))
     assert answer.result == "unknown", answer
+
+
+@pytest.mark.parametrize("provider", SMS)
+@pytest.mark.parametrize(
+    ("fault", "found"), [("error-after", "delivered"), ("drop-after", "delivered"), ("drop-before", "absent")]
+)
+async def test_what_became_of_a_message_whose_answer_was_lost(
+    outside: Outside, opened: Senders, provider: str, fault: str, found: str
+) -> None:
+    await outside.breaks(provider, fault)
+    assert (await perform(opened, sms(provider))).result == "unknown"
+    look = LookForSms.model_validate(
+        {**sms(provider).model_dump(), "look": 1, "since": clock.now() - timedelta(seconds=10)}
+    )
+    report = await performers(opened, ledger(), nobody_is_overtaken)[LookForSms](look, 1)
+    assert isinstance(report, SmsFound)
+    assert report.found == found, report
+    other = await performers(opened, ledger(), nobody_is_overtaken)[LookForSms](look.model_copy(update={"call": 2}), 1)
+    assert isinstance(other, SmsFound)
+    assert other.found == "absent", "only the call that was made"

@@ -14,7 +14,14 @@ from tests.unit.notify.story import NOW, addressee, tell
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 LANGUAGES: tuple[Literal["zh", "en"], ...] = ("zh", "en")
-MONEY = ("refund-on-its-way", "refund-arrived", "refund-failed", "late-payment-refunded")
+MONEY = (
+    "refund-on-its-way",
+    "refund-arrived",
+    "refund-failed",
+    "late-payment-refunded",
+    "refund-to-confirm",
+    "refund-delayed",
+)
 ON_ITS_WAY = ("refund-on-its-way", "late-payment-refunded")
 
 
@@ -102,3 +109,30 @@ def test_the_table_knows_every_outcome() -> None:
 )
 def test_amounts(minor: int, currency: str, text: str) -> None:
     assert amount_text(minor, currency) == text
+
+
+@pytest.mark.parametrize(
+    ("language", "said", "note"),
+    [
+        ("zh", "请在 2025年3月2日 12:05 前打开", "请于3月2日12:05前确认"),
+        ("en", "confirm it by 2025-03-02 12:05 (China time);", "Confirm: 03-02 12:05"),
+    ],
+)
+def test_until_when_a_transfer_can_be_confirmed(language: Literal["zh", "en"], said: str, note: str) -> None:
+    to = addressee(language=language)
+    words = words_for(tell(outcome="refund-to-confirm", to=to, expected_by=NOW + timedelta(days=1)), NOW)
+    assert said in words.text
+    assert words.note == note
+    assert words.by == NOW + timedelta(days=1)
+    without = words_for(tell(outcome="refund-to-confirm", to=to, expected_by=None), NOW)
+    assert ("24 小时内" if language == "zh" else "within 24 hours") in without.text
+    assert "24" in without.note
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_delayed_refund_names_no_day_that_has_passed(language: Literal["zh", "en"]) -> None:
+    asked = tell(outcome="refund-delayed", to=addressee(language=language), expected_by=NOW - timedelta(days=1))
+    words = words_for(asked, NOW)
+    assert "2025" not in words.text
+    assert "7" in words.note
+    assert "招商银行信用卡0403" in words.text

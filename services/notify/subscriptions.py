@@ -1,0 +1,63 @@
+"""The quota ledger: one document per fact about a customer's subscriptions, kept under the fact's own id, so hearing it
+twice changes nothing.
+
+    subscriptions  {_id, openid, template_id, what, source, at}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from chassis.projection import Document
+from services.notify.quota import Fact, Quota, quota
+
+NAME = "subscriptions"
+FACTS_MAX = 50
+"""Of the newest facts the quota is made. Older ones say nothing: they were used up or outlived."""
+
+
+class Documents(Protocol):
+    """What is needed of a collection: `mongo.Collection`, or a stand-in."""
+
+    async def find(
+        self,
+        filter: Document,
+        *,
+        fields: Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[dict[str, Any]]: ...
+
+    async def insert_new(self, documents: Iterable[Document]) -> frozenset[int]: ...
+
+    async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Document | None = None) -> None: ...
+
+
+class Subscriptions:
+    """Reads and writes the ledger. Every method raises StoreUnavailable when the database does not answer."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def prepare(self) -> None:
+        """Make the index that `quota` reads."""
+        await self._documents.ensure_index([("openid", 1), ("template_id", 1), ("at", -1)])
+
+    async def note(self, facts: Iterable[Fact]) -> None:
+        """Write down what was heard."""
+        found = [{"_id": fact.id, **fact.model_dump(exclude={"id"})} for fact in facts]
+        if found:
+            await self._documents.insert_new(found)
+
+    async def quota(self, openid: str, template_id: str) -> Quota:
+        """What is known about one customer and one template."""
+        found = await self._documents.find(
+            {"openid": openid, "template_id": template_id}, sort=[("at", -1)], limit=FACTS_MAX
+        )
+        return quota(Fact.model_validate({**document, "id": document["_id"]}) for document in found)
+
+    async def known_empty(self, openid: str, template_id: str, at: datetime) -> bool:
+        """Whether a call would be useless: see `Quota.known_empty`."""
+        return (await self.quota(openid, template_id)).known_empty(at)
