@@ -120,6 +120,37 @@ class ReleaseStock(Command):
     lines: tuple[StockLine, ...] = Field(min_length=1)
 
 
+@EVENTS.carries("stock-taken-again.v1")
+class StockTakenAgain(Event):
+    """What the case had released belongs to the order again."""
+
+    order_id: OrderId
+    case_id: CaseId
+    attempt: int
+
+
+@EVENTS.carries("stock-not-taken-again.v1")
+class StockNotTakenAgain(Event):
+    """Nothing was moved. `short`: the products of which too few are left."""
+
+    order_id: OrderId
+    case_id: CaseId
+    attempt: int
+    reason: Literal["out-of-stock", "not-released"]
+    short: tuple[ProductId, ...] = ()
+
+
+@answered_by(yes=StockTakenAgain, no=StockNotTakenAgain, same=("order_id", "case_id", "attempt"))
+@COMMANDS.carries("take-stock-again.v1")
+class TakeStockAgain(Command):
+    """Give the order back what this case released, all of it or nothing: its refund failed after all. `attempt` counts
+    from 1: one that was refused stays refused, the next one looks again."""
+
+    order_id: OrderId
+    case_id: CaseId
+    attempt: int = Field(ge=1)
+
+
 @EVENTS.carries("stock-dispatched.v1")
 class StockDispatched(Event):
     """The order's remaining pieces have left the house."""

@@ -43,7 +43,7 @@ class StockMover:
         outcomes = await self._batcher.submit(wanted)
         self._check(wanted, outcomes)
         refused = tuple(one.line_no for one in wanted if outcomes[one.id] == "refused")
-        return StockMoved(order_id=wish.order_id, why=wish.why, case_id=wish.case_id, refused=refused)
+        return StockMoved(order_id=wish.order_id, why=wish.why, case_id=wish.case_id, turn=wish.turn, refused=refused)
 
     async def take_in(self, wish: TakeIn, attempt: int) -> TakenIn:
         """Add a receipt to its product's balance, once."""

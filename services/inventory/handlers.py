@@ -28,6 +28,8 @@ from contracts.inventory import (
     StockReleased,
     StockReserved,
     StockShort,
+    StockTakenAgain,
+    TakeStockAgain,
 )
 from contracts.message import CaseId, Message, OrderId
 from services.inventory.model import (
@@ -41,8 +43,10 @@ from services.inventory.model import (
     StockReceipt,
     TakeIn,
     TakenIn,
+    Why,
     hold_refused,
     merged,
+    take_refused,
 )
 
 RESERVATIONS = Aggregate("reservations", Reservation)
@@ -82,9 +86,11 @@ def moved(known: Reservation | None, report: StockMoved, at: datetime) -> Decisi
     if report.why == "reserve":
         return _short(known, report) if report.refused else _reserved(known)
     if report.why == "short":
-        return _nothing_had(known)
+        return _nothing_had(known) if report.case_id is None else _not_taken(known, report.case_id, report.turn)
     if report.why == "release" and report.case_id is not None:
         return _released(known, report.case_id)
+    if report.why == "take-again" and report.case_id is not None:
+        return _too_few(known, report.case_id, report) if report.refused else _taken(known, report.case_id, report.turn)
     if report.why == "dispatch":
         gone = known.counted(known.unpromised(), into="dispatched").model_copy(update={"status": "dispatched"})
         return gone, [StockDispatched(order_id=known.order_id)]
@@ -100,11 +106,11 @@ def hold(known: Reservation | None, asked: HoldStock, at: datetime) -> Decision:
         lines = merged(asked.lines)
         if state.covers(lines):
             return state.with_case(asked.case_id, HoldingCase(status="held", lines=lines)), [_held(asked)]
-        gone = state.status in ("dispatching", "dispatched")
+        gone = state.status == "dispatching" or state.gone > 0
         reason: HoldRefusal = "already-dispatched" if gone else "not-reserved"
         refused = HoldingCase(status="refused", refusal=reason)
         return state.with_case(asked.case_id, refused), [hold_refused(state, asked.case_id, reason)]
-    if case.status in ("kept", "withdrawn"):
+    if case.status in ("kept", "withdrawn", "taken-again"):
         return state, [hold_refused(state, asked.case_id, "withdrawn")]
     if case.refusal is not None:
         return state, [hold_refused(state, asked.case_id, case.refusal)]
@@ -126,10 +132,10 @@ def keep(known: Reservation | None, asked: KeepStock, at: datetime) -> Decision:
 
 @RESERVATIONS.handles(ReleaseStock)
 def release(known: Reservation | None, asked: ReleaseStock, at: datetime) -> Decision:
-    """Give a case's pieces back, held before or not. An order that has no stock yet will not get any."""
+    """Give a case's pieces back, once, held before or not. An order that has no stock yet will not get any."""
     state = known or _not_asked(asked.order_id)
     case = state.cases.get(asked.case_id)
-    if case is not None and case.status == "released":
+    if case is not None and case.status in ("released", "taking-again", "taken-again"):
         return state, [_back(state, asked.case_id)]
     if case is not None and case.status in ("wanted", "releasing"):
         return state, []
@@ -144,22 +150,47 @@ def release(known: Reservation | None, asked: ReleaseStock, at: datetime) -> Dec
     return _give_back(state, asked.case_id, lines)
 
 
+@RESERVATIONS.handles(TakeStockAgain)
+def take_again(known: Reservation | None, asked: TakeStockAgain, at: datetime) -> Decision:
+    """Give the order back what a case released, all of it or nothing. Unanswered while pieces of the case, or the
+    parcel, are under way: whoever waits asks again."""
+    state = known or _not_asked(asked.order_id)
+    case = state.cases.get(asked.case_id)
+    if case is not None and case.status in ("wanted", "releasing", "taking-again"):
+        return state, []
+    refused = state.not_taken_at(asked.case_id, asked.attempt)
+    if refused is not None:
+        return state, [refused]
+    if case is not None and case.status == "taken-again":
+        return state, [_again(state, asked.case_id, asked.attempt)]
+    had = state.status in ("reserved", "dispatching", "dispatched")
+    if case is None or case.status != "released" or not had:
+        refused = take_refused(state, asked.case_id, asked.attempt, "not-released")
+        return state.noting(refused), [refused]
+    if not case.lines:
+        return _taken(state, asked.case_id, asked.attempt)
+    if state.status == "dispatching":
+        return state, []
+    taking = state.with_case(asked.case_id, case.model_copy(update={"status": "taking-again"}))
+    return taking, [_moving(state, "take-again", asked.case_id, case.lines, asked.attempt)]
+
+
 @RESERVATIONS.handles(DispatchStock)
 def dispatch(known: Reservation | None, asked: DispatchStock, at: datetime) -> Decision:
     """The parcel leaves with everything no case has taken back."""
     state = known or _not_asked(asked.order_id)
-    if state.status == "dispatched":
-        return state, [StockDispatched(order_id=state.order_id)]
-    if state.status == "dispatching":
+    if state.status == "dispatching" or any(case.status == "taking-again" for case in state.cases.values()):
         return state, []
     held = any(case.status == "held" for case in state.cases.values())
     leaving = state.unpromised()
+    if state.gone and not leaving and not held:
+        return state, [StockDispatched(order_id=state.order_id)]
     if held or not leaving:
         refused = state.model_copy(update={"dispatches_refused": state.dispatches_refused + 1})
         reason = "held-by-a-case" if held else "not-reserved"
         return refused, [StockDispatchRefused.model_validate({"order_id": state.order_id, "reason": reason})]
     dispatching = state.model_copy(update={"status": "dispatching"})
-    return dispatching, [MoveStock(order_id=state.order_id, why="dispatch", lines=leaving)]
+    return dispatching, [MoveStock(order_id=state.order_id, why="dispatch", turn=state.gone, lines=leaving)]
 
 
 @RECEIPTS.handles(ReceiveStock)
@@ -238,7 +269,7 @@ def _give_back(state: Reservation, case_id: CaseId, asked: tuple[StockLine, ...]
         state = state.with_case(case_id, HoldingCase(status="released"))
         return state, [_back(state, case_id)]
     state = state.with_case(case_id, HoldingCase(status="releasing", lines=lines))
-    return state, [MoveStock(order_id=state.order_id, why="release", case_id=case_id, lines=lines)]
+    return state, [_moving(state, "release", case_id, lines)]
 
 
 def _released(state: Reservation, case_id: CaseId) -> Decision:
@@ -246,6 +277,43 @@ def _released(state: Reservation, case_id: CaseId) -> Decision:
     state = state.counted(case.lines, into="released")
     state = state.with_case(case_id, case.model_copy(update={"status": "released"}))
     return state, [_back(state, case_id)]
+
+
+def _taken(state: Reservation, case_id: CaseId, attempt: int) -> Decision:
+    """The case's pieces belong to the order as if it had never released them."""
+    case = state.cases[case_id]
+    state = state.uncounted(case.lines).with_case(case_id, case.model_copy(update={"status": "taken-again"}))
+    if state.status == "dispatched" and case.lines:
+        # The parcel left without them: they wait for the next one, and may be held until it leaves.
+        state = state.model_copy(update={"status": "reserved"})
+    return state, [_again(state, case_id, attempt)]
+
+
+def _too_few(state: Reservation, case_id: CaseId, report: StockMoved) -> Decision:
+    """Some of the case's lines could not be had: put the others back on the shelf."""
+    lines = state.cases[case_id].lines
+    short = tuple(dict.fromkeys(line.product_id for line in lines if line.line_no in report.refused))
+    state = state.noting(take_refused(state, case_id, report.turn, "out-of-stock", short))
+    had = tuple(line for line in lines if line.line_no not in report.refused)
+    if not had:
+        return _not_taken(state, case_id, report.turn)
+    return state, [_moving(state, "short", case_id, had, report.turn)]
+
+
+def _not_taken(state: Reservation, case_id: CaseId, attempt: int) -> Decision:
+    """Everything is on the shelf, where the case had released it to. Raises ValueError when nothing was refused."""
+    refused = state.not_taken_at(case_id, attempt)
+    if refused is None:
+        raise ValueError(f"attempt {attempt} of case {case_id!r} was not refused")
+    return state.with_case(case_id, state.cases[case_id].model_copy(update={"status": "released"})), [refused]
+
+
+def _again(state: Reservation, case_id: CaseId, attempt: int) -> StockTakenAgain:
+    return StockTakenAgain(order_id=state.order_id, case_id=case_id, attempt=attempt)
+
+
+def _moving(state: Reservation, why: Why, case_id: CaseId, lines: tuple[StockLine, ...], turn: int = 0) -> MoveStock:
+    return MoveStock(order_id=state.order_id, why=why, case_id=case_id, turn=turn, lines=lines)
 
 
 def _held(asked: HoldStock) -> StockHeld:

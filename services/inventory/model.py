@@ -11,21 +11,25 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from contracts.inventory import StockHoldRefused, StockLine
+from contracts.inventory import StockHoldRefused, StockLine, StockNotTakenAgain
 from contracts.message import CaseId, Fen, Intent, OrderId, ProductId, Quantity, Report, message_id
 
-Why = Literal["reserve", "short", "release", "dispatch"]
-"""`short` gives back what was taken for an order that cannot be had in full."""
+Why = Literal["reserve", "short", "release", "take-again", "dispatch"]
+"""`short` gives back what was taken for an order, or taken again for a case, that cannot be had in full."""
 
 ReservationStatus = Literal["not-asked", "reserving", "reserved", "short", "withdrawn", "dispatching", "dispatched"]
 """`not-asked`: only a case was heard of so far. `withdrawn`: released before it was ever asked for, so it never will
 be reserved."""
 
-CaseStatus = Literal["held", "refused", "kept", "withdrawn", "wanted", "releasing", "released"]
+CaseStatus = Literal[
+    "held", "refused", "kept", "withdrawn", "wanted", "releasing", "released", "taking-again", "taken-again"
+]
 """`refused`: its hold was refused, for good. `withdrawn`: kept before its hold was seen. `wanted`: to be released as
-soon as it is known whether the order got its stock."""
+soon as it is known whether the order got its stock. `taken-again`: what it had released belongs to the order again;
+`released` again when too little was left on the shelf."""
 
 HoldRefusal = Literal["already-dispatched", "not-reserved", "withdrawn"]
+TakeRefusal = Literal["out-of-stock", "not-released"]
 
 
 class _State(BaseModel):
@@ -57,7 +61,9 @@ class HoldingCase(_State):
 
 class Reservation(_State):
     """One order's claim on stock. What a case holds is written with the case only; what is free follows from it.
-    `short`: the products that could not be had. `dispatches_refused` counts refusals, each of which is remembered."""
+    `short`: the products that could not be had. `dispatches_refused` counts refusals, each of which is remembered.
+    `not_taken`: attempts to take a case's pieces again that found too little or nothing to take, each refused for
+    good."""
 
     order_id: OrderId
     status: ReservationStatus
@@ -65,10 +71,24 @@ class Reservation(_State):
     short: tuple[ProductId, ...] = ()
     cases: dict[CaseId, HoldingCase] = Field(default_factory=dict)
     dispatches_refused: int = 0
+    not_taken: tuple[StockNotTakenAgain, ...] = ()
 
     def with_case(self, case_id: CaseId, case: HoldingCase) -> Reservation:
         """The same with one case put in."""
         return self.model_copy(update={"cases": {**self.cases, case_id: case}})
+
+    @property
+    def gone(self) -> int:
+        """Pieces that left the house."""
+        return sum(line.dispatched for line in self.lines)
+
+    def noting(self, refused: StockNotTakenAgain) -> Reservation:
+        """The same with one more refusal to remember."""
+        return self.model_copy(update={"not_taken": (*self.not_taken, refused)})
+
+    def not_taken_at(self, case_id: CaseId, attempt: int) -> StockNotTakenAgain | None:
+        """How this attempt to take the case's pieces again was refused; None when it was not."""
+        return next((one for one in self.not_taken if (one.case_id, one.attempt) == (case_id, attempt)), None)
 
     def promised(self, *, but: CaseId | None = None, status: CaseStatus | None = None) -> dict[int, int]:
         """Pieces per line number that cases hold or are giving back (or only one of these), without the case `but`."""
@@ -108,7 +128,13 @@ class Reservation(_State):
 
     def counted(self, moved: Iterable[StockLine], *, into: Literal["released", "dispatched"]) -> Reservation:
         """The same with `moved` (each line once) added to what was released or dispatched."""
-        pieces = {line.line_no: line.quantity for line in moved}
+        return self._counted({line.line_no: line.quantity for line in moved}, into)
+
+    def uncounted(self, moved: Iterable[StockLine]) -> Reservation:
+        """The same with `moved` (each line once) taken off what was released."""
+        return self._counted({line.line_no: -line.quantity for line in moved}, "released")
+
+    def _counted(self, pieces: Mapping[int, int], into: Literal["released", "dispatched"]) -> Reservation:
         lines = tuple(
             line.model_copy(update={into: getattr(line, into) + pieces[line.line_no]})
             if line.line_no in pieces
@@ -139,24 +165,28 @@ class Product(_State):
 
 
 class MoveStock(Intent):
-    """Move the balances for lines of an order: all of them, except that a `reserve` may find too little for some."""
+    """Move the balances for lines of an order: all of them, except that `reserve` and `take-again` may find too little
+    for some. `turn` tells apart what can happen more than once to an order or case: the attempt at taking again, or
+    the pieces that had left before a dispatch; 0 for the first dispatch and for what happens once."""
 
     wire = "move-stock"
     key = "order_id"
     order_id: OrderId
     why: Why
     case_id: CaseId | None = None
+    turn: int = 0
     lines: tuple[StockLine, ...]
 
 
 class StockMoved(Report):
-    """The balances were moved, except for the line numbers in `refused` (only ever of a `reserve`)."""
+    """The balances were moved, except for the line numbers in `refused` (only ever of `reserve` and `take-again`)."""
 
     wire = "stock-moved"
     key = "order_id"
     order_id: OrderId
     why: Why
     case_id: CaseId | None = None
+    turn: int = 0
     refused: tuple[int, ...] = ()
 
 
@@ -216,6 +246,7 @@ _CHANGES: dict[Why, Amounts] = {
     "reserve": Amounts(available=-1, reserved=+1),
     "short": Amounts(available=+1, reserved=-1),
     "release": Amounts(available=+1, reserved=-1),
+    "take-again": Amounts(available=-1, reserved=+1),
     "dispatch": Amounts(reserved=-1, sold=+1),
 }
 
@@ -227,7 +258,7 @@ def movement_id(owner: str, line_no: int, cause: str) -> str:
 
 def movements(wish: MoveStock) -> list[Movement]:
     """One movement per line, in the order of the lines."""
-    cause = wish.why if wish.case_id is None else f"{wish.why}:{wish.case_id}"
+    cause = _cause(wish)
     change = _CHANGES[wish.why]
     return [
         Movement(
@@ -237,10 +268,16 @@ def movements(wish: MoveStock) -> list[Movement]:
             line_no=line.line_no,
             cause=cause,
             amounts=Amounts(*(line.quantity * sign for sign in change)),
-            firm=wish.why != "reserve",
+            firm=wish.why not in ("reserve", "take-again"),
         )
         for line in wish.lines
     ]
+
+
+def _cause(wish: MoveStock) -> str:
+    """Different for any two wishes of one order, as `release:c-1` and `take-again:c-1:2` are."""
+    parts = [wish.why, *([wish.case_id] if wish.case_id is not None else []), *([str(wish.turn)] if wish.turn else [])]
+    return ":".join(parts)
 
 
 def receipt_movement(wish: TakeIn) -> Movement:
@@ -265,3 +302,12 @@ def merged(lines: Iterable[StockLine]) -> tuple[StockLine, ...]:
 def hold_refused(reservation: Reservation, case_id: CaseId, reason: HoldRefusal) -> StockHoldRefused:
     """The answer to a hold that is not granted."""
     return StockHoldRefused(order_id=reservation.order_id, case_id=case_id, reason=reason)
+
+
+def take_refused(
+    reservation: Reservation, case_id: CaseId, attempt: int, reason: TakeRefusal, short: tuple[ProductId, ...] = ()
+) -> StockNotTakenAgain:
+    """The answer to an attempt to take again that is not granted."""
+    return StockNotTakenAgain(
+        order_id=reservation.order_id, case_id=case_id, attempt=attempt, reason=reason, short=short
+    )

@@ -14,6 +14,7 @@ from contracts.inventory import (
     ReleaseStock,
     ReserveStock,
     StockLine,
+    TakeStockAgain,
 )
 from contracts.message import CATALOGUE, CaseId, Message, OrderId, ProductId, Quantity, message_id
 from services.inventory.handlers import RESERVATIONS
@@ -50,15 +51,21 @@ def release(case: str, asked: tuple[StockLine, ...] = TWO_LINES) -> ReleaseStock
     return ReleaseStock(order_id=ORDER, case_id=CaseId(case), lines=asked)
 
 
+def take_again(case: str, attempt: int = 1) -> TakeStockAgain:
+    return TakeStockAgain(order_id=ORDER, case_id=CaseId(case), attempt=attempt)
+
+
 def dispatch() -> DispatchStock:
     return DispatchStock(order_id=ORDER)
 
 
 class Story:
-    """`hears` and `performs` return what was said, as messages. `moved` holds every movement that was performed."""
+    """`hears` and `performs` return what was said, as messages. `moved` holds every movement that was performed. What
+    is heard is addressed to `order`, whatever order it was made for."""
 
-    def __init__(self) -> None:
-        self.record: Record[Reservation] = Record(ORDER)
+    def __init__(self, order: OrderId = ORDER) -> None:
+        self.order = order
+        self.record: Record[Reservation] = Record(order)
         self.moved: list[Movement] = []
         self._ids = count(1)
         self._at = BEGIN
@@ -70,7 +77,7 @@ class Story:
 
     def hears(self, message: Message, id: str | None = None) -> list[Message]:
         """Hear a command, with a new id unless one is given."""
-        return self._hear(message, id or f"m{next(self._ids)}", None)
+        return self._hear(message.model_copy(update={"order_id": self.order}), id or f"m{next(self._ids)}", None)
 
     def wishes(self) -> list[tuple[Said, MoveStock]]:
         """Intents that have not been performed yet."""
@@ -81,7 +88,11 @@ class Story:
         """Perform the oldest intent, except for the lines in `refused`, and hear its report."""
         said, wish = self.wishes()[0]
         self.moved += [movement for movement in movements(wish) if movement.line_no not in refused]
-        report = StockMoved(order_id=ORDER, why=wish.why, case_id=wish.case_id, refused=refused)
+        report = StockMoved(order_id=wish.order_id, why=wish.why, case_id=wish.case_id, turn=wish.turn, refused=refused)
+        return self.reports(said, report)
+
+    def reports(self, said: Said, report: StockMoved) -> list[Message]:
+        """Hear what came of an intent; another performer's report of it, heard before, is only answered again."""
         return self._hear(report, message_id(said.id, "report"), said.id)
 
     def performs_all(self) -> list[Message]:

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from contracts.message import Message
-from tests.unit.inventory.story import TWO_LINES, Story, dispatch, hold, keep, lines, release, reserve
+from tests.unit.inventory.story import TWO_LINES, Story, dispatch, hold, keep, lines, release, reserve, take_again
 
 PIECES = {line.line_no: line.quantity for line in TWO_LINES}
+
+Step = Message | tuple[int, ...] | int
+"""A message to hear, lines that a movement is refused for, or which of the last messages comes again."""
 
 cases = some.sampled_from(["a", "b", "c"])
 parts = some.sampled_from([TWO_LINES, lines((1, "tea", 2)), lines((1, "tea", 4), (2, "cup", 1)), lines((2, "cup", 9))])
@@ -19,17 +22,23 @@ messages: some.SearchStrategy[Message] = some.one_of(
     some.builds(hold, cases, parts),
     some.builds(keep, cases),
     some.builds(release, cases, parts),
+    some.builds(take_again, cases, some.integers(1, 2)),
     some.builds(dispatch),
 )
 performs = some.lists(some.sampled_from([1, 2]), max_size=2, unique=True).map(tuple)
 again = some.integers(0, 5)
+a_part_was_released: list[Step] = [reserve(), (), release("a", lines((1, "tea", 2))), ()]
+the_rest_left: list[Step] = [*a_part_was_released, dispatch(), ()]
+beginnings = some.sampled_from(
+    [[], [*a_part_was_released, take_again("a")], the_rest_left, [*the_rest_left, take_again("a")]]
+)
 
 
-@given(some.lists(some.one_of(messages, performs, again), max_size=25))
-def test_no_piece_moves_twice(steps: list[Message | tuple[int, ...] | int]) -> None:
+@given(beginnings, some.lists(some.one_of(messages, performs, again), max_size=25))
+def test_no_piece_moves_twice(beginning: list[Step], steps: list[Step]) -> None:
     story = Story()
     heard: list[tuple[Message, str]] = []
-    for step in steps:
+    for step in (*beginning, *steps):
         if isinstance(step, Message):
             heard.append((step, f"id-{len(heard)}"))
             story.hears(*heard[-1])
@@ -37,7 +46,9 @@ def test_no_piece_moves_twice(steps: list[Message | tuple[int, ...] | int]) -> N
             if step < len(heard):
                 story.hears(*heard[-1 - step])
         elif story.wishes():
-            story.performs(*(step if story.wishes()[0][1].why == "reserve" else ()))
+            wish = story.wishes()[0][1]
+            can_be_refused = {line.line_no for line in wish.lines} if wish.why in ("reserve", "take-again") else set()
+            story.performs(*(line_no for line_no in step if line_no in can_be_refused))
         _check(story)
     story.performs_all()
     _check(story)
@@ -62,7 +73,7 @@ def _check_at_rest(story: Story) -> None:
     if story.record.state is None:
         return
     assert story.state.status not in ("reserving", "dispatching")
-    assert not [case for case in story.state.cases.values() if case.status in ("wanted", "releasing")]
+    assert not [case for case in story.state.cases.values() if case.status in ("wanted", "releasing", "taking-again")]
     sold = Counter[int]()
     aside = Counter[int]()
     for movement in story.moved:

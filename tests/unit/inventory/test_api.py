@@ -14,13 +14,13 @@ from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.projection import Update
 from chassis.record import Heard
-from contracts.message import Message
+from contracts.message import Message, OrderId
 from services.inventory.api import router
 from services.inventory.balances import Balances
 from services.inventory.effects import StockMover
 from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
 from services.inventory.model import MoveStock, TakeIn
-from tests.unit.inventory.story import ORDER, dispatch, hold, lines, release, reserve
+from tests.unit.inventory.story import ORDER, dispatch, hold, lines, release, reserve, take_again
 
 pytestmark = pytest.mark.real
 
@@ -150,6 +150,36 @@ async def test_an_order_from_reserve_to_dispatch(stocked: Shop) -> None:
     assert (await stocked.http.get("/stock/tea")).json() == _row("tea", 2, 0, 3, 5)
     assert (await stocked.post("/stock/recount")).json() == {"products": 2, "differences": []}
     assert stocked.said()[-4:] == ["stock-reserved.v1", "stock-held.v1", "stock-released.v1", "stock-dispatched.v1"]
+
+
+async def test_released_pieces_taken_again_and_dispatched(stocked: Shop) -> None:
+    for command in (reserve(), release("a"), take_again("a")):
+        await stocked.hear(command)
+    again = (await stocked.http.get(f"/reservations/{ORDER}")).json()
+    assert (again["status"], again["cases"]["a"]["status"]) == ("reserved", "taken-again")
+    assert [(line["reserved"], line["released"]) for line in again["lines"]] == [(5, 0), (2, 0)]
+    assert (await stocked.http.get("/stock/tea")).json() == _row("tea", 0, 5, 0, 5)
+    await stocked.hear(dispatch())
+    assert (await stocked.http.get("/stock/tea")).json() == _row("tea", 0, 0, 5, 5)
+    assert (await stocked.post("/stock/recount")).json() == {"products": 2, "differences": []}
+    assert stocked.said()[-3:] == ["stock-released.v1", "stock-taken-again.v1", "stock-dispatched.v1"]
+
+
+async def test_a_refusal_to_take_again_is_stored_with_the_reservation(stocked: Shop) -> None:
+    for command in (reserve(), release("a")):
+        await stocked.hear(command)
+    await stocked.hear(reserve(lines((1, "cup", 1))).model_copy(update={"order_id": OrderId("o-2")}))
+    await stocked.hear(take_again("a"))
+    await stocked.post("/stock-receipts", {"receipts": [_receipt("r-9", "cup", 1)]})
+    await stocked.hear(take_again("a"))
+    record = await stocked.engine.read(RESERVATIONS, ORDER)
+    assert record is not None
+    assert record.state is not None
+    assert [(one.attempt, one.short) for one in record.state.not_taken] == [(1, ("cup",))]
+    assert stocked.said().count("stock-not-taken-again.v1") == 2
+    assert (await stocked.http.get("/stock/tea")).json() == _row("tea", 5, 0, 0, 5)
+    await stocked.hear(take_again("a", 2))
+    assert stocked.said()[-1] == "stock-taken-again.v1"
 
 
 async def test_an_order_that_cannot_be_had_in_full_takes_nothing(stocked: Shop) -> None:
