@@ -26,7 +26,7 @@ from chassis.relay import TooLarge
 
 COMMIT_EVERY_SECONDS = 0.2
 SESSION_TIMEOUT_MS = 10_000
-HEARTBEAT_EVERY_MS = 3_000
+HEARTBEATS_PER_SESSION = 3
 SEND_DEADLINE_SECONDS = 20.0
 STOP_DEADLINE_SECONDS = 10.0
 STUCK_AFTER_SECONDS = 60.0
@@ -62,11 +62,20 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
 class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
     """Reads the topics of one consumer group and writes to any topic."""
 
-    def __init__(self, servers: str, group: str, *, fetch_wait_ms: int = 500, batch_max: int = 500) -> None:
+    def __init__(
+        self,
+        servers: str,
+        group: str,
+        *,
+        fetch_wait_ms: int = 500,
+        batch_max: int = 500,
+        session_ms: int | None = None,
+    ) -> None:
         self._servers = servers
         self._group = group
         self._fetch_wait_ms = fetch_wait_ms
         self._batch_max = batch_max
+        self._session_ms = session_ms or SESSION_TIMEOUT_MS
         self._broker = KafkaBroker(
             servers,
             client_id=group,
@@ -98,8 +107,8 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
             auto_offset_reset="earliest",
             max_records=self._batch_max,
             fetch_max_wait_ms=self._fetch_wait_ms,
-            session_timeout_ms=SESSION_TIMEOUT_MS,
-            heartbeat_interval_ms=HEARTBEAT_EVERY_MS,
+            session_timeout_ms=self._session_ms,
+            heartbeat_interval_ms=self._session_ms // HEARTBEATS_PER_SESSION,
             listener=self,
             parser=_keep_raw,
             decoder=_no_decoding,

@@ -44,11 +44,13 @@ class Heard:
     answers_travel: bool = True
     settles: str | None = None
     """The id of the intent that this report is the outcome of."""
+    passing: bool = False
+    """A repeat long afterwards does no harm, so the id need not be remembered for ever."""
 
     @property
     def remembered_otherwise(self) -> bool:
         """Whether a repeat is recognised without its id: a timer by its time, a report by the intent it settles."""
-        return isinstance(self.message, Woke) or self.settles is not None
+        return self.passing or isinstance(self.message, Woke) or self.settles is not None
 
 
 @dataclass(frozen=True, slots=True)

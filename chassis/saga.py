@@ -194,7 +194,7 @@ class Saga(Generic[F]):
         again = run.model_copy(
             update={
                 "attempts": run.attempts + 1,
-                "wake_at": at + _pause(run.attempts + 1),
+                "wake_at": at + _pause(run.attempts + 1, line),
                 "attention_at": attention,
             }
         )
@@ -230,7 +230,7 @@ class Saga(Generic[F]):
                 "step": line.name,
                 "attempts": 1,
                 "entered_at": at,
-                "wake_at": at + _pause(1),
+                "wake_at": at + _pause(1, line),
                 "attention_at": None,
             }
         )
@@ -249,7 +249,7 @@ class Saga(Generic[F]):
         return say(facts)
 
 
-def _pause(attempts: int) -> timedelta:
-    """How long to wait before asking again: doubling, bounded."""
-    doublings: int = 2 ** min(attempts - 1, 10)
-    return min(ASK_AGAIN_MAX, ASK_AGAIN * doublings)
+def _pause(attempts: int, line: Line) -> timedelta:
+    """How long to wait before asking again: doubling, up to ten minutes; where patience is days, up to a 48th of it."""
+    doublings: int = 2 ** min(attempts - 1, 12)
+    return min(max(ASK_AGAIN_MAX, line.patience / 48), ASK_AGAIN * doublings)

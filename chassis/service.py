@@ -54,7 +54,17 @@ def http_app(
 ) -> FastAPI:
     """A FastAPI application with `/live`, `/ready`, `/metrics` and problem documents for every error. `checks` names
     what must answer for the service to be ready."""
-    app = FastAPI(title=f"tuidan {name}", lifespan=lifespan, **options)
+
+    @asynccontextmanager
+    async def watched(app: FastAPI) -> AsyncIterator[None]:
+        probe = asyncio.create_task(telemetry.watch_loop_lag())
+        try:
+            async with lifespan(app):
+                yield
+        finally:
+            probe.cancel()
+
+    app = FastAPI(title=f"tuidan {name}", lifespan=watched, **options)
     problem.install(app)
 
     @app.get("/live", include_in_schema=False)
@@ -140,7 +150,12 @@ class Service:
     @asynccontextmanager
     async def _serving(self, app: FastAPI, database: Database) -> AsyncIterator[None]:
         settings = self._settings
-        bus = self._bus = KafkaBus(settings.kafka, self.name, fetch_wait_ms=settings.kafka_fetch_wait_ms)
+        bus = self._bus = KafkaBus(
+            settings.kafka,
+            self.name,
+            fetch_wait_ms=settings.kafka_fetch_wait_ms,
+            session_ms=settings.kafka_session_ms,
+        )
         stores = {aggregate: database.store(aggregate) for aggregate in self._aggregates}
         engine = Engine(
             self.name,

@@ -28,6 +28,9 @@ class ServiceSettings(HttpSettings):
     """For a service that hears topics and keeps records."""
 
     kafka: str = Field(description="bootstrap servers, host:port[,host:port]")
+    kafka_session_ms: int = Field(
+        10_000, ge=1_000, le=300_000, description="a killed member's share waits this long for its successor"
+    )
     kafka_fetch_wait_ms: int = Field(500, ge=1, le=5_000, description="how long the broker may hold an empty fetch")
     mongo: str = Field(pattern=r"^mongodb(\+srv)?://", description="MongoDB connection string")
     mongo_driver: Literal["motor", "pymongo"] = "motor"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
 import sys
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 from typing import Any
 
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
+
+from chassis import clock
 
 MESSAGES_HEARD = Counter("tuidan_messages_heard_total", "Messages heard, by wire name and result", ["wire", "result"])
 MESSAGES_SAID = Counter("tuidan_messages_said_total", "Messages sent to topics, by wire name", ["wire"])
@@ -24,6 +27,12 @@ BATCH_SIZE = Histogram(
 HANDLING_SECONDS = Histogram("tuidan_handling_seconds", "From delivery to saved and said, by wire name", ["wire"])
 TIMERS_RUNG = Counter("tuidan_timers_rung_total", "Stored timers that rang", ["kind"])
 READY = Gauge("tuidan_ready", "1 when the service is ready", ["service"])
+LOOP_LAG_SECONDS = Histogram(
+    "tuidan_loop_lag_seconds",
+    "How late the event loop came back from a wait of 10 ms: what everything else in the process waits too",
+    buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
+)
+PROBE_SECONDS = 0.01
 
 _PERSONAL = re.compile(r"phone|openid|name|address|real_name", re.IGNORECASE)
 _KEPT = {"event", "logger", "level", "service", "filename", "func_name", "hostname"}
@@ -95,3 +104,13 @@ def context(*, cause: str | None = None, case: str | None = None, key: str | Non
     found = {"cause": cause, "case": case, "order": key}
     with structlog.contextvars.bound_contextvars(**{name: value for name, value in found.items() if value}):
         yield
+
+
+async def watch_loop_lag(
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep, monotonic: Callable[[], float] = clock.monotonic
+) -> None:
+    """Measure the event loop's lag (s) for ever: who blocks the loop, even in a library, is seen here."""
+    while True:
+        began = monotonic()
+        await sleep(PROBE_SECONDS)
+        LOOP_LAG_SECONDS.observe(max(0.0, monotonic() - began - PROBE_SECONDS))

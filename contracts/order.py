@@ -153,9 +153,10 @@ class OrderNotPlaced(Event):
 @COMMANDS.carries("place-order.v1")
 class PlaceOrder(Command):
     """Place an order. `fingerprint` is the digest of the request's body: the same order id with another one is
-    refused."""
+    refused. `shop`: whose merchant account the money goes to; empty is the one of the house."""
 
     order_id: OrderId
+    shop: str = Field("", max_length=32, pattern=r"^[0-9a-z-]*$")
     customer_id: CustomerId
     customer_group: str = Field("", max_length=64)
     contact: Contact
@@ -306,15 +307,3 @@ class CancellationUndone(Event):
     because: str
     undone_at: AwareDatetime
     occurred_at: AwareDatetime
-
-
-@EVENTS.carries("staff-task-raised.v1")
-class StaffTaskRaised(Event):
-    """A person has to look: `what` says what is true now and what can be done."""
-
-    order_id: OrderId
-    case_id: CaseId
-    task_id: str
-    kind: Literal["refund-refused", "refund-stuck", "no-answer"]
-    what: str
-    raised_at: AwareDatetime

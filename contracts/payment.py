@@ -11,6 +11,8 @@ from contracts.message import CaseId, Command, CustomerId, Event, Money, OrderId
 COMMANDS = Topic("payment.commands")
 EVENTS = Topic("payment.events")
 
+RefusalReason = Literal["not-paid", "more-than-was-paid", "account-abnormal", "too-old", "refused-by-provider"]
+
 
 @EVENTS.carries("payment-opened.v1")
 class PaymentOpened(Event):
@@ -22,9 +24,11 @@ class PaymentOpened(Event):
 @answered_by(yes=PaymentOpened)
 @COMMANDS.carries("open-payment.v1")
 class OpenPayment(Command):
-    """Expect this much money for an order. Nothing is said to the provider until the customer starts to pay."""
+    """Expect this much money for an order. Nothing is said to the provider until the customer starts to pay. `shop`:
+    whose merchant account it goes to; empty is the one of the house."""
 
     order_id: OrderId
+    shop: str = Field("", max_length=32, pattern=r"^[0-9a-z-]*$")
     customer_id: CustomerId
     openid: str
     amount: Money
@@ -69,7 +73,10 @@ class ClosePayment(Command):
 
 @EVENTS.carries("refund-accepted.v1")
 class RefundAccepted(Event):
-    """The provider has promised to pay the money back; `route` is where it goes, in the provider's words."""
+    """The provider has promised to pay the money back; `route` is where it goes, in the provider's words.
+    `payer_refund`: what the customer gets of it in money, less than `amount` where a coupon of the provider had paid
+    a part. `confirm_by`: until then the customer must confirm in the mini-program that they want it (a merchant
+    transfer); None when nothing is asked of them."""
 
     order_id: OrderId
     case_id: CaseId
@@ -77,6 +84,8 @@ class RefundAccepted(Event):
     amount: Money
     route: str
     accepted_at: AwareDatetime
+    payer_refund: Money | None = None
+    confirm_by: AwareDatetime | None = None
 
 
 @EVENTS.carries("refund-refused.v1")
@@ -86,19 +95,44 @@ class RefundRefused(Event):
     order_id: OrderId
     case_id: CaseId
     refund_number: RefundNumber
-    reason: Literal["not-paid", "more-than-was-paid", "account-abnormal", "too-old", "refused-by-provider"]
+    reason: RefusalReason
     provider_code: str
 
 
 @answered_by(yes=RefundAccepted, no=RefundRefused)
 @COMMANDS.carries("refund-payment.v1")
 class RefundPayment(Command):
-    """Give money back for one case. Safe to repeat: one refund per case."""
+    """Give money back for one case. Safe to repeat: one refund per case. `transfer_when`: refusals after which the same
+    money goes as a merchant transfer instead, which the customer has to confirm."""
 
     order_id: OrderId
     case_id: CaseId
     amount: Money
     reason: str = Field(max_length=80)
+    transfer_when: tuple[RefusalReason, ...] = ()
+
+
+@EVENTS.carries("refund-rerouted.v1")
+class RefundRerouted(Event):
+    """The original road is shut for good (`reason`, in the provider's word `provider_code`): the money of
+    `refund_number` goes as merchant transfer `transfer_number`."""
+
+    order_id: OrderId
+    case_id: CaseId
+    refund_number: RefundNumber
+    transfer_number: RefundNumber
+    reason: RefusalReason
+    provider_code: str
+
+
+@EVENTS.carries("refund-delayed.v1")
+class RefundDelayed(Event):
+    """The provider accepted the refund this many days ago and the money is still on its way."""
+
+    order_id: OrderId
+    case_id: CaseId
+    refund_number: RefundNumber
+    days: int = Field(ge=1)
 
 
 @EVENTS.carries("refund-attempted.v1")
@@ -133,3 +167,93 @@ class WatchRefund(Command):
 
     order_id: OrderId
     case_id: CaseId
+
+
+# ── what a person decides ────────────────────────────────────────────────────────────────────────────────────────────
+@EVENTS.carries("refund-resumed.v1")
+class RefundResumed(Event):
+    """The refund goes on the way that was chosen."""
+
+    order_id: OrderId
+    case_id: CaseId
+    attempt: int
+
+
+@EVENTS.carries("refund-not-resumed.v1")
+class RefundNotResumed(Event):
+    """Nothing was changed: in its present state (`status`) the refund cannot go this way without the risk of paying
+    twice."""
+
+    order_id: OrderId
+    case_id: CaseId
+    attempt: int
+    status: str
+
+
+@answered_by(yes=RefundResumed, no=RefundNotResumed, same=("order_id", "case_id", "attempt"))
+@COMMANDS.carries("resume-refund.v1")
+class ResumeRefund(Command):
+    """A person has decided how a refund goes on that cannot go on by itself. `attempt` counts such decisions of a case
+    from 1. look-again: ask the provider now. send-again: the same number again. transfer: the money goes as a merchant
+    transfer. settled-outside: it was paid outside this system, `proof` says how."""
+
+    order_id: OrderId
+    case_id: CaseId
+    attempt: int = Field(ge=1)
+    how: Literal["look-again", "send-again", "transfer", "settled-outside"]
+    proof: str = Field("", max_length=500)
+    by: str = Field(max_length=64)
+
+
+# ── refunds made elsewhere ───────────────────────────────────────────────────────────────────────────────────────────
+@EVENTS.carries("refund-found.v1")
+class RefundFound(Event):
+    """The provider has a refund that this system did not ask for: somebody made it by hand on the merchant platform."""
+
+    order_id: OrderId
+    refund_number: RefundNumber
+    amount: Money
+    found_at: AwareDatetime
+
+
+@answered_by(yes=RefundAccepted)
+@COMMANDS.carries("adopt-refund.v1")
+class AdoptRefund(Command):
+    """From now on the refund found under this number belongs to this case."""
+
+    order_id: OrderId
+    case_id: CaseId
+    refund_number: RefundNumber
+
+
+# ── WeChat's shipping record ─────────────────────────────────────────────────────────────────────────────────────────
+@EVENTS.carries("shipping-recorded.v1")
+class ShippingRecorded(Event):
+    """What became of the shipping record that WeChat wants before it pays the merchant out. recorded: it has it.
+    cancelled: all money goes back, so nothing may be recorded as shipped. refused: WeChat does not take it, in its own
+    word `code`. not-managed: this shop keeps no such records."""
+
+    order_id: OrderId
+    outcome: Literal["recorded", "cancelled", "refused", "not-managed"]
+    code: str = ""
+
+
+@answered_by(yes=ShippingRecorded)
+@COMMANDS.carries("record-shipping.v1")
+class RecordShipping(Command):
+    """The parcel has left: tell WeChat, which keeps the money back until then
+    (developers.weixin.qq.com/miniprogram/dev/server/API/order_shipping/api_uploadshippinginfo)."""
+
+    order_id: OrderId
+    carrier: str = Field(max_length=64)
+    tracking_number: str = Field(max_length=64)
+    item: str = Field(max_length=120)
+
+
+@EVENTS.carries("shipping-record-strange.v1")
+class ShippingRecordStrange(Event):
+    """The order was cancelled and all its money went back, but WeChat's shipping record says otherwise: `state` is its
+    number (1 to be shipped, 2 shipped, 3 received, 4 done, 6 settling)."""
+
+    order_id: OrderId
+    state: int

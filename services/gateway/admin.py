@@ -10,10 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.message import OrderId as Order
 from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, ShipOrder
+from contracts.task import ResolveTask
 from services.gateway import model
 from services.gateway.api import (
     Call,
     Calling,
+    CaseId,
     Code,
     GuardedRoute,
     JsonBody,
@@ -153,6 +155,28 @@ async def finish_task(
     """A person has done a task."""
     body = told(Done(note=done.note, by=_staff(call)))
     return passed_on(await call.services.order.ask("POST", f"/tasks/{segment(task_id)}/done", body=body))
+
+
+@router.post("/tasks/{task_id}/resolution")
+async def resolve_task(
+    call: Calling, task_id: TaskId, wanted: Annotated[model.TaskResolution, Depends(JsonBody(model.TaskResolution))]
+) -> Response:
+    """Do what was chosen about a task: the order as it is then. The same choice again changes nothing. Problems:
+    unknown-task (404), already-resolved (409), not-a-choice, proof-required (422)."""
+    order_id = Order(task_id.rsplit("-", 2)[0])
+    command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=_staff(call))
+    path = f"/tasks/{segment(task_id)}/resolve"
+    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+
+
+@router.post("/cases/{case_id}/bank-card", status_code=202)
+async def name_bank_card(
+    call: Calling, case_id: CaseId, card: Annotated[model.BankCard, Depends(JsonBody(model.BankCard))]
+) -> Response:
+    """Another bank card for an abnormal refund: `{"case_id", "status"}`. Problems: refund-unknown (404),
+    refund-not-abnormal (409), payment-provider-away (503)."""
+    path = f"/refunds/{segment(case_id)}/bank-card"
+    return passed_on(await call.services.payment.ask("POST", path, body=told(card)))
 
 
 @router.put("/coupons/{code}", status_code=204)

@@ -37,6 +37,7 @@ B = TypeVar("B", bound=BaseModel)
 
 OrderId = Annotated[str, Path(pattern=ORDER_ID_PATTERN, description="id of an order")]
 TaskId = Annotated[str, Path(pattern=NAME_PATTERN, description="id of a task")]
+CaseId = Annotated[str, Path(pattern=NAME_PATTERN, description="id of a cancellation case")]
 Code = Annotated[str, Path(pattern=NAME_PATTERN, description="code of a coupon")]
 ProductId = Annotated[str, Path(pattern=NAME_PATTERN, description="id of a product")]
 

@@ -30,18 +30,21 @@ CUSTOMER: frozenset[Kind] = frozenset({"customer"})
 STAFF: frozenset[Kind] = frozenset({"staff"})
 ANYONE_SIGNED_IN: frozenset[Kind] = CUSTOMER | STAFF
 PROVIDER: frozenset[Kind] = frozenset()
-"""No token: the payment service checks the provider's signature."""
+"""No token: the service behind checks the provider's signature, where the provider signs."""
+MONEY: frozenset[str] = frozenset({"administrator", "finance", "supervisor"})
+"""Staff who answer for money."""
 
 
 @dataclass(frozen=True, slots=True)
 class Right:
-    """One route, who may call it, and what a repeat does (`why` it does no harm)."""
+    """One route, who may call it, and what a repeat does (`why` it does no harm). `roles`: which staff; empty: all."""
 
     method: str
     path: str
     may: frozenset[Kind]
     repeat: Repeat
     why: str = ""
+    roles: frozenset[str] = frozenset()
 
 
 RIGHTS: tuple[Right, ...] = (
@@ -51,7 +54,9 @@ RIGHTS: tuple[Right, ...] = (
     Right("GET", "/mp/v1/orders/{order_id}", CUSTOMER, "reads"),
     Right("POST", "/mp/v1/orders/{order_id}/pay", CUSTOMER, "repeatable", "an order has one payment"),
     Right("POST", "/mp/v1/orders/{order_id}/cancellation", CUSTOMER, "needs-key"),
+    Right("GET", "/mp/v1/orders/{order_id}/cases/{case_id}/transfer", CUSTOMER, "reads"),
     Right("GET", "/mp/v1/inbox", CUSTOMER, "reads"),
+    Right("POST", "/mp/v1/subscriptions", CUSTOMER, "needs-key"),
     Right("GET", "/admin/v1/orders", STAFF, "reads"),
     Right("GET", "/admin/v1/orders/{order_id}", STAFF, "reads"),
     Right("POST", "/admin/v1/orders/{order_id}/cancellation", STAFF, "needs-key"),
@@ -61,6 +66,8 @@ RIGHTS: tuple[Right, ...] = (
     Right("GET", "/admin/v1/cases", STAFF, "reads"),
     Right("GET", "/admin/v1/tasks", STAFF, "reads"),
     Right("POST", "/admin/v1/tasks/{task_id}/done", STAFF, "repeatable", "a task is done once"),
+    Right("POST", "/admin/v1/tasks/{task_id}/resolution", STAFF, "repeatable", "a task is resolved once", MONEY),
+    Right("POST", "/admin/v1/cases/{case_id}/bank-card", STAFF, "repeatable", "the refund stays the same one"),
     Right("PUT", "/admin/v1/coupons/{code}", STAFF, "repeatable", "a coupon is put, whole, under its code"),
     Right("GET", "/admin/v1/summary", STAFF, "reads"),
     Right("POST", "/admin/v1/products", STAFF, "repeatable", "a product is put, whole, under its id"),
@@ -70,8 +77,24 @@ RIGHTS: tuple[Right, ...] = (
     Right("POST", "/admin/v1/stock/recount", STAFF, "repeatable", "a recount compares and changes no stock"),
     Right("GET", "/admin/v1/figures/{subject}", STAFF, "reads"),
     Right("GET", "/admin/v1/notices", STAFF, "reads"),
+    Right("GET", "/admin/v1/reconciliations", STAFF, "reads", roles=MONEY),
+    Right("POST", "/admin/v1/reconciliations/{day}", STAFF, "repeatable", "one under way goes on", MONEY),
+    Right("GET", "/admin/v1/reconciliations/{shop}/{day}", STAFF, "reads", roles=MONEY),
+    Right(
+        "POST",
+        "/admin/v1/reconciliations/{shop}/{day}/differences/{n}/close",
+        STAFF,
+        "repeatable",
+        "a difference is closed once",
+        MONEY,
+    ),
     Right("POST", "/callbacks/wechat/pay", PROVIDER, "repeatable", "a notification id is heard once"),
     Right("POST", "/callbacks/wechat/refund", PROVIDER, "repeatable", "a notification id is heard once"),
+    Right("POST", "/callbacks/wechat/transfer", PROVIDER, "repeatable", "a notification id is heard once"),
+    Right("POST", "/callbacks/wechat/{family}/{shop}", PROVIDER, "repeatable", "a notification id is heard once"),
+    Right("GET", "/callbacks/wechat/events", PROVIDER, "reads"),
+    Right("POST", "/callbacks/wechat/events", PROVIDER, "repeatable", "an event is noted once, under its own id"),
+    Right("POST", "/callbacks/sms/receipts", PROVIDER, "repeatable", "a receipt decides once"),
 )
 
 
@@ -180,8 +203,8 @@ class Tokens:
 
 
 def allow(right: Right, caller: Caller) -> None:
-    """Raises a 403 problem when this kind of caller may not use the route."""
-    if caller.kind not in right.may:
+    """Raises a 403 problem when this kind of caller, or this role, may not use the route."""
+    if caller.kind not in right.may or (right.roles and caller.role not in right.roles):
         raise Problem(
             403,
             "not-allowed",

@@ -1,12 +1,12 @@
-"""Where WeChat Pay reports to. Nothing is judged here: bytes and signature headers go to the payment service as they
-came, its answer goes back as it came."""
+"""Where WeChat Pay, the mini-program's message push and Alibaba Cloud SMS report to. Nothing is judged here: bytes and
+signatures go to the payment or the notify service as they came, its answer goes back as it came."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from fastapi import APIRouter, Request
-from fastapi.responses import JSONResponse, Response
+from fastapi import APIRouter, Path, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from chassis.problem import Problem
 from services.gateway.api import Behind, GuardedRoute, passed_on, read
@@ -14,24 +14,72 @@ from services.gateway.clients import Services
 
 BODY_MAX = 64 * 1024
 SECONDS = 4.0
-"""WeChat Pay wants an answer within five seconds."""
+"""WeChat and WeChat Pay want an answer within five seconds."""
 
-router = APIRouter(prefix="/callbacks/wechat", route_class=GuardedRoute, tags=["provider"])
+SIGNED = ("signature", "timestamp", "nonce", "echostr")
+"""What WeChat's message push puts into the query."""
+
+Family = Literal["pay", "refund", "transfer"]
+Shop = Annotated[str, Path(pattern=r"^[0-9a-z-]{1,32}$")]
+
+router = APIRouter(prefix="/callbacks", route_class=GuardedRoute, tags=["provider"])
 
 
-@router.post("/pay")
+@router.post("/wechat/pay")
 async def payment_reported(services: Behind, request: Request) -> Response:
     """A payment was made."""
     return await _report(services, request, "pay")
 
 
-@router.post("/refund")
+@router.post("/wechat/refund")
 async def refund_reported(services: Behind, request: Request) -> Response:
     """A refund has come to its end."""
     return await _report(services, request, "refund")
 
 
-async def _report(services: Services, request: Request, what: Literal["pay", "refund"]) -> Response:
+@router.post("/wechat/transfer")
+async def transfer_reported(services: Behind, request: Request) -> Response:
+    """A transfer to a customer has come to its end."""
+    return await _report(services, request, "transfer")
+
+
+@router.post("/wechat/{family}/{shop}")
+async def shop_reported_to(services: Behind, request: Request, family: Family, shop: Shop) -> Response:
+    """The same three for a shop with a merchant account of its own."""
+    return await _report(services, request, f"{family}/{shop}")
+
+
+@router.get("/wechat/events")
+async def is_it_us(services: Behind, request: Request) -> Response:
+    """WeChat asks whether this address is ours."""
+    return await _push(services, request, "GET", "/callbacks/events")
+
+
+@router.post("/wechat/events")
+async def event_pushed(services: Behind, request: Request) -> Response:
+    """Something happened in the mini-program, for example a customer accepted messages."""
+    return await _push(services, request, "POST", "/callbacks/events")
+
+
+@router.post("/sms/receipts")
+async def sms_reported(services: Behind, request: Request) -> Response:
+    """Alibaba Cloud says whether short messages arrived."""
+    return await _push(services, request, "POST", "/callbacks/sms-receipts")
+
+
+async def _push(services: Services, request: Request, method: Literal["GET", "POST"], path: str) -> Response:
+    body = await read(request, BODY_MAX) if method == "POST" else None
+    query = {name: request.query_params.get(name) for name in SIGNED}
+    try:
+        return passed_on(await services.notify.ask_plainly(method, path, query=query, body=body, seconds=SECONDS))
+    except Problem:
+        return PlainTextResponse("fail", 503)  # the provider repeats after any status that is not 200
+
+
+async def _report(services: Services, request: Request, what: str) -> Response:
+    if request.url.query:
+        # WeChat Pay takes no address with a query string, so none of its callbacks has one.
+        return JSONResponse({"code": "FAIL", "message": "回调地址不能带参数"}, 400)
     body = await read(request, BODY_MAX)
     headers = [
         (name, value)

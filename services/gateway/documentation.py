@@ -128,7 +128,7 @@ def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: J
 def _problems(route: GuardedRoute) -> dict[int, str]:
     right = route.right
     if not right.may:
-        return {413: _WORDS[413]}
+        return {status: _WORDS[status] for status in (413, 422) if status == 413 or "{" in route.path}
     statuses = {422, 503}
     if "{" in route.path:
         statuses.add(404)

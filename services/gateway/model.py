@@ -103,6 +103,13 @@ class CustomersCancellation(CancellationWanted):
     reason: CustomersReason
 
 
+class SubscriptionAnswers(BaseModel):
+    """What the customer answered to one `wx.requestSubscribeMessage`: template id → accept, reject, ban or filter."""
+
+    model_config = _STRICT
+    answers: dict[Text64, Literal["accept", "reject", "ban", "filter"]] = Field(min_length=1, max_length=20)
+
+
 class ShipmentWanted(BaseModel):
     """The parcel that left."""
 
@@ -116,6 +123,32 @@ class TaskDone(BaseModel):
 
     model_config = _STRICT
     note: str = Field(min_length=1, max_length=500)
+
+
+class TaskResolution(BaseModel):
+    """What is to be done about a task: one of its choices. `note`: the proof when money was paid outside, else a
+    remark."""
+
+    model_config = _STRICT
+    choice: str = Field(pattern=r"^[a-z-]{1,32}$")
+    note: str = Field("", max_length=500)
+
+
+class BankCard(BaseModel):
+    """A debit card that takes the money of an abnormal refund. `bank_type` is WeChat Pay's word for the bank. Number
+    and name are encrypted at once for WeChat Pay and kept nowhere."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
+    bank_type: str = Field(pattern=r"^[A-Z]{2,16}_DEBIT$")
+    bank_account: str = Field(pattern=r"^[0-9]{8,32}$")
+    real_name: Text64
+
+
+class DifferenceClosed(BaseModel):
+    """What was done about a difference of a reconciliation."""
+
+    model_config = _STRICT
+    remark: str = Field(min_length=1, max_length=500)
 
 
 class CouponPut(BaseModel):

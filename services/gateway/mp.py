@@ -3,6 +3,7 @@ that does not exist look the same."""
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
@@ -16,6 +17,7 @@ from services.gateway import model
 from services.gateway.api import (
     Call,
     Calling,
+    CaseId,
     GuardedRoute,
     JsonBody,
     Listing,
@@ -126,10 +128,32 @@ async def cancel_own_order(
     return passed_on(await call.services.order.ask("POST", path, body=told(command)))
 
 
+@router.get("/orders/{order_id}/cases/{case_id}/transfer")
+async def show_transfer(call: Calling, order_id: OrderId, case_id: CaseId) -> Response:
+    """What `wx.requestMerchantTransfer` needs so that I can confirm a refund that comes as a transfer: `{"mchId",
+    "appId", "package", "confirm_by"}`. Problems: unknown-order, nothing-to-confirm (404)."""
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
+    if not case_id.startswith(f"{order_id}-"):  # a case carries its order's id: nobody sees another's ticket
+        raise Problem(404, "nothing-to-confirm", "没有需要确认的收款。", "There is no transfer to confirm.")
+    return passed_on(await call.services.payment.ask("GET", f"/refunds/{segment(case_id)}/transfer"))
+
+
 @router.get("/inbox")
 async def read_inbox(call: Calling) -> Response:
     """What I was told."""
     return passed_on(await call.services.notify.ask("GET", f"/inbox/{segment(call.caller.sub)}"))
+
+
+@router.post("/subscriptions")
+async def note_subscriptions(
+    call: Calling, given: Annotated[model.SubscriptionAnswers, Depends(JsonBody(model.SubscriptionAnswers))]
+) -> Response:
+    """What I answered when the mini-program asked whether it may send me messages: `{"noted"}`. One answer of one
+    Idempotency-Key counts once."""
+    body = {"openid": call.caller.openid, "request_id": call.key, "answers": given.answers}
+    return passed_on(await call.services.notify.ask("POST", "/subscriptions", body=json.dumps(body).encode()))
 
 
 async def _own_order(call: Call, order_id: str) -> Answer:

@@ -12,6 +12,7 @@ from chassis.problem import Problem
 from chassis.record import Heard, Refusal
 from contracts.message import Command, Message, message_id
 from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, PlaceOrder, ShipOrder
+from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.model import Coupon, Order, TaskDone
@@ -83,6 +84,18 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
         heard = TaskDone(order_id=known.order_id, task_id=task_id, by=done.by, note=done.note)
         order = await _tell(engine, heard, f"{task_id}/done")
         return {"task": next(task.model_dump() for task in order.tasks if task.task_id == task_id)}
+
+    @router.post("/tasks/{task_id}/resolve")
+    async def resolve_task(task_id: str, asked: ResolveTask) -> dict[str, Any]:
+        if asked.task_id != task_id:
+            raise Problem(
+                422,
+                "invalid-request",
+                "地址与内容中的任务号不一致。",
+                "The task in the path is not the one in the body.",
+            )
+        cause = f"{task_id}/resolve/{asked.choice}/{asked.note}"
+        return order_view(await _tell(engine, asked, cause))
 
     @router.put("/coupons/{code}", status_code=204)
     async def put_coupon(code: str, body: CouponBody) -> Response:

@@ -1,7 +1,8 @@
 """Cancelling an order. The lists are the business rule; read them first.
 
 A case takes one of four roads: a paid order (money goes back), an unpaid one (the payment is closed first), one whose
-pieces cost nothing, and a payment that arrived after the order was cancelled.
+pieces cost nothing, and a payment that arrived after the order was cancelled. Three more begin where something went
+another way: a person decided how a refund goes on, an accepted refund failed after all, a refund was made by hand.
 """
 
 from __future__ import annotations
@@ -13,11 +14,15 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from chassis.saga import Saga, after_undo, pivot, step, then
 from contracts import inventory, notify, payment
 from contracts.inventory import StockLine
-from contracts.message import CaseId, Money, OrderId
+from contracts.message import CaseId, Money, OrderId, RefundNumber
 from contracts.notify import Addressee
 from services.order.model import Case, Order
 from services.order.words import reason_in_words, refusal_in_words, solution_in_words
 
+# A short message whose fate is unknown is looked for before the next provider is asked (decision 0019).
+TELLING = timedelta(hours=1)
+# The provider closes after seven days what it cannot pay; slowness before that is told by `RefundDelayed`.
+ARRIVING = timedelta(days=8)
 BANK_CARD_DAYS = 3
 WALLET_MINUTES = 5
 REFUND_REASON_BYTES_MAX = 80  # WeChat Pay: `reason`, at most 80 bytes (pay.weixin.qq.com/doc/v3/merchant/4012556457)
@@ -38,8 +43,16 @@ class Cancellation(BaseModel):
     refusal: str
     solution: str
     route: str = ""
+    payer_minor: int | None = None
     received_minor: int | None = None
     expected_by: AwareDatetime | None = None
+    confirm_by: AwareDatetime | None = None
+    transfer_when: tuple[payment.RefusalReason, ...] = ()
+    attempt: int = 0
+    wish: str | None = None
+    proof: str = ""
+    decided_by: str = ""
+    refund_number: RefundNumber | None = None
 
     @classmethod
     def of(cls, order: Order, case: Case) -> Cancellation:
@@ -61,7 +74,15 @@ class Cancellation(BaseModel):
             refusal=refusal_in_words(case.refusal, language),
             solution=solution_in_words(case.reason.family, language),
             route=refund_facts.route if refund_facts else "",
+            payer_minor=refund_facts.payer_minor if refund_facts else None,
             received_minor=refund_facts.received_minor if refund_facts else None,
+            confirm_by=refund_facts.confirm_by if refund_facts else None,
+            transfer_when=case.transfer_when,
+            attempt=case.decisions,
+            wish=case.wish,
+            proof=case.proof,
+            decided_by=case.decided_by,
+            refund_number=case.found,
             expected_by=_expected_by(refund_facts.route, refund_facts.accepted_at)
             if refund_facts and refund_facts.accepted_at
             else None,
@@ -70,12 +91,43 @@ class Cancellation(BaseModel):
 
 def refund(case: Cancellation) -> payment.RefundPayment:
     return payment.RefundPayment(
-        order_id=case.order_id, case_id=case.case_id, amount=case.amount, reason=case.refund_reason
+        order_id=case.order_id,
+        case_id=case.case_id,
+        amount=case.amount,
+        reason=case.refund_reason,
+        transfer_when=case.transfer_when,
     )
 
 
+def resume(case: Cancellation) -> payment.ResumeRefund:
+    return payment.ResumeRefund.model_validate(
+        {
+            "order_id": case.order_id,
+            "case_id": case.case_id,
+            "attempt": case.attempt,
+            "how": case.wish,
+            "proof": case.proof,
+            "by": case.decided_by,
+        }
+    )
+
+
+def take_over(case: Cancellation) -> payment.AdoptRefund:
+    assert case.refund_number is not None, "only a refund that was found is taken over"
+    return payment.AdoptRefund(order_id=case.order_id, case_id=case.case_id, refund_number=case.refund_number)
+
+
 def refund_on_its_way(case: Cancellation) -> notify.TellCustomer:
-    return _tell(case, "refund-on-its-way", case.amount.amount_minor, case.reason, case.solution)
+    """On its way by itself, or waiting for the customer to confirm it."""
+    amount = case.amount.amount_minor if case.payer_minor is None else case.payer_minor
+    if case.confirm_by is None:
+        return _tell(case, "refund-on-its-way", amount, case.reason, case.solution)
+    return _tell(case, "refund-to-confirm", amount, case.reason, solution_in_words("confirm", case.to.language))
+
+
+def refund_delayed(case: Cancellation) -> notify.TellCustomer:
+    amount = case.amount.amount_minor if case.payer_minor is None else case.payer_minor
+    return _tell(case, "refund-delayed", amount, case.reason, solution_in_words("delayed", case.to.language))
 
 
 def refund_arrived(case: Cancellation) -> notify.TellCustomer:
@@ -111,10 +163,10 @@ CANCEL_PAID_ORDER = Saga(
     step("hold the stock", inventory.HoldStock, undo=inventory.KeepStock),
     pivot("refund the payment", refund, patience=timedelta(hours=2)),
     then("release the stock", inventory.ReleaseStock),
-    then("tell the customer", refund_on_its_way),
-    then("see the refund arrive", payment.WatchRefund, patience=timedelta(days=3)),
-    then("tell the customer it arrived", refund_arrived),
-    after_undo("tell the customer why not", refund_failed),
+    then("tell the customer", refund_on_its_way, patience=TELLING),
+    then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
+    then("tell the customer it arrived", refund_arrived, patience=TELLING),
+    after_undo("tell the customer why not", refund_failed, patience=TELLING),
 )
 
 CANCEL_UNPAID_ORDER = Saga(
@@ -123,7 +175,7 @@ CANCEL_UNPAID_ORDER = Saga(
     Cancellation,
     pivot("close the payment", payment.ClosePayment, patience=timedelta(hours=2)),
     then("release the stock", inventory.ReleaseStock),
-    then("tell the customer", order_cancelled),
+    then("tell the customer", order_cancelled, patience=TELLING),
 )
 """When the payment cannot be closed because it was made, the case goes over to `CANCEL_PAID_ORDER`."""
 
@@ -133,8 +185,8 @@ CANCEL_WITHOUT_MONEY = Saga(
     Cancellation,
     pivot("hold the stock", inventory.HoldStock),
     then("release the stock", inventory.ReleaseStock),
-    then("tell the customer", order_cancelled),
-    after_undo("tell the customer why not", cancellation_refused),
+    then("tell the customer", order_cancelled, patience=TELLING),
+    after_undo("tell the customer why not", cancellation_refused, patience=TELLING),
 )
 
 REFUND_LATE_PAYMENT = Saga(
@@ -142,20 +194,76 @@ REFUND_LATE_PAYMENT = Saga(
     1,
     Cancellation,
     pivot("refund the payment", refund, patience=timedelta(hours=2)),
-    then("tell the customer", late_payment_refunded),
-    then("see the refund arrive", payment.WatchRefund, patience=timedelta(days=3)),
-    then("tell the customer it arrived", refund_arrived),
-    after_undo("tell the customer why not", refund_failed),
+    then("tell the customer", late_payment_refunded, patience=TELLING),
+    then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
+    then("tell the customer it arrived", refund_arrived, patience=TELLING),
+    after_undo("tell the customer why not", refund_failed, patience=TELLING),
 )
 
+RESUME_REFUND = Saga(
+    "resume-refund",
+    1,
+    Cancellation,
+    pivot("go on as was decided", resume, patience=timedelta(hours=2)),
+    then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
+    then("tell the customer it arrived", refund_arrived, patience=TELLING),
+)
+"""A person decided. Where that cannot be followed without the risk of paying twice, the person hears of it again."""
+
+GIVE_ORDER_BACK = Saga(
+    "give-order-back",
+    1,
+    Cancellation,
+    pivot("take the stock again", inventory.TakeStockAgain, patience=timedelta(hours=2)),
+    then("tell the customer why not", refund_failed, patience=TELLING),
+)
+"""The refund was accepted and failed after all. When the goods are sold meanwhile, a person decides."""
+
+TAKE_OVER_REFUND = Saga(
+    "take-over-refund",
+    1,
+    Cancellation,
+    pivot("take over the refund", take_over, patience=timedelta(hours=2)),
+    then("release the stock", inventory.ReleaseStock),
+    then("tell the customer", refund_on_its_way, patience=TELLING),
+    then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
+    then("tell the customer it arrived", refund_arrived, patience=TELLING),
+)
+"""Somebody refunded all that was left by hand on the merchant platform."""
+
+TAKE_OVER_PART_OF_REFUND = Saga(
+    "take-over-part-of-refund",
+    1,
+    Cancellation,
+    pivot("take over the refund", take_over, patience=timedelta(hours=2)),
+    then("tell the customer", refund_on_its_way, patience=TELLING),
+    then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
+    then("tell the customer it arrived", refund_arrived, patience=TELLING),
+)
+"""As above, but nobody knows for which goods: only the money is in the books."""
+
 SAGAS = {
-    saga.name: saga for saga in (CANCEL_PAID_ORDER, CANCEL_UNPAID_ORDER, CANCEL_WITHOUT_MONEY, REFUND_LATE_PAYMENT)
+    saga.name: saga
+    for saga in (
+        CANCEL_PAID_ORDER,
+        CANCEL_UNPAID_ORDER,
+        CANCEL_WITHOUT_MONEY,
+        REFUND_LATE_PAYMENT,
+        RESUME_REFUND,
+        GIVE_ORDER_BACK,
+        TAKE_OVER_REFUND,
+        TAKE_OVER_PART_OF_REFUND,
+    )
 }
 ROADS = {
     "paid": CANCEL_PAID_ORDER,
     "unpaid": CANCEL_UNPAID_ORDER,
     "no-money": CANCEL_WITHOUT_MONEY,
     "late-payment": REFUND_LATE_PAYMENT,
+    "resumed": RESUME_REFUND,
+    "given-back": GIVE_ORDER_BACK,
+    "made-outside": TAKE_OVER_REFUND,
+    "made-outside-in-part": TAKE_OVER_PART_OF_REFUND,
 }
 
 
@@ -172,7 +280,7 @@ def _tell(
         reason=reason,
         solution=solution,
         route=case.route,
-        expected_by=case.expected_by,
+        expected_by=case.confirm_by or case.expected_by,
     )
 
 

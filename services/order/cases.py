@@ -7,8 +7,7 @@ from datetime import datetime
 
 from chassis.record import Refusal
 from chassis.saga import Run
-from contracts.inventory import StockHoldRefused
-from contracts.message import CaseId, Event, Message, Money
+from contracts.message import CaseId, Event, Message, Money, RefundNumber
 from contracts.order import (
     Actor,
     CancellationAccepted,
@@ -19,20 +18,22 @@ from contracts.order import (
     CancelOrder,
     Reason,
 )
-from contracts.payment import PaymentCloseRefused, RefundAccepted, RefundRefused, RefundSettled
+from contracts.payment import PaymentCloseRefused, RefusalReason
+from services.order import failed
 from services.order.cancellation import ROADS, SAGAS, Cancellation
+from services.order.failed import learn
 from services.order.model import (
     REQUESTS_MAX,
     Case,
     NotCancellable,
     Order,
-    RefundFacts,
     Request,
     Road,
     covers_all_left,
     pieces_to_cancel,
 )
-from services.order.tasks import has_open_task, raise_task
+from services.order.otherroads import transfer_when
+from services.order.tasks import close_tasks, raise_task
 from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
@@ -115,8 +116,11 @@ def open_case(
     requests: tuple[Request, ...] = (),
     occurred_at: datetime,
     reference: str = "",
+    transfer: tuple[RefusalReason, ...] | None = None,
+    found: RefundNumber | None = None,
 ) -> Decision:
-    """Put a new case into the order and take the first step of its road."""
+    """Put a new case into the order and take the first step of its road. `transfer`: refusals after which its money
+    goes as a transfer, by default what the table of other roads says."""
     case = Case(
         case_id=CaseId(f"{order.order_id}-c{len(order.cases) + 1}"),
         road=road,
@@ -131,6 +135,8 @@ def open_case(
         accepted_at=at,
         occurred_at=occurred_at,
         reference=reference,
+        transfer_when=transfer_when(reason.family, road, order.state, amount_minor) if transfer is None else transfer,
+        found=found,
     )
     run, says = ROADS[road].start(Cancellation.of(order, case), at)
     case = case.model_copy(update={"run": run})
@@ -164,27 +170,17 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         return order, []
     if isinstance(message, PaymentCloseRefused) and case.road == "unpaid":
         return _change_road(order, case, message, at)
-    learned = _learn(case, message)
+    learned = learn(case, message)
     saga = SAGAS[case.run.saga]
     run, says = saga.hear(case.run, message, Cancellation.of(order, learned), at)
     if run is case.run:
-        return _refused_after_all(order, case, message, at)
+        return failed.after_acceptance(order, case, message, at)
     walked = learned.model_copy(update={"run": run})
     after = order.with_case(walked).with_moment(moment_of(message, at, step=run.step))
     if run.ended:
         after, more = _end(after, walked, at)
         return after, [*says, *more]
     return after, says
-
-
-def _refused_after_all(order: Order, case: Case, message: Event, at: datetime) -> Decision:
-    """A refund that was accepted, then closed by the provider, and refused when asked for anew: the saga is past its
-    pivot and goes on waiting, but a person has to know."""
-    past_pivot = isinstance(message, RefundRefused) and case.refund is not None
-    if not past_pivot or has_open_task(order, case, "refund-stuck"):
-        return order, []
-    after, task = raise_task(order.with_moment(moment_of(message, at)), case, "refund-stuck", at)
-    return after, [task]
 
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:
@@ -205,35 +201,18 @@ def wake(order: Order, case: Case, at: datetime) -> Decision:
 
 def _change_road(order: Order, case: Case, message: PaymentCloseRefused, at: datetime) -> Decision:
     """The order turns out to be paid: the money has to go back too."""
-    paid = case.model_copy(update={"road": "paid", "state_before": "paid"})
+    ways = transfer_when(case.reason.family, "paid", "paid", case.amount.amount_minor)
+    paid = case.model_copy(update={"road": "paid", "state_before": "paid", "transfer_when": ways})
     run, says = ROADS["paid"].start(Cancellation.of(order, paid), at)
     paid = paid.model_copy(update={"run": run})
     return order.with_case(paid).with_moment(moment_of(message, at, step=run.step)), says
 
 
-def _learn(case: Case, message: Event) -> Case:
-    """The case with what the message says about its refund or its refusal."""
-    if isinstance(message, RefundAccepted):
-        facts = RefundFacts(
-            number=message.refund_number, amount=message.amount, route=message.route, accepted_at=message.accepted_at
-        )
-        return case.model_copy(update={"refund": facts})
-    if isinstance(message, RefundSettled) and case.refund is not None:
-        settled = {
-            "number": message.refund_number,
-            "settled_at": message.settled_at,
-            "received_minor": message.amount.amount_minor,
-        }
-        return case.model_copy(update={"refund": case.refund.model_copy(update=settled)})
-    if isinstance(message, RefundRefused):
-        return case.model_copy(update={"refusal": message.reason})
-    if isinstance(message, StockHoldRefused):
-        return case.model_copy(update={"refusal": message.reason})
-    return case
-
-
 def _end(order: Order, case: Case, at: datetime) -> Decision:
-    if case.run.status == "done":
+    done = case.run.status == "done"
+    if case.road in ("resumed", "given-back") and not done:
+        return failed.wait_for_a_person(order, case, at)
+    if done and case.road != "given-back":
         return _complete(order, case, at)
     return _undo(order, case, at)
 
@@ -244,7 +223,7 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
     lines = tuple(line.give_back(given[line.line_no]) if line.line_no in given else line for line in order.lines)
     state = "cancelled" if all(line.left == 0 for line in lines) else case.state_before
     after = order.with_case(ended).model_copy(update={"lines": lines, "state": state})
-    after = after.noting(at, "cancellation-completed", case.case_id)
+    after = close_tasks(after, ended, at, "it went on by itself").noting(at, "cancellation-completed", case.case_id)
     refunded = case.refund.amount.amount_minor if case.refund else 0
     completed = CancellationCompleted(
         order_id=order.order_id,

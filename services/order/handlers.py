@@ -24,11 +24,12 @@ from contracts.order import (
     PricedLine,
     ShipOrder,
 )
-from services.order import cases
+from contracts.task import ResolveTask
+from services.order import cases, failed, resolving
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.pricing import NotPriced, price
-from services.order.tasks import has_open_task, raise_task
+from services.order.tasks import Kind, has_open_task, raise_task
 from services.order.timeline import moment_of
 
 ORDERS = Aggregate("orders", Order)
@@ -58,6 +59,7 @@ def place_priced_order(order: Order | None, ready: ReadyToPlace, at: datetime) -
         return _not_placed(order, ready, problem)
     fresh = Order(
         order_id=asked.order_id,
+        shop=asked.shop,
         customer_id=asked.customer_id,
         customer_group=asked.customer_group,
         contact=asked.contact,
@@ -118,6 +120,8 @@ def ship_order(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
     if order is not None and order.state == "shipped":
         return order, [_shipped(asked, at)]
     order = _in_state(order, asked, "paid")
+    parcel = {"carrier": asked.carrier, "tracking_number": asked.tracking_number}
+    order = order.model_copy(update=parcel)
     run, says = DISPATCH_ORDER.start(Placement.of(order), at)
     shipped = order.model_copy(update={"state": "shipped", "dispatching": run})
     shipped = shipped.noting(at, "shipped", carrier=asked.carrier, tracking_number=asked.tracking_number)
@@ -188,14 +192,19 @@ for _answer in (
     inventory.StockHoldRefused,
     inventory.StockKept,
     inventory.StockReleased,
+    inventory.StockTakenAgain,
+    inventory.StockNotTakenAgain,
     inventory.StockDispatched,
     inventory.StockDispatchRefused,
     payment.PaymentOpened,
+    payment.ShippingRecorded,
     payment.PaymentClosed,
     payment.PaymentCloseRefused,
     payment.RefundAccepted,
     payment.RefundRefused,
     payment.RefundSettled,
+    payment.RefundResumed,
+    payment.RefundNotResumed,
     notify.CustomerTold,
 ):
     ORDERS.handles(_answer)(hear_answer)
@@ -209,10 +218,44 @@ def refund_attempted(order: Order | None, heard: payment.RefundAttempted, at: da
         return order, []
     after = order.with_moment(moment_of(heard, at))
     given_up = heard.outcome == "unknown" and heard.next_try_at is None
-    if (given_up or heard.outcome in ("parked", "abnormal")) and not has_open_task(order, case, "refund-stuck"):
-        after, task = raise_task(after, case, "refund-stuck", at)
+    kind: Kind = "refund-abnormal" if heard.outcome == "abnormal" else "refund-stuck"
+    if (given_up or heard.outcome == "abnormal") and not has_open_task(order, case, kind):
+        after, task = raise_task(after, case, kind, at)
         return after, [task]
     return after, []
+
+
+@ORDERS.handles(payment.RefundRerouted)
+def refund_rerouted(order: Order | None, heard: payment.RefundRerouted, at: datetime) -> Decision:
+    """For the timeline: the money takes the other road."""
+    return (None, []) if order is None else (order.with_moment(moment_of(heard, at)), [])
+
+
+@ORDERS.handles(payment.RefundDelayed)
+def refund_delayed(order: Order | None, heard: payment.RefundDelayed, at: datetime) -> Decision:
+    case = order.case(heard.case_id) if order is not None else None
+    if order is None or case is None or case.status != "open":
+        return order, []
+    return failed.delayed(order, case, heard, at)
+
+
+@ORDERS.handles(payment.ShippingRecordStrange)
+def shipping_record_strange(order: Order | None, heard: payment.ShippingRecordStrange, at: datetime) -> Decision:
+    """WeChat believes that a cancelled order was shipped: it keeps money back, or the goods have really left."""
+    if order is None or not order.cases or has_open_task(order, order.cases[-1], "shipping-record"):
+        return order, []
+    after, task = raise_task(order.with_moment(moment_of(heard, at)), order.cases[-1], "shipping-record", at)
+    return after, [task]
+
+
+@ORDERS.handles(payment.RefundFound)
+def refund_found(order: Order | None, heard: payment.RefundFound, at: datetime) -> Decision:
+    return (None, []) if order is None else resolving.refund_found(order, heard, at)
+
+
+@ORDERS.handles(ResolveTask)
+def resolve_task(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
+    return resolving.resolve(order, asked, at)
 
 
 @ORDERS.handles(TaskDone)

@@ -12,9 +12,12 @@ from chassis.saga import Run
 from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, ProductId, RefundNumber, Report
 from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
+from contracts.payment import RefusalReason
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
-Road = Literal["unpaid", "paid", "no-money", "late-payment"]
+Road = Literal[
+    "unpaid", "paid", "no-money", "late-payment", "resumed", "given-back", "made-outside", "made-outside-in-part"
+]
 
 TIMELINE_MAX = 300
 REQUESTS_MAX = 20
@@ -82,16 +85,17 @@ class Line(PricedLine):
 
 
 class RefundFacts(_Part):
-    """What is known of a case's refund. `received_minor`: what reached the customer."""
+    """What is known of a case's refund. `payer_minor`: what of it the customer gets in money, fen; `confirm_by`: until
+    then the customer must confirm a transfer; `received_minor`: what reached the customer."""
 
     number: RefundNumber
     amount: Money
     route: str = ""
     accepted_at: AwareDatetime | None = None
+    payer_minor: int | None = None
+    confirm_by: AwareDatetime | None = None
     settled_at: AwareDatetime | None = None
     received_minor: int | None = None
-    refusal: str = ""
-    provider_code: str = ""
 
 
 class Request(_Part):
@@ -102,7 +106,9 @@ class Request(_Part):
 
 
 class Case(_Part):
-    """One cancellation. `state_before`: what the order goes back to when the case is undone."""
+    """One cancellation. `state_before`: what the order goes back to when the case is undone. `transfer_when`: refusals
+    after which its money goes as a merchant transfer. `decisions`: what people decided about it, or was tried anew.
+    `wish` and `proof`: the last such decision about its refund. `found`: a refund that was made by hand."""
 
     case_id: CaseId
     road: Road
@@ -121,6 +127,17 @@ class Case(_Part):
     reference: str = ""
     refund: RefundFacts | None = None
     refusal: str = ""
+    transfer_when: tuple[RefusalReason, ...] = ()
+    decisions: int = 0
+    wish: Literal["look-again", "send-again", "transfer", "settled-outside"] | None = None
+    proof: str = ""
+    decided_by: str = ""
+    found: RefundNumber | None = None
+
+    @property
+    def waits_for_a_person(self) -> bool:
+        """Nothing more happens to it by itself."""
+        return self.status == "open" and self.run.ended
 
     def met_by(self, request_id: str) -> Request | None:
         """The request of that id, if it led to this case or met it."""
@@ -128,17 +145,21 @@ class Case(_Part):
 
 
 class Task(_Part):
-    """Something a person has to do. `zh` and `en` say what is true now and what can be done."""
+    """Something a person has to do. `zh` and `en` say what is true now and what can be done; `choices` are the commands
+    for it."""
 
     task_id: str
     case_id: CaseId
-    kind: Literal["refund-refused", "refund-stuck", "no-answer"]
+    kind: str
     zh: str
     en: str
+    choices: tuple[str, ...] = ()
     raised_at: AwareDatetime
     done_at: AwareDatetime | None = None
     done_by: str = ""
     note: str = ""
+    choice: str = ""
+    facts: dict[str, str] = {}
 
 
 class Moment(_Part):
@@ -154,6 +175,7 @@ class Order(_Part):
     """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes."""
 
     order_id: OrderId
+    shop: str = ""
     customer_id: CustomerId
     customer_group: str
     contact: Contact
@@ -167,6 +189,8 @@ class Order(_Part):
     occurred_at: AwareDatetime
     reference: str = ""
     coupon: str = ""
+    carrier: str = ""
+    tracking_number: str = ""
     fingerprint: str
     placing: Run | None = None
     dispatching: Run | None = None
@@ -203,6 +227,10 @@ class Order(_Part):
     def case(self, case_id: str) -> Case | None:
         """The case of that id."""
         return next((case for case in self.cases if case.case_id == case_id), None)
+
+    def task(self, task_id: str) -> Task | None:
+        """The task of that id."""
+        return next((task for task in self.tasks if task.task_id == task_id), None)
 
     def with_case(self, case: Case) -> Order:
         """The order with this case put in or replaced."""

@@ -3,6 +3,8 @@ the books when the parcel leaves."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import BaseModel, ConfigDict
 
 from chassis.saga import Saga, after_undo, pivot, then
@@ -14,6 +16,7 @@ from contracts.order import Reason
 from services.order.model import Order
 from services.order.words import reason_in_words, solution_in_words
 
+ITEM_MAX = 120  # WeChat: `item_desc` of a shipping record (…/API/order_shipping/api_uploadshippinginfo)
 DESCRIPTION_MAX = 127  # WeChat Pay: `description` (pay.weixin.qq.com/doc/v3/partner/4012523593)
 
 
@@ -23,12 +26,15 @@ class Placement(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     order_id: OrderId
+    shop: str
     customer_id: CustomerId
     openid: str
     amount: Money
     description: str
     lines: tuple[StockLine, ...]
     to: Addressee
+    carrier: str = ""
+    tracking_number: str = ""
 
     @classmethod
     def of(cls, order: Order) -> Placement:
@@ -37,6 +43,7 @@ class Placement(BaseModel):
         more = f" 等{len(order.lines)}件" if len(order.lines) > 1 else ""
         return cls(
             order_id=order.order_id,
+            shop=order.shop,
             customer_id=order.customer_id,
             openid=order.contact.openid,
             amount=Money(amount_minor=order.total_minor, currency=order.currency),
@@ -47,6 +54,8 @@ class Placement(BaseModel):
                 if line.left
             ),
             to=order.addressee,
+            carrier=order.carrier,
+            tracking_number=order.tracking_number,
         )
 
 
@@ -71,9 +80,20 @@ PLACE_ORDER = Saga(
     after_undo("tell the customer why not", not_in_stock),
 )
 
+
+def shipping_record(order: Placement) -> payment.RecordShipping:
+    return payment.RecordShipping(
+        order_id=order.order_id,
+        carrier=order.carrier,
+        tracking_number=order.tracking_number,
+        item=order.description[:ITEM_MAX],
+    )
+
+
 DISPATCH_ORDER = Saga(
     "dispatch-order",
-    1,
+    2,
     Placement,
     pivot("take the stock off the books", inventory.DispatchStock),
+    then("tell WeChat that the parcel has left", shipping_record, patience=timedelta(days=2)),
 )

@@ -45,6 +45,14 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "An unpaid order can only be cancelled as a whole. Place a new one afterwards.",
     ),
     "remark-required": (422, "原因为“其他”时请填写说明。", "The reason “other” needs a remark."),
+    "unknown-task": (404, "没有这个任务。", "There is no such task."),
+    "already-resolved": (409, "该任务已处理。", "The task has been dealt with already."),
+    "not-a-choice": (
+        422,
+        "当前不能这样处理,请重新查看任务的选项。",
+        "This cannot be done now. Read the task's choices again.",
+    ),
+    "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
     "wrong-state": (409, "订单当前状态不允许此操作。", "The order's state does not allow this."),
 }
 
@@ -53,7 +61,7 @@ def problem_of(refusal: Event) -> Problem:
     """The problem document for a refusal; its code is the refusal's reason."""
     said: dict[str, Any] = refusal.model_dump(exclude_none=True)
     status, zh, en = _PROBLEMS[said["reason"]]
-    more = {name: said[name] for name in ("open_case_id", "state") if said.get(name)}
+    more = {name: said[name] for name in ("open_case_id", "state", "choices") if said.get(name)}
     if said.get("detail"):
         more["about"] = said["detail"]
     if said["reason"] == "cancellation-open":

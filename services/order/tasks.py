@@ -1,27 +1,88 @@
-"""Tasks for staff: what is true now, what can be done."""
+"""Tasks for staff: what is true now, what can be done. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
-from contracts.order import StaffTaskRaised
+from contracts.task import StaffTaskRaised
 from services.order.model import Case, Order, Task
-from services.order.words import refusal_in_words
+from services.order.words import task_in_words
 
-Kind = Literal["refund-refused", "refund-stuck", "no-answer"]
+Kind = Literal[
+    "refund-refused",
+    "refund-stuck",
+    "refund-abnormal",
+    "cannot-give-back",
+    "refund-made-outside",
+    "shipping-record",
+    "no-answer",
+]
+
+ABOUT_REFUND: tuple[Kind, ...] = (
+    "refund-refused",
+    "refund-stuck",
+    "refund-abnormal",
+    "cannot-give-back",
+    "no-answer",
+)
+
+WISHES = ("look-again", "send-again", "transfer", "settled-outside")
+"""Choices that the payment service follows, or refuses where it could pay twice."""
+
+CHOICES: dict[Kind, tuple[str, ...]] = {
+    "refund-refused": ("cancel-by-transfer", "done"),
+    "refund-stuck": ("look-again", "send-again", "transfer", "settled-outside", "give-back"),
+    "refund-abnormal": ("look-again", "done"),
+    "cannot-give-back": ("give-back", "transfer", "send-again", "settled-outside"),
+    "refund-made-outside": ("done",),
+    "shipping-record": ("done",),
+    "no-answer": ("done",),
+}
 
 
-def raise_task(order: Order, case: Case, kind: Kind, at: datetime) -> tuple[Order, StaffTaskRaised]:
-    """The order with one more open task, and the event that tells of it."""
+def raise_task(
+    order: Order, case: Case, kind: Kind, at: datetime, *, facts: Mapping[str, str] | None = None
+) -> tuple[Order, StaffTaskRaised]:
+    """The order with one more open task, and the event that tells of it. Older ones about the same refund are closed:
+    what they said is no longer the whole truth."""
     number = sum(task.case_id == case.case_id for task in order.tasks) + 1
     zh, en = _words(case, kind)
-    task = Task(task_id=f"{case.case_id}-t{number}", case_id=case.case_id, kind=kind, zh=zh, en=en, raised_at=at)
-    raised = StaffTaskRaised(
-        order_id=order.order_id, case_id=case.case_id, task_id=task.task_id, kind=kind, what=en, raised_at=at
+    task = Task(
+        task_id=f"{case.case_id}-t{number}",
+        case_id=case.case_id,
+        kind=kind,
+        zh=zh,
+        en=en,
+        choices=_choices(case, kind, facts),
+        raised_at=at,
+        facts=dict(facts or {}),
     )
+    raised = StaffTaskRaised(
+        order_id=order.order_id,
+        case_id=case.case_id,
+        task_id=task.task_id,
+        kind=kind,
+        what=en,
+        choices=task.choices,
+        raised_at=at,
+    )
+    if kind in ABOUT_REFUND:
+        order = close_tasks(order, case, at, f"replaced by {task.task_id}")
     after = order.model_copy(update={"tasks": (*order.tasks, task)})
     return after.noting(at, "task-raised", case.case_id, task=task.task_id, kind=kind), raised
+
+
+def close_tasks(order: Order, case: Case, at: datetime, note: str) -> Order:
+    """The order without open tasks about this case's refund."""
+    tasks = tuple(
+        task.model_copy(update={"done_at": at, "note": note})
+        if task.case_id == case.case_id and task.kind in ABOUT_REFUND and task.done_at is None
+        else task
+        for task in order.tasks
+    )
+    return order.model_copy(update={"tasks": tasks})
 
 
 def has_open_task(order: Order, case: Case, kind: Kind) -> bool:
@@ -29,22 +90,26 @@ def has_open_task(order: Order, case: Case, kind: Kind) -> bool:
     return any(task.case_id == case.case_id and task.kind == kind and task.done_at is None for task in order.tasks)
 
 
+def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[str, ...]:
+    """What fits the case: while it still goes on by itself only looking does; goods that were never released cannot be
+    given back; an undone case has no refund to go on with."""
+    choices = CHOICES[kind]
+    if kind == "refund-refused" and case.road == "late-payment":
+        return ("transfer", "send-again", "settled-outside")
+    if kind == "refund-made-outside" and facts and case.found is None:
+        return ("take-over", "done")
+    if kind != "refund-stuck":
+        return choices
+    if not case.run.ended:
+        return ("look-again", "settled-outside") if case.run.step == "refund the payment" else ("look-again",)
+    return choices if case.lines else tuple(choice for choice in choices if choice != "give-back")
+
+
 def _words(case: Case, kind: Kind) -> tuple[str, str]:
+    wording: str = kind
+    if kind == "refund-refused" and case.road == "late-payment":
+        wording = "late-payment-refused"
+    if kind == "refund-stuck" and case.run.ended:
+        wording = "refund-failed"
     amount = f"{case.amount.amount_minor / 100:.2f} {case.amount.currency}"
-    if kind == "refund-refused":
-        return (
-            f"退款 {amount} 被拒绝({refusal_in_words(case.refusal, 'zh')}),订单已恢复原状,顾客已收到通知。"
-            "请联系顾客:发货,或线下退款后登记。",
-            f"The refund of {amount} was refused ({refusal_in_words(case.refusal, 'en')}). The order is as it was and "
-            "the customer has been told. Talk to the customer: ship the order, or pay the money back another way.",
-        )
-    if kind == "refund-stuck":
-        return (
-            f"退款 {amount} 未到账,系统会继续查询。请检查商户余额与支付平台的退款状态。",
-            f"The refund of {amount} has not arrived; it is still being asked for. Check the merchant balance and the "
-            "refund at the provider. Never refund by hand while it is under way.",
-        )
-    return (
-        f"步骤“{case.run.step}”一直没有回应,系统会继续询问。请检查相应服务。",
-        f"Nobody has answered the step “{case.run.step}”; it is still being asked. Check the service that should.",
-    )
+    return task_in_words(wording, amount, case.refusal, case.run.step)

@@ -23,6 +23,8 @@ _WHAT: dict[type[Event], str] = {
     inventory.StockHoldRefused: "stock-hold-refused",
     inventory.StockKept: "stock-kept",
     inventory.StockReleased: "stock-released",
+    inventory.StockTakenAgain: "stock-taken-again",
+    inventory.StockNotTakenAgain: "stock-not-taken-again",
     inventory.StockDispatched: "stock-dispatched",
     inventory.StockDispatchRefused: "stock-dispatch-refused",
     payment.PaymentOpened: "payment-opened",
@@ -33,6 +35,12 @@ _WHAT: dict[type[Event], str] = {
     payment.RefundRefused: "refund-refused",
     payment.RefundAttempted: "refund-attempted",
     payment.RefundSettled: "refund-arrived",
+    payment.ShippingRecorded: "shipping-recorded",
+    payment.ShippingRecordStrange: "shipping-record-strange",
+    payment.RefundRerouted: "refund-rerouted",
+    payment.RefundDelayed: "refund-delayed",
+    payment.RefundResumed: "refund-resumed",
+    payment.RefundNotResumed: "refund-not-resumed",
     notify.CustomerTold: "customer-told",
 }
 
@@ -46,4 +54,10 @@ _SHOWN = (
     "next_try_at",
     "channel",
     "transaction_id",
+    "transfer_number",
+    "confirm_by",
+    "days",
+    "status",
+    "state",
+    "code",
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 from chassis.mongo import Collection
 from chassis.projection import Update
+from services.order.cancellation import Cancellation
 from services.order.model import Case, Coupon, Order
 from services.order.words import reason_in_words, state_in_words
 
@@ -49,11 +50,13 @@ def order_view(order: Order) -> dict[str, Any]:
 def case_view(order: Order, case: Case) -> dict[str, Any]:
     """One cancellation case."""
     refund = case.refund
+    facts = Cancellation.of(order, case)
     return {
         "case_id": case.case_id,
         "order_id": order.order_id,
         "status": case.status,
         "road": case.road,
+        "waits_for_a_person": case.waits_for_a_person,
         "step": case.run.step,
         "attempts": case.run.attempts,
         "next_try_at": case.run.wake_at,
@@ -74,7 +77,7 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
         "ended_at": case.ended_at,
         "refusal": case.refusal,
         "refund_number": refund.number if refund else None,
-        "refund": refund.model_dump() if refund else None,
+        "refund": {**refund.model_dump(), "expected_by": facts.expected_by} if refund else None,
     }
 
 

@@ -38,6 +38,14 @@ _SOLUTIONS = {
         "We are sorry. The money goes back the way it came.",
     ),
     "system": ("非常抱歉,系统已为您办理退款。", "We are sorry. The system refunds you by itself."),
+    "confirm": (
+        "原路退款已不可行,请在24小时内打开小程序确认收款。",
+        "The money cannot go back the way it came. Please confirm the transfer in the mini-program within 24 hours.",
+    ),
+    "delayed": (
+        "退款仍在银行处理中,我们在持续跟进,无需您操作。",
+        "The bank is still working on it. We follow it up, you need not do anything.",
+    ),
     "undone": (
         "订单已恢复原状,客服会与您联系处理退款。",
         "Your order is as it was. Our service will contact you about the refund.",
@@ -55,7 +63,66 @@ _REFUSALS = {
     "not-reserved": ("库存状态不允许取消", "the stock cannot be held"),
     "withdrawn": ("取消申请已撤回", "the cancellation was withdrawn"),
     "no-answer": ("处理超时", "no answer in time"),
+    "out-of-stock": ("商品已售出,无法恢复订单", "the goods have been sold meanwhile"),
+    "not-released": ("库存尚未释放", "the stock has not been released yet"),
+    "not-resumed": ("当前状态下不能这样处理", "the refund's state does not allow it now"),
 }
+
+_TASKS = {
+    "refund-refused": (
+        "退款 {amount} 被拒绝({because}),订单已恢复原状,顾客已收到通知。请联系顾客:发货,或改用商家转账取消。",
+        "The refund of {amount} was refused ({because}). The order is as it was and the customer has been told. Talk "
+        "to the customer: ship the order, or cancel it by a transfer.",
+    ),
+    "late-payment-refused": (
+        "订单取消后收到的付款 {amount} 退不回去({because}),钱还在商户账户。请选择另一种方式退给顾客。",
+        "{amount} was paid after the order was cancelled and cannot go back ({because}). The money is still with the "
+        "shop. Choose another way to return it.",
+    ),
+    "refund-failed": (
+        "退款 {amount} 失败({because}),钱在商户账户,商品已释放库存,没有任何款项在途。请选择怎么办。",
+        "The refund of {amount} failed ({because}). The money is with the shop, the goods are back in stock, nothing "
+        "is on its way. Choose what to do.",
+    ),
+    "refund-stuck": (
+        "退款 {amount} 未到账,系统会继续查询。请检查商户余额与支付平台的退款状态,切勿手工再退。",
+        "The refund of {amount} has not arrived; it is still being asked for. Check the merchant balance and the "
+        "refund at the provider. Never refund by hand while it is under way.",
+    ),
+    "refund-abnormal": (
+        "退款 {amount} 异常:顾客的银行卡收不了款,钱在中间账户。请向顾客要另一张银行卡并登记,切勿再次退款。",
+        "The refund of {amount} is abnormal: the customer's card takes no money, it lies in between. Ask the customer "
+        "for another card and enter it. Never refund again.",
+    ),
+    "cannot-give-back": (
+        "退款 {amount} 失败,而商品已售出({because}),订单无法恢复。钱在商户账户,顾客既没有收到钱也没有商品。",
+        "The refund of {amount} failed and the order cannot be given back ({because}). The money is with the shop; the "
+        "customer has neither money nor goods.",
+    ),
+    "refund-made-outside": (
+        "有人在商户平台上退款 {amount}。请核对是哪些商品,必要时取消或补发。",
+        "Somebody refunded {amount} on the merchant platform. Find out which goods it was for, and cancel or ship "
+        "accordingly.",
+    ),
+    "shipping-record": (
+        "订单已取消,{amount} 已退给顾客,但微信的发货记录不是“已退款”。请到商户平台核对,并确认商品没有发出。",
+        "The order is cancelled and {amount} went back, but WeChat's shipping record does not say “refunded”. Check it "
+        "on the merchant platform, and that the goods have not left.",
+    ),
+    "no-answer": (
+        "步骤“{step}”一直没有回应,系统会继续询问。请检查相应服务。",
+        "Nobody has answered the step “{step}”; it is still being asked. Check the service that should.",
+    ),
+}
+
+
+def task_in_words(wording: str, amount: str, refusal: str, step: str) -> tuple[str, str]:
+    """What a task says, in Chinese and English: what is true now, and what can be done."""
+    zh, en = _TASKS[wording]
+    return (
+        zh.format(amount=amount, because=refusal_in_words(refusal, "zh"), step=step),
+        en.format(amount=amount, because=refusal_in_words(refusal, "en"), step=step),
+    )
 
 
 def state_in_words(state: str) -> dict[str, str]:

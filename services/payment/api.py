@@ -1,5 +1,5 @@
-"""HTTP in: the customer starts to pay, the provider calls back, operators look. Only the gateway reaches this; it
-passes callbacks on with their raw body and `Wechatpay-*` headers unchanged."""
+"""HTTP in: the customer starts to pay, operators look. Only the gateway reaches this. Where the provider calls back is
+in `callbacks`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import structlog
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import JSONResponse
-from pydantic import ValidationError
+from fastapi import APIRouter
 
 from chassis.engine import Engine
 from chassis.problem import Problem
 from chassis.record import Heard
 from contracts.message import OrderId, Report, message_id
-from services.payment.handlers import ALREADY_PAID_CODES, PAYMENTS
-from services.payment.model import Payment, ProviderRefund, Trade, trade_number
-from services.payment.outside import PaymentNotified, PrepayAnswered, PrepayRefused, RefundShown, StartPrepay
-from services.payment.wechatpay import BadCallback, BadSignature, Callback, NoAnswer, Refused, WechatPay
-
-CALLBACK_BYTES_MAX = 64 * 1024
+from services.payment.handlers import PAYMENTS
+from services.payment.merchants import Merchants
+from services.payment.model import Payment, trade_number
+from services.payment.outside import PrepayAnswered, PrepayRefused, StartPrepay
+from services.payment.roads import ALREADY_PAID_CODES
+from services.payment.wechatpay import NoAnswer, Refused
 
 log = structlog.get_logger()
 
@@ -32,31 +30,14 @@ class Summing(Protocol):
         """The result of an aggregation pipeline."""
 
 
-class NotOurs(Exception):
-    """A genuine callback about something we do not know: `http` and `why` are the answer."""
-
-    def __init__(self, http: int, why: str) -> None:
-        super().__init__(why)
-        self.http = http
-
-
-def routes(engine: Engine, provider: WechatPay, records: Summing) -> APIRouter:
-    """All routes of this service."""
+def routes(engine: Engine, merchants: Merchants, records: Summing) -> APIRouter:
+    """The routes under /payments."""
     router = APIRouter()
-    till = Till(engine, provider)
-    door = Door(engine, provider)
+    till = Till(engine, merchants)
 
     @router.post("/payments/{order_id}/prepay")
     async def prepay(order_id: OrderId) -> dict[str, str]:
         return await till.prepay(order_id)
-
-    @router.post("/callbacks/pay")
-    async def pay_callback(request: Request) -> Response:
-        return await door.answer(request, "TRANSACTION.")
-
-    @router.post("/callbacks/refund")
-    async def refund_callback(request: Request) -> Response:
-        return await door.answer(request, "REFUND.")
 
     @router.get("/payments/summary")
     async def summary() -> list[dict[str, Any]]:
@@ -79,9 +60,9 @@ class Till:
     """Where the customer starts to pay. The customer waits, so the provider is called here, outside any save: before
     the call it is stored that there may be a payment, after it what came of it."""
 
-    def __init__(self, engine: Engine, provider: WechatPay) -> None:
+    def __init__(self, engine: Engine, merchants: Merchants) -> None:
         self._engine = engine
-        self._provider = provider
+        self._merchants = merchants
 
     async def prepay(self, order_id: OrderId) -> dict[str, str]:
         """Everything `wx.requestPayment` needs. Raises Problem."""
@@ -93,13 +74,14 @@ class Till:
             answered = PrepayAnswered(order_id=order_id, prepay_id=prepay_id)
             # Closed or paid while the provider was asked: the ticket must not reach the customer.
             _payable(await self._hear(answered, f"prepay/{order_id}", prepay_id))
-        return {"prepay_id": prepay_id, "out_trade_no": trade_number(order_id), **self._provider.ticket(prepay_id)}
+        ticket = self._merchants.of(payment.shop).ticket(prepay_id)
+        return {"prepay_id": prepay_id, "out_trade_no": trade_number(order_id), **ticket}
 
     async def _order(self, payment: Payment) -> str:
         assert payment.amount is not None
         number = trade_number(payment.order_id)
         try:
-            return await self._provider.prepay(
+            return await self._merchants.of(payment.shop).prepay(
                 number, payment.openid or "", payment.amount, payment.description or number
             )
         except NoAnswer as trouble:
@@ -159,72 +141,6 @@ def _provider_away(code: str) -> Problem:
         retry_after=2,
         provider_code=code,
     )
-
-
-# ── callbacks ────────────────────────────────────────────────────────────────────────────────────────────────────────
-class Door:
-    """Where the provider calls back. 204 once the fact is stored; anything else and it calls again, for a day. The HTTP
-    status alone counts (pay.weixin.qq.com/doc/v3/merchant/4012082053)."""
-
-    def __init__(self, engine: Engine, provider: WechatPay) -> None:
-        self._engine = engine
-        self._provider = provider
-
-    async def answer(self, request: Request, family: str) -> Response:
-        """Verify, store, answer."""
-        raw = await request.body()
-        if len(raw) > CALLBACK_BYTES_MAX:
-            return _fail(413, "too long")
-        try:
-            callback = self._provider.open_callback(request.headers, raw)
-            if not callback.event_type.startswith(family):
-                raise NotOurs(400, f"{callback.event_type} does not belong here")
-            report = self._report(callback)
-            await self._store(callback, report)
-        except BadSignature as problem:
-            if not problem.is_probe:
-                log.warning("a callback with a bad signature", problem=str(problem))
-            return _fail(401, "signature")
-        except BadCallback as problem:
-            log.error("a callback of the provider cannot be read", problem=str(problem)[:300])
-            return _fail(400, "unreadable")
-        except NotOurs as problem:
-            log.warning("a callback about something we do not know", problem=str(problem))
-            return _fail(problem.http, str(problem))
-        return Response(status_code=204)
-
-    def _report(self, callback: Callback) -> PaymentNotified | RefundShown:
-        """The callback as a report of one record. Raises BadCallback or NotOurs."""
-        merchant = self._provider.merchant
-        try:
-            if callback.event_type.startswith("TRANSACTION."):
-                trade = Trade.model_validate(callback.resource)
-                if (trade.mchid, trade.appid) != (merchant.mchid, merchant.appid):
-                    raise NotOurs(400, "another merchant's payment")
-                return PaymentNotified.model_validate({"order_id": trade.out_trade_no, "trade": trade})
-            if callback.resource.get("mchid") != merchant.mchid:
-                raise NotOurs(400, "another merchant's refund")
-            refund = ProviderRefund.model_validate(callback.resource)
-            return RefundShown.model_validate(
-                {
-                    "order_id": refund.out_trade_no,
-                    "number": refund.out_refund_no,
-                    "refund": refund,
-                    "by": "callback",
-                }
-            )
-        except ValidationError as problem:
-            raise BadCallback(f"{problem.error_count()} fields are missing or wrong") from problem
-
-    async def _store(self, callback: Callback, report: PaymentNotified | RefundShown) -> None:
-        if await self._engine.read(PAYMENTS, report.order_id) is None:
-            raise NotOurs(404, "unknown order")
-        at = self._engine.clock()
-        await self._engine.hear(Heard(report, message_id("callback", callback.id), at, answers_travel=False))
-
-
-def _fail(http: int, why: str) -> JSONResponse:
-    return JSONResponse({"code": "FAIL", "message": why}, http)
 
 
 # ── the books ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -2,34 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from functools import cache
 
+import httpx
 from fastapi import APIRouter
 
 from chassis import clock
-from chassis.service import Parts, Service
+from chassis.bucket import connect
+from chassis.miniprogram import MiniProgram
+from chassis.service import Parts, Service, every
 from chassis.settings import load
 from contracts import payment
+from services.payment.accounts import ACCOUNTS
 from services.payment.api import routes
+from services.payment.books import PaymentBooks
+from services.payment.callbacks import TRANSFER_FIELD, TRANSFERS_ONLY, callback_routes
 from services.payment.effects import Effects
 from services.payment.handlers import PAYMENTS
+from services.payment.limits import RefundLimits
+from services.payment.merchants import expect_keys, folders, open_merchants
+from services.payment.parking import Parking
+from services.payment.reconciliation import RECONCILIATIONS
+from services.payment.reconciliation_api import reconciliation_routes
+from services.payment.reconciling import Nightly, Reconciler
+from services.payment.refund_api import refund_routes
+from services.payment.refund_effects import RefundEffects
 from services.payment.settings import PaymentSettings
-from services.payment.wechatpay import WechatPay, http_client, read_merchant
+from services.payment.shipping_effects import ShippingEffects
+from services.payment.turnstile import Turnstile
+
+MINI_PROGRAM_SECONDS = 10.0
+LOOK_FOR_DAYS_EVERY_SECONDS = 60.0
 
 
 def service(settings: PaymentSettings) -> Service:
     """Put the service together. Leaves the process when a key file is missing."""
-    merchant = read_merchant(settings.keys)
+    expect_keys(settings.keys)
 
     @asynccontextmanager
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
-        async with http_client(settings.provider_url) as http:
-            provider = WechatPay(http, merchant, settings.callback_url, clock.now)
-            Effects(provider).join(parts.engine)
-            yield [routes(parts.engine, provider, parts.database.collection(PAYMENTS.name))]
+        engine, records = parts.engine, parts.database.collection(PAYMENTS.name)
+        await records.ensure_index([(TRANSFER_FIELD, 1)], partial=TRANSFERS_ONLY)
+        limits = RefundLimits(connect(settings.redis))
+        turnstile = Turnstile(engine, limits, timedelta(seconds=settings.refund_spacing_seconds), clock.now)
+        parking = Parking(engine, turnstile, records)
+        await parking.prepare()
+        parking.join(engine)
+        books = PaymentBooks(records)
+        await books.prepare()
+        async with open_merchants(settings, clock.now) as merchants, _mini_programs(settings) as account_of:
+            Effects(merchants).join(engine)
+            RefundEffects(merchants, turnstile).join(engine)
+            ShippingEffects(account_of, clock.now).join(engine)
+            Reconciler(engine, merchants, books).join()
+            nightly = Nightly(engine, lambda: merchants.shops)
+            loop = asyncio.create_task(every(LOOK_FOR_DAYS_EVERY_SECONDS, nightly.start_due, "nightly"))
+            if not settings.reconcile_nightly:
+                loop.cancel()
+            days = parts.database.collection(RECONCILIATIONS.name)
+            try:
+                yield [
+                    routes(engine, merchants, records),
+                    refund_routes(engine, merchants),
+                    callback_routes(engine, merchants, records),
+                    reconciliation_routes(engine, days, lambda: merchants.shops),
+                ]
+            finally:
+                loop.cancel()
+                await limits.aclose()
 
-    return Service("payment", settings, topics=[payment.COMMANDS], aggregates=[PAYMENTS], wire=wire)
+    return Service(
+        "payment",
+        settings,
+        topics=[payment.COMMANDS],
+        aggregates=[PAYMENTS, ACCOUNTS, RECONCILIATIONS],
+        wire=wire,
+    )
+
+
+@asynccontextmanager
+async def _mini_programs(settings: PaymentSettings) -> AsyncIterator[Callable[[str], MiniProgram | None]]:
+    """Each shop's mini-program, for its shipping records; None for a shop without `appsecret.txt`."""
+    async with httpx.AsyncClient(timeout=MINI_PROGRAM_SECONDS) as http:
+
+        @cache
+        def account_of(shop: str) -> MiniProgram | None:
+            folder = folders(settings.keys).get(shop)
+            secret = folder / "appsecret.txt" if folder else None
+            if not settings.shipping_records or folder is None or secret is None or not secret.exists():
+                return None
+            appid = (folder / "appid.txt").read_text().strip()
+            return MiniProgram(http, appid, secret.read_text().strip(), settings.mini_program_url)
+
+        yield account_of
 
 
 if __name__ == "__main__":

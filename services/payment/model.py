@@ -2,101 +2,41 @@
 
 Amounts are integer minor units (fen), times UTC. One payment per order: its number at the provider (`out_trade_no`)
 is the order's id, so a callback finds its record without a search. One refund per case: its number (`out_refund_no`)
-is `<case id>-<n>`, and n grows only after the provider has confirmed that number n is closed.
+is `<case id>-<n>`, and n grows only after the provider has confirmed that number n is closed. Where the original road
+is shut for good the same money may go as a *payout*, a merchant transfer that the customer confirms.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any, Literal
+from datetime import datetime, timedelta
+from typing import Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, model_validator
+from pydantic import AwareDatetime
 
-from contracts.message import CaseId, Money, OrderId, RefundNumber
+from contracts.message import CaseId, Money, OrderId, RefundNumber, message_id
+from contracts.payment import RefusalReason
+from services.payment.shown import Fact, Trade
 
 PaymentStatus = Literal["new", "opened", "closing", "closed", "paid"]
-RefundStatus = Literal["intended", "unknown", "parked", "accepted", "abnormal", "settled", "refused", "mismatch"]
-RefusalReason = Literal["not-paid", "more-than-was-paid", "account-abnormal", "too-old", "refused-by-provider"]
+RefundStatus = Literal[
+    "intended", "unknown", "parked", "accepted", "abnormal", "paying-out", "settled", "refused", "mismatch"
+]
+PayoutStatus = Literal["intended", "unknown", "parked", "waiting", "failed", "paid", "refused"]
 
 # A prepay_id lives two hours (pay.weixin.qq.com/doc/v3/partner/4012523593); the customer needs some minutes to pay.
 PREPAY_REUSED_FOR = timedelta(minutes=110)
 
 REASON_BYTES_MAX = 80
 
+# pay.weixin.qq.com/doc/v3/merchant/4012556457
+REFUNDS_PER_ORDER_MAX = 50
+
+# Unconfirmed after this time a transfer fails (pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill).
+PAYOUT_CONFIRM_WITHIN = timedelta(hours=24)
+
 _TRADE_NUMBER = re.compile(r"[0-9A-Za-z_\-*]{6,32}")
 _REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
-
-
-def _utc(at: datetime) -> datetime:
-    """The provider writes +08:00, the database keeps milliseconds."""
-    at = at.astimezone(UTC)
-    return at.replace(microsecond=at.microsecond // 1000 * 1000)
-
-
-UtcTime = Annotated[AwareDatetime, AfterValidator(_utc)]
-
-
-class Fact(BaseModel):
-    """Something known. Never changed, only replaced."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-# ── what the provider shows ──────────────────────────────────────────────────────────────────────────────────────────
-class TradeAmount(Fact):
-    """What the customer was asked for, fen."""
-
-    total: int
-    currency: str = "CNY"
-
-
-class Trade(Fact):
-    """A payment as query answers and `TRANSACTION.SUCCESS` callbacks show it
-    (wechatpay-java service/payments/model/Transaction.java)."""
-
-    appid: str = ""
-    mchid: str = ""
-    out_trade_no: str
-    trade_state: str
-    transaction_id: str | None = None
-    success_time: UtcTime | None = None
-    amount: TradeAmount | None = None
-
-    @property
-    def is_paid(self) -> bool:
-        """REFUND means: paid, and a refund was accepted since."""
-        return self.trade_state in ("SUCCESS", "REFUND")
-
-
-class RefundAmount(Fact):
-    """Fen. `refund` was asked for; `payer_refund` is what the customer gets back in money, less where a coupon had
-    paid a part."""
-
-    refund: int
-    total: int
-    payer_refund: int
-    currency: str = "CNY"
-
-
-class ProviderRefund(Fact):
-    """A refund as answers and `REFUND.*` callbacks show it (wechatpay-go docs/refunddomestic/Refund.md). Callbacks call
-    the status `refund_status`."""
-
-    out_refund_no: str
-    out_trade_no: str
-    refund_id: str
-    status: Literal["PROCESSING", "SUCCESS", "CLOSED", "ABNORMAL"]
-    user_received_account: str = ""
-    success_time: UtcTime | None = None
-    amount: RefundAmount
-
-    @model_validator(mode="before")
-    @classmethod
-    def _status_of_callbacks(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "status" not in data and "refund_status" in data:
-            return {**data, "status": data["refund_status"]}
-        return data
 
 
 # ── what is stored ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -117,11 +57,28 @@ class Closing(Fact):
     retry_at: AwareDatetime | None = None
 
 
+class Payout(Fact):
+    """The merchant transfer that stands in for a refund. `number` is the present one, made from the case and `n`, which
+    grows only after the provider has confirmed that number n failed. `package_info` is what the customer's phone needs
+    to confirm it, until `confirm_by`."""
+
+    number: RefundNumber
+    n: int = 1
+    status: PayoutStatus = "intended"
+    tries: int = 0
+    polls: int = 0
+    package_info: str = ""
+    confirm_by: AwareDatetime | None = None
+
+
 class Refund(Fact):
     """Money on its way back for one case. `number` is the present one, `closed_numbers` are its dead predecessors.
     `attempts` counts calls that did not settle the matter, `tries` those in a row with the same outcome, `polls` the
     questions since the provider accepted. `wake_at`: when to go on, None while a call is under way or nothing is
-    left to do."""
+    left to do. `sent_at`: when the call under this number was last wished for, `former_sent_at`: under the one before.
+    `late_days`: the age that was last worried about. `rescued`: another card was named for it. `resumed`: how many
+    decisions of people it has followed. `found`: made by hand on the merchant platform, not by us. `proof`: how it was
+    paid outside this system."""
 
     case_id: CaseId
     number: RefundNumber
@@ -142,6 +99,15 @@ class Refund(Fact):
     payer_refund: Money | None = None
     settled_at: AwareDatetime | None = None
     watched: bool = False
+    sent_at: AwareDatetime | None = None
+    former_sent_at: AwareDatetime | None = None
+    rescued: bool = False
+    transfer_when: tuple[RefusalReason, ...] = ()
+    payout: Payout | None = None
+    late_days: int = 0
+    resumed: int = 0
+    found: bool = False
+    proof: str = ""
 
     @property
     def is_pending(self) -> bool:
@@ -153,6 +119,30 @@ class Refund(Fact):
         """The provider has taken it and the money has not arrived."""
         return self.status in ("accepted", "abnormal")
 
+    @property
+    def live_payout(self) -> Payout | None:
+        """The payout that has the money, is about to get it, or may have it."""
+        return self.payout if self.payout is not None and self.payout.status not in ("failed", "refused") else None
+
+    @property
+    def live_number(self) -> RefundNumber:
+        """The number the money goes under now."""
+        return self.live_payout.number if self.live_payout else self.number
+
+
+class Shipping(Fact):
+    """The order's shipping record at WeChat. `status` wanted: it is being told; recorded, refused: told, with WeChat's
+    answer `code`. `checks`: how often it was asked what the record of a cancelled order says."""
+
+    carrier: str = ""
+    tracking_number: str = ""
+    item: str = ""
+    status: Literal["none", "wanted", "recorded", "refused"] = "none"
+    tries: int = 0
+    code: str = ""
+    checks: int = 0
+    wake_at: AwareDatetime | None = None
+
 
 class Payment(Fact):
     """One order's payment. `new`: something was heard before `OpenPayment`; `amount` and the three after it are None
@@ -160,6 +150,7 @@ class Payment(Fact):
     provider whether the customer has paid."""
 
     order_id: OrderId
+    shop: str = ""
     status: PaymentStatus = "new"
     amount: Money | None = None
     openid: str | None = None
@@ -175,11 +166,17 @@ class Payment(Fact):
     receipt: Receipt | None = None
     strange: Trade | None = None
     refunds: tuple[Refund, ...] = ()
+    shipping: Shipping = Shipping()
 
     @property
     def wake_at(self) -> datetime | None:
         """The earliest of everything that waits."""
-        needs = [self.poll_at, self.closing.retry_at if self.closing else None, *(one.wake_at for one in self.refunds)]
+        needs = [
+            self.poll_at,
+            self.closing.retry_at if self.closing else None,
+            self.shipping.wake_at,
+            *(one.wake_at for one in self.refunds),
+        ]
         return min((need for need in needs if need is not None), default=None)
 
     def usable_prepay_id(self, at: datetime) -> str | None:
@@ -205,6 +202,32 @@ class Payment(Fact):
             return self.model_copy(update={"refunds": (*self.refunds, refund)})
         return self.model_copy(update={"refunds": tuple(refund if one is known else one for one in self.refunds)})
 
+    def paid_out_as(self, number: str) -> Refund | None:
+        """The refund whose payout has this number now."""
+        return next((one for one in self.refunds if one.payout is not None and one.payout.number == number), None)
+
+    def last_sent(self, other_than: Refund) -> datetime | None:
+        """When a refund of this payment was last sent under another number than this one's."""
+        others = [one.sent_at for one in self.refunds if one.case_id != other_than.case_id]
+        return max((at for at in (*others, other_than.former_sent_at) if at is not None), default=None)
+
+    def can_return(self, amount: Money) -> bool:
+        """Whether this much more may go back: paid, not promised already, in the same currency."""
+        if self.receipt is None or amount.currency != self.receipt.amount.currency:
+            return False
+        return self.promised_minor + amount.amount_minor <= self.receipt.amount.amount_minor
+
+    @property
+    def is_given_back(self) -> bool:
+        """All that was paid has arrived at the customer again, by whatever road."""
+        back = sum(one.amount.amount_minor for one in self.refunds if one.status == "settled")
+        return self.receipt is not None and back >= self.receipt.amount.amount_minor
+
+    @property
+    def numbers_used(self) -> int:
+        """Refund numbers that the provider may have counted."""
+        return sum(len(one.closed_numbers) + (one.status != "refused") for one in self.refunds)
+
     @property
     def promised_minor(self) -> int:
         """Fen that went back, are on their way back, or may be."""
@@ -226,6 +249,12 @@ def refund_number(case_id: str, n: int) -> RefundNumber:
     if not _REFUND_NUMBER.fullmatch(number):
         raise ValueError(f"case id {case_id!r} cannot be part of a refund's number: up to 60 of 0-9 A-Z a-z _ - | * @")
     return RefundNumber(number)
+
+
+def payout_number(case_id: str, n: int) -> RefundNumber:
+    """The transfer's number at the provider: up to 32 letters and digits, which a case id is not
+    (pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill)."""
+    return RefundNumber(message_id(case_id, f"payout/{n}").replace("-", ""))
 
 
 def reason_for_customer(text: str) -> str:

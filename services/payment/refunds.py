@@ -1,6 +1,7 @@
 """One refund from the wish to the customer's account: which answer of the provider sends it down which road.
 
-Pure: state in, state and messages out. The roads themselves are the table in `roads`.
+Pure: state in, state and messages out. The roads themselves are the table in `roads`; the other road, when this one is
+shut for good, is in `payouts`.
 """
 
 from __future__ import annotations
@@ -8,87 +9,126 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from contracts.message import Message, Money
-from contracts.payment import RefundAccepted, RefundAttempted, RefundPayment, RefundRefused, RefundSettled
-from services.payment.model import (
-    Payment,
-    ProviderRefund,
-    Refund,
-    RefusalReason,
-    reason_for_customer,
-    refund_number,
-)
-from services.payment.outside import CallAttention, QueryRefund, RefundShown, SendRefund, Worry
-from services.payment.roads import POLL_MINUTES, REFUND_WINDOW, UNKNOWN_WORRIES_AT, row_for, wait
-
-Says = list[Message]
+from contracts.message import Money
+from contracts.payment import RefundPayment, RefusalReason
+from services.payment import payouts, saying
+from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
+from services.payment.outside import CallAttention, RefundHeld, RefundShown, RescueRefund
+from services.payment.roads import LATE_DAYS, POLL_MINUTES, REFUND_WINDOW, UNKNOWN_WORRIES_AT, row_for, wait
+from services.payment.saying import Decision, Says
+from services.payment.shipping import plan_check
+from services.payment.shown import ProviderRefund, SealedCard
 
 
-def ask(payment: Payment, wish: RefundPayment) -> tuple[Payment, Says]:
+def ask(payment: Payment, wish: RefundPayment, at: datetime) -> Decision:
     """The first `RefundPayment` of a case. A refusal is remembered too: the same wish must not get money later."""
     refund = Refund(
         case_id=wish.case_id,
         number=refund_number(wish.case_id, 1),
         amount=wish.amount,
         reason=reason_for_customer(wish.reason),
+        transfer_when=wish.transfer_when,
     )
     receipt = payment.receipt
     if receipt is None:
-        return _refuse(payment, refund, "not-paid", "")
-    over = payment.promised_minor + wish.amount.amount_minor > receipt.amount.amount_minor
-    if over or wish.amount.currency != receipt.amount.currency:
-        return _refuse(payment, refund, "more-than-was-paid", "")
-    return payment.with_refund(refund), [_send(payment, refund)]
+        return refuse(payment, refund, "not-paid", "", at)
+    if not payment.can_return(wish.amount):
+        return refuse(payment, refund, "more-than-was-paid", "", at)
+    if at - receipt.paid_at > REFUND_WINDOW:
+        return refuse(payment, refund, "too-old", "TRADE_OVERDUE", at)
+    if payment.numbers_used >= REFUNDS_PER_ORDER_MAX:
+        return refuse(payment, refund, "refused-by-provider", "TOO_MANY_REFUNDS", at)
+    return send(payment, refund, at)
 
 
 def answer_again(payment: Payment, refund: Refund) -> Says:
     """What a repeated `RefundPayment` is told: the present state, nothing while it is not known."""
     if refund.status == "refused":
-        return [_refused(payment, refund)]
-    if refund.is_promised or refund.status == "settled":
-        return [_accepted(payment, refund)]
+        return [saying.refused(payment, refund)]
+    waiting = refund.live_payout is not None and refund.live_payout.status == "waiting"
+    if refund.is_promised or refund.status == "settled" or waiting:
+        return [saying.accepted(payment, refund)]
     return []
 
 
-def watch(payment: Payment, refund: Refund) -> tuple[Payment, Says]:
-    """Someone wants to know when the money has arrived."""
+def watch(payment: Payment, refund: Refund) -> Decision:
+    """Someone wants to know when the money has arrived. That it never will is an answer too."""
     if refund.status == "settled":
-        return payment, [_settled(payment, refund)]
+        return payment, [saying.settled(payment, refund)]
+    if refund.status == "refused":
+        return payment, [saying.refused(payment, refund)]
     return payment.with_refund(refund.model_copy(update={"watched": True})), []
 
 
-def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> tuple[Payment, Says]:
+def send(payment: Payment, refund: Refund, at: datetime, *, resend: bool = False) -> Decision:
+    """Say the wish to call the provider under the refund's present number."""
+    sent = refund.model_copy(update={"sent_at": at, "wake_at": None})
+    return payment.with_refund(sent), [saying.send(payment, sent, resend=resend)]
+
+
+def hold(payment: Payment, refund: Refund, heard: RefundHeld) -> Decision:
+    """The call was not made, so nothing is unknown: later, under the same number."""
+    if not refund.is_pending:
+        return payment, []
+    held = refund.model_copy(update={"sent_at": None, "wake_at": heard.until})
+    if heard.code != "BALANCE_SHORT":
+        return payment.with_refund(held), []
+    parked = held.model_copy(update={"status": "parked", "provider_code": "NOT_ENOUGH"})
+    says: Says = [] if refund.status == "parked" else [saying.attempted(payment, parked, "parked", heard.until)]
+    return payment.with_refund(parked), says
+
+
+def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> Decision:
     """The provider shows a refund that is ours by its number."""
     if seen.number != known.number:
         return _show_dead_number(payment, known, seen)
     if not _is_ours(payment, known, seen):
         return _show_mismatch(payment, known, seen, at)
+    if known.live_payout is not None or known.proof:
+        return payment, [_paid_twice(payment, known, seen)]
     if known.status == "settled":
         return payment, []
     road = row_for(seen.refund.status).road
     if road == "closed":
         return _close(payment, known, seen, at)
-    says: Says = []
-    refund = known
-    if not known.is_promised:
-        refund = _take(known, seen.refund, at)
-        if known.status == "refused":
-            says.append(_attention(payment, refund, "refused-refund-moved", f"refused as {known.provider_code}"))
-        says.append(_accepted(payment, refund))
+    refund, says = _accept(payment, known, seen.refund, at)
     if road == "settled":
         refund = _settle(refund, seen.refund, at)
-        says += [_settled(payment, refund)] if refund.watched else []
-    elif road == "abnormal" and refund.status != "abnormal":
-        refund = plan_poll(
-            refund.model_copy(update={"status": "abnormal", "provider_code": "ABNORMAL", "polls": 0}), at
+        says += [saying.settled(payment, refund)] if refund.watched else []
+        return plan_check(payment.with_refund(refund), at), says
+    if road == "abnormal" and refund.status != "abnormal":
+        abnormal = {"status": "abnormal", "provider_code": "ABNORMAL", "polls": 0}
+        refund = plan_poll(refund.model_copy(update=abnormal), at)
+        return payment.with_refund(refund), [*says, saying.attempted(payment, refund, "abnormal", refund.wake_at)]
+    # An answer may be older than the callback before it: only after another card was named does "processing" follow.
+    if road == "accepted" and refund.status == "abnormal" and refund.rescued:
+        refund = refund.model_copy(
+            update={"status": "accepted", "provider_code": "PROCESSING", "polls": 0, "rescued": False}
         )
-        says.append(_attempted(payment, refund, "abnormal", refund.wake_at))
-    else:
-        refund = plan_poll(refund, at)
-    return payment.with_refund(refund), says
+    after, worries = _worry_about_age(payment, plan_poll(refund, at), at)
+    return after, [*says, *worries]
 
 
-def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> tuple[Payment, Says]:
+def _accept(payment: Payment, known: Refund, shown: ProviderRefund, at: datetime) -> tuple[Refund, Says]:
+    """The first sight of it. Refused before, by a word of the provider that was final: loud."""
+    if known.is_promised:
+        return known, []
+    refund = _take(known, shown, at)
+    says: Says = [saying.accepted(payment, refund)]
+    if known.status == "refused":
+        detail = f"refused as {known.provider_code}"
+        says.insert(0, saying.attention(payment, refund, "refused-refund-moved", detail))
+    return refund, says
+
+
+def _paid_twice(payment: Payment, known: Refund, seen: RefundShown) -> CallAttention:
+    """The provider has this refund, and its money went, or goes, another way: a person must stop one of them."""
+    way = known.live_number if known.live_payout else f"paid outside: {known.proof}"
+    detail = f"{known.number} is {seen.refund.status} at the provider; its money goes as {way}"
+    return saying.attention(payment, known, "refused-refund-moved", detail)
+
+
+def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> Decision:
     """The provider said no, and a query found nothing under this number."""
     if refund.is_promised:
         return payment.with_refund(plan_poll(refund, at)), []
@@ -100,10 +140,10 @@ def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> tuple[P
     reason = row.refused_because or "refused-by-provider"
     if code == "INVALID_REQUEST" and payment.receipt and at - payment.receipt.paid_at > REFUND_WINDOW:
         reason = "too-old"
-    return _refuse(payment, refund, reason, code)
+    return refuse(payment, refund, reason, code, at)
 
 
-def try_later(payment: Payment, refund: Refund, code: str, at: datetime) -> tuple[Payment, Says]:
+def try_later(payment: Payment, refund: Refund, code: str, at: datetime) -> Decision:
     """No answer, or one that says "later": the same number again after a wait."""
     if refund.is_promised:
         return payment.with_refund(plan_poll(refund, at)), []
@@ -122,21 +162,44 @@ def try_later(payment: Payment, refund: Refund, code: str, at: datetime) -> tupl
             "wake_at": at + wait(kind, tries),
         }
     )
-    says: Says = [_attempted(payment, refund, status, refund.wake_at)]
-    if status == "parked" and tries == 1:
-        says.append(_attention(payment, refund, "balance-short", f"{refund.amount.amount_minor} fen wait for a top-up"))
+    says: Says = [saying.attempted(payment, refund, status, refund.wake_at)]
     if status == "unknown" and tries == UNKNOWN_WORRIES_AT:
-        says.append(_attention(payment, refund, "refund-stays-unknown", f"{tries} tries, last {code}"))
+        says.append(saying.attention(payment, refund, "refund-stays-unknown", f"{tries} tries, last {code}"))
     return payment.with_refund(refund), says
 
 
-def go_on(payment: Payment, refund: Refund) -> tuple[Payment, Says]:
+def go_on(payment: Payment, refund: Refund, at: datetime) -> Decision:
     """The refund's time has come: send the same number again, or ask where it is."""
-    refund = refund.model_copy(update={"wake_at": None})
-    payment = payment.with_refund(refund)
+    if refund.live_payout is not None:
+        return payouts.go_on(payment, refund, refund.live_payout)
     if refund.is_pending:
-        return payment, [_send(payment, refund, resend=refund.status != "intended")]
-    return payment, [_query(payment, refund)]
+        return send(payment, refund, at, resend=refund.status == "unknown")
+    refund = refund.model_copy(update={"wake_at": None})
+    return payment.with_refund(refund), [saying.query(payment, refund)]
+
+
+def rescue(payment: Payment, refund: Refund, card: SealedCard) -> Decision:
+    """The customer has named another card for money that lies in between; it is still the same refund."""
+    if refund.status != "abnormal" or refund.refund_id is None:
+        return payment, []
+    wish = RescueRefund(
+        order_id=payment.order_id,
+        shop=payment.shop,
+        case_id=refund.case_id,
+        number=refund.number,
+        refund_id=refund.refund_id,
+        card=card,
+    )
+    return payment.with_refund(refund.model_copy(update={"rescued": True})), [wish]
+
+
+def rescue_rejected(payment: Payment, refund: Refund, code: str) -> Decision:
+    """That card will not do: another one may."""
+    if refund.status != "abnormal":
+        return payment, []
+    update = {"provider_code": code, "attempts": refund.attempts + 1, "rescued": False}
+    again = refund.model_copy(update=update)
+    return payment.with_refund(again), [saying.attempted(payment, again, "abnormal", again.wake_at)]
 
 
 def plan_poll(refund: Refund, at: datetime) -> Refund:
@@ -145,17 +208,30 @@ def plan_poll(refund: Refund, at: datetime) -> Refund:
     return refund.model_copy(update={"polls": refund.polls + 1, "wake_at": at + timedelta(minutes=minutes)})
 
 
+def refuse(payment: Payment, refund: Refund, reason: RefusalReason, code: str, at: datetime) -> Decision:
+    """This road is shut for good. The other one, where it was wished for; else that is said."""
+    update = {"status": "refused", "refused_because": reason, "provider_code": code, "wake_at": None}
+    shut = refund.model_copy(update=update)
+    if reason in refund.transfer_when and payouts.is_possible(payment, shut):
+        return payouts.begin(payment, shut)
+    says: Says = [saying.refused(payment, shut)]
+    if refund.accepted_at is not None:
+        detail = f"{refund.closed_numbers} were accepted and closed, {refund.number} refused as {code}"
+        says.append(saying.attention(payment, shut, "refund-refused-after-acceptance", detail))
+    return payment.with_refund(shut), says
+
+
 def _is_ours(payment: Payment, refund: Refund, seen: RefundShown) -> bool:
     shown = seen.refund
     ours = (refund.number, payment.order_id, refund.amount.amount_minor, refund.amount.currency)
     return ours == (shown.out_refund_no, shown.out_trade_no, shown.amount.refund, shown.amount.currency)
 
 
-def _show_mismatch(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> tuple[Payment, Says]:
+def _show_mismatch(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:
     """Our number with somebody else's numbers on it. Nothing automatic may follow: a person looks."""
     shown = seen.refund
     detail = f"{refund.number}: provider shows {shown.out_refund_no}, {shown.amount.refund} {shown.amount.currency}"
-    says: Says = [_attention(payment, refund, "strange-refund", detail)]
+    says: Says = [saying.attention(payment, refund, "strange-refund", detail)]
     if seen.by == "callback":
         return payment, says
     if refund.is_promised:
@@ -163,44 +239,61 @@ def _show_mismatch(payment: Payment, refund: Refund, seen: RefundShown, at: date
     if refund.is_pending:
         update = {"status": "mismatch", "attempts": refund.attempts + 1, "provider_code": "MISMATCH", "wake_at": None}
         refund = refund.model_copy(update=update)
-        says.insert(0, _attempted(payment, refund, "unknown", None))
+        says.insert(0, saying.attempted(payment, refund, "unknown", None))
     return payment.with_refund(refund), says
 
 
-def _show_dead_number(payment: Payment, refund: Refund, seen: RefundShown) -> tuple[Payment, Says]:
+def _show_dead_number(payment: Payment, refund: Refund, seen: RefundShown) -> Decision:
     if seen.refund.status == "CLOSED":
         return payment, []
     detail = f"{seen.number} was closed and is now {seen.refund.status}; {refund.number} was sent since"
-    return payment, [_attention(payment, refund, "closed-refund-moved", detail)]
+    return payment, [saying.attention(payment, refund, "closed-refund-moved", detail)]
 
 
-def _close(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> tuple[Payment, Says]:
+def _close(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:
     """Only an answer to our own question confirms that a number is dead: a second number on hearsay could pay twice."""
     if refund.status == "refused":
         return payment, []
     if seen.by == "callback":
-        return payment, [_query(payment, refund)]
+        return payment, [saying.query(payment, refund)]
+    if refund.found:
+        return refuse(payment, refund, "refused-by-provider", "CLOSED", at)
     again = refund.model_copy(
         update={
             "number": refund_number(refund.case_id, refund.n + 1),
             "n": refund.n + 1,
             "status": "intended",
             "closed_numbers": (*refund.closed_numbers, refund.number),
+            "former_sent_at": refund.sent_at,
             "attempts": refund.attempts + 1,
             "tries": 0,
             "polls": 0,
+            "late_days": 0,
             "provider_code": "CLOSED",
             "wake_at": None if refund.n == 1 else at + wait("closed", refund.n - 1),
         }
     )
-    told = _attempted(payment, again, "closed", again.wake_at or at).model_copy(update={"refund_number": refund.number})
-    says: Says = [told]
+    told = saying.attempted(payment, again, "closed", again.wake_at or at)
+    told = told.model_copy(update={"refund_number": refund.number})
     if again.wake_at is None:
-        says.append(_send(payment, again))
-    else:
-        detail = f"{refund.number} closed, {again.n} numbers so far"
-        says.append(_attention(payment, again, "refund-keeps-closing", detail))
-    return payment.with_refund(again), says
+        after, says = send(payment, again, at)
+        return after, [told, *says]
+    detail = f"{refund.number} closed, {again.n} numbers so far"
+    return payment.with_refund(again), [told, saying.attention(payment, again, "refund-keeps-closing", detail)]
+
+
+def _worry_about_age(payment: Payment, refund: Refund, at: datetime) -> Decision:
+    """Still on its way after days: said once for each age."""
+    if refund.accepted_at is None:
+        return payment.with_refund(refund), []
+    days = (at - refund.accepted_at).days
+    late = max((age for age in LATE_DAYS if age <= days), default=0)
+    if late <= refund.late_days:
+        return payment.with_refund(refund), []
+    refund = refund.model_copy(update={"late_days": late})
+    detail = f"{refund.number} has been {refund.provider_code} for {days} days"
+    worry = saying.attention(payment, refund, "refund-takes-long", detail)
+    return payment.with_refund(refund), [saying.delayed(payment, refund, late), worry]
 
 
 def _take(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
@@ -210,6 +303,7 @@ def _take(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
             "accepted_at": at,
             "refund_id": shown.refund_id,
             "route": shown.user_received_account,
+            "payer_refund": _back(shown),
             "provider_code": shown.status,
             "refused_because": None,
             "tries": 0,
@@ -220,11 +314,10 @@ def _take(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
 
 
 def _settle(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
-    back = Money(amount_minor=shown.amount.payer_refund, currency=shown.amount.currency)
     return refund.model_copy(
         update={
             "status": "settled",
-            "payer_refund": back,
+            "payer_refund": _back(shown),
             "settled_at": shown.success_time or at,
             "route": shown.user_received_account or refund.route,
             "provider_code": "SUCCESS",
@@ -233,90 +326,6 @@ def _settle(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
     )
 
 
-def _refuse(payment: Payment, refund: Refund, reason: RefusalReason, code: str) -> tuple[Payment, Says]:
-    update = {"status": "refused", "refused_because": reason, "provider_code": code, "wake_at": None}
-    refused = refund.model_copy(update=update)
-    says: Says = [_refused(payment, refused)]
-    if refund.accepted_at is not None:
-        detail = f"{refund.closed_numbers} were accepted and closed, {refund.number} refused as {code}"
-        says.append(_attention(payment, refused, "refund-refused-after-acceptance", detail))
-    return payment.with_refund(refused), says
-
-
-# ── what is said ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def _send(payment: Payment, refund: Refund, *, resend: bool = False) -> SendRefund:
-    assert payment.receipt is not None
-    return SendRefund(
-        order_id=payment.order_id,
-        case_id=refund.case_id,
-        number=refund.number,
-        n=refund.n,
-        amount=refund.amount,
-        total=payment.receipt.amount,
-        reason=refund.reason,
-        resend=resend,
-    )
-
-
-def _query(payment: Payment, refund: Refund) -> QueryRefund:
-    return QueryRefund(order_id=payment.order_id, case_id=refund.case_id, number=refund.number)
-
-
-def _accepted(payment: Payment, refund: Refund) -> RefundAccepted:
-    assert refund.accepted_at is not None
-    return RefundAccepted(
-        order_id=payment.order_id,
-        case_id=refund.case_id,
-        refund_number=refund.number,
-        amount=refund.amount,
-        route=refund.route,
-        accepted_at=refund.accepted_at,
-    )
-
-
-def _refused(payment: Payment, refund: Refund) -> RefundRefused:
-    return RefundRefused(
-        order_id=payment.order_id,
-        case_id=refund.case_id,
-        refund_number=refund.number,
-        reason=refund.refused_because or "refused-by-provider",
-        provider_code=refund.provider_code,
-    )
-
-
-def _attempted(
-    payment: Payment,
-    refund: Refund,
-    outcome: Literal["unknown", "parked", "abnormal", "closed"],
-    next_try_at: datetime | None,
-) -> RefundAttempted:
-    return RefundAttempted(
-        order_id=payment.order_id,
-        case_id=refund.case_id,
-        refund_number=refund.number,
-        outcome=outcome,
-        provider_code=refund.provider_code,
-        attempt=max(1, refund.attempts),
-        next_try_at=next_try_at,
-    )
-
-
-def _settled(payment: Payment, refund: Refund) -> RefundSettled:
-    assert refund.payer_refund is not None
-    assert refund.settled_at is not None
-    return RefundSettled(
-        order_id=payment.order_id,
-        case_id=refund.case_id,
-        refund_number=refund.number,
-        amount=refund.payer_refund,
-        settled_at=refund.settled_at,
-    )
-
-
-def _attention(
-    payment: Payment,
-    refund: Refund,
-    what: Worry,
-    detail: str,
-) -> CallAttention:
-    return CallAttention(order_id=payment.order_id, case_id=refund.case_id, what=what, detail=detail)
+def _back(shown: ProviderRefund) -> Money:
+    """What reaches the customer in money."""
+    return Money(amount_minor=shown.amount.payer_refund, currency=shown.amount.currency)

@@ -15,6 +15,7 @@ COMMANDS_SAID_BY: dict[str, tuple[str, ...]] = {
     "ship-order.v1": ("gateway",),
     "deliver-order.v1": ("gateway",),
     "complete-order.v1": ("gateway",),
+    "resolve-task.v1": ("gateway",),
     "list-product.v1": ("gateway",),
     "receive-stock.v1": ("gateway",),
     "reserve-stock.v1": ("order",),
@@ -26,7 +27,11 @@ COMMANDS_SAID_BY: dict[str, tuple[str, ...]] = {
     "close-payment.v1": ("order",),
     "refund-payment.v1": ("order",),
     "watch-refund.v1": ("order",),
-    "tell-customer.v1": ("order",),
+    "take-stock-again.v1": ("order",),
+    "resume-refund.v1": ("order",),
+    "adopt-refund.v1": ("order",),
+    "record-shipping.v1": ("order",),
+    "tell-customer.v2": ("order",),
 }
 
 EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
@@ -38,6 +43,13 @@ EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
     "refund-refused.v1": ("order",),
     "refund-settled.v1": ("order", "analytics"),
     "refund-attempted.v1": ("order", "analytics"),
+    "refund-rerouted.v1": ("order",),
+    "refund-delayed.v1": ("order",),
+    "refund-resumed.v1": ("order",),
+    "refund-not-resumed.v1": ("order",),
+    "refund-found.v1": ("order",),
+    "shipping-recorded.v1": ("order",),
+    "shipping-record-strange.v1": ("order",),
     "payment-opened.v1": ("order",),
     "payment-received.v1": ("order",),
     "payment-closed.v1": ("order",),
@@ -48,10 +60,12 @@ EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
     "stock-hold-refused.v1": ("order",),
     "stock-kept.v1": ("order",),
     "stock-released.v1": ("order", "analytics"),
+    "stock-taken-again.v1": ("order",),
+    "stock-not-taken-again.v1": ("order",),
     "stock-dispatched.v1": ("order",),
     "stock-dispatch-refused.v1": ("order",),
     "product-listed.v1": ("order",),
-    "customer-told.v1": ("order", "analytics"),
+    "customer-told.v2": ("order", "analytics"),
 }
 
 

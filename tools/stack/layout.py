@@ -29,6 +29,10 @@ _DEFAULTS = {
     "TUIDAN_SWEEP_AFTER_SECONDS": "5",
     # This broker answers a fetch that finds nothing only after its whole waiting time (docs/decisions/0012).
     "TUIDAN_KAFKA_FETCH_WAIT_MS": "2",
+    # One member per group here, and it is often killed: its successor need not wait long.
+    "TUIDAN_KAFKA_SESSION_MS": "3000",
+    # A demo cancels parts of one order within seconds; the stand-in is told not to mind (`_sandbox`).
+    "TUIDAN_REFUND_SPACING_SECONDS": "0",
 }
 """Settings the stack prefers, but which the user's own environment may change."""
 
@@ -80,6 +84,8 @@ def _sandbox(home: Home) -> Program:
         check="http",
         path="/live",
         port=USUAL_PORTS["sandbox"],
+        # The replay refunds several parts of one order, and tells one customer of several orders, in quick succession.
+        env={"SANDBOX_ENFORCE_REFUND_SPACING": "false", "SANDBOX_ENFORCE_SMS_LIMITS": "false"},
         prepare=(*_module("sandbox"), "keys", str(home.keys)),
     )
 
@@ -109,6 +115,7 @@ def _environment(name: str, home: Home) -> dict[str, str]:
         "TUIDAN_REDIS": "redis://{redis.address}/0",
         "TUIDAN_KEYS": str(home.keys),
         "TUIDAN_PROVIDER_URL": "http://{sandbox.address}",
+        "TUIDAN_MINI_PROGRAM_URL": "http://{sandbox.address}",
         "TUIDAN_CALLBACK_URL": "http://{gateway.address}",
         **urls,
     }

@@ -202,4 +202,3 @@ class KafkaBench:
 def quick_groups(setattr: Callable[[object, str, object], None]) -> None:
     """The mock broker lets a group form again a session time-out after somebody left it."""
     setattr(bus_module, "SESSION_TIMEOUT_MS", 1_500)
-    setattr(bus_module, "HEARTBEAT_EVERY_MS", 300)

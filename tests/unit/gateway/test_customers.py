@@ -174,6 +174,29 @@ async def test_products_and_inbox(world: World) -> None:
     ]
 
 
+async def test_accepts_reach_the_notify_service_under_the_customers_own_openid(world: World) -> None:
+    answers = {"answers": {"template-1": "accept", "template-2": "reject"}}
+    await world.ask("POST", "/mp/v1/subscriptions", world.token(), answers, key="tap-1")
+    (seen,) = world.fake.seen
+    assert (seen.service, seen.target) == ("notify", "/subscriptions")
+    assert seen.json == {"openid": "openid-c1", "request_id": "tap-1", **answers}
+    wrongs: list[object] = [{"answers": {"template-1": "perhaps"}}, {"answers": {}}, {**answers, "openid": "openid-c2"}]
+    for wrong in wrongs:
+        refused = await world.ask("POST", "/mp/v1/subscriptions", world.token(), wrong)
+        expect_problem(refused, 422, "invalid-request")
+    assert len(world.fake.seen) == 1
+
+
+async def test_a_transfer_is_confirmed_by_the_orders_owner_only(world: World) -> None:
+    answer = await world.ask("GET", "/mp/v1/orders/o1/cases/o1-c1/transfer", world.token())
+    assert answer.status_code == 200
+    assert [(seen.service, seen.target) for seen in world.fake.seen][-1] == ("payment", "/refunds/o1-c1/transfer")
+    for path, code in (("o1/cases/o2-c1", "nothing-to-confirm"), ("o2/cases/o2-c1", "unknown-order")):
+        refused = await world.ask("GET", f"/mp/v1/orders/{path}/transfer", world.token())
+        expect_problem(refused, 404, code)
+    assert not any(seen.target.startswith("/refunds/o2") for seen in world.fake.seen)
+
+
 async def test_no_token_and_no_header_of_the_caller_reaches_a_service(world: World) -> None:
     await world.place(headers={"Cookie": "a=b", "X-Forwarded-For": "1.2.3.4"})
     (seen,) = world.fake.seen

@@ -54,6 +54,30 @@ async def test_what_staff_do_bears_their_name(
     assert seen.json == {**sent, **({} if "task" in row else {"order_id": "o1"}), "by": BY}
 
 
+async def test_a_choice_about_a_task_is_a_command_in_the_name_of_who_answers_for_money(world: World) -> None:
+    body = {"choice": "settled-outside", "note": "bank slip 4711"}
+    path = "/admin/v1/tasks/o1-c1-t2/resolution"
+    refused = await world.ask("POST", path, world.token("s1", "staff", role="customer-service"), body)
+    expect_problem(refused, 403, "not-allowed")
+    answer = await world.ask("POST", path, world.token("s1", "staff"), body)
+    assert answer.status_code == 200
+    (seen,) = world.fake.seen
+    assert seen.target == "/tasks/o1-c1-t2/resolve"
+    assert seen.json == {"order_id": "o1", "task_id": "o1-c1-t2", **body, "by": BY}
+
+
+async def test_a_bank_card_goes_to_the_payment_service_and_no_problem_repeats_it(world: World) -> None:
+    card = BODIES["/admin/v1/cases/{case_id}/bank-card"]
+    answer = await world.ask("POST", "/admin/v1/cases/o1-c1/bank-card", world.token("s1", "staff"), card)
+    assert answer.status_code == 200
+    (seen,) = world.fake.seen
+    assert (seen.service, seen.target, seen.json) == ("payment", "/refunds/o1-c1/bank-card", card)
+    wrong = {**card, "bank_account": "6225-8800-0000-0001"}
+    refused = await world.ask("POST", "/admin/v1/cases/o1-c1/bank-card", world.token("s1", "staff"), wrong)
+    expect_problem(refused, 422, "invalid-request")
+    assert "6225" not in refused.text
+
+
 @pytest.mark.parametrize("family", ["customer", "merchant", "system"])
 async def test_staff_cancel_for_any_family_of_reasons(world: World, family: str) -> None:
     body = {"reason": {"family": family, "code": "other", "remark": "x"}, "reference": REFERENCE}

@@ -37,10 +37,18 @@ REFERENCE: Json = {"number": "536365", "occurred_at": "2010-12-01T08:26:00Z"}
 BODIES: dict[str, Json] = {
     "/mp/v1/orders": ORDER,
     "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/mp/v1/subscriptions": {"answers": {"template-1": "accept"}},
     "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
     "/admin/v1/coupons/{code}": {"amount_minor": 500, "minimum_minor": 2000},
     "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
+    "/admin/v1/tasks/{task_id}/resolution": {"choice": "transfer"},
+    "/admin/v1/cases/{case_id}/bank-card": {
+        "bank_type": "CMB_DEBIT",
+        "bank_account": "6225880000000000",
+        "real_name": "张三",
+    },
+    "/admin/v1/reconciliations/{shop}/{day}/differences/{n}/close": {"remark": "paid by hand, see the bank's paper"},
     "/admin/v1/products": {"products": [{"product_id": "tea", "name": "茶", "offers_minor": [1050]}]},
     "/admin/v1/stock-receipts": {"receipts": [{"receipt_id": "r1", "product_id": "tea", "quantity": 5}]},
 }
@@ -161,7 +169,8 @@ class World:
 
 def filled(right: Right) -> tuple[str, str, Json | None]:
     """Method, path and body of a good request for a row of the table of rights."""
-    ids = {"{order_id}": "o1", "{task_id}": "t1", "{product_id}": "tea", "{subject}": "orders"}
+    ids = {"{order_id}": "o1", "{task_id}": "t1", "{case_id}": "o1-c1", "{product_id}": "tea", "{subject}": "orders"}
+    ids |= {"{shop}": "house", "{day}": "2026-02-27", "{n}": "1", "{family}": "pay"}
     path = right.path
     for name, value in ids.items():
         path = path.replace(name, value)

@@ -133,9 +133,9 @@ def test_an_unknown_refund_is_never_guessed() -> None:
     assert [moment.what for moment in order.order.timeline].count("refund-attempted") == 3
 
 
-@pytest.mark.parametrize("outcome", ["unknown", "parked", "abnormal"])
+@pytest.mark.parametrize(("outcome", "kind"), [("unknown", "refund-stuck"), ("abnormal", "refund-abnormal")])
 def test_a_refund_that_cannot_go_on_by_itself_becomes_one_task(
-    outcome: Literal["unknown", "parked", "abnormal"],
+    outcome: Literal["unknown", "abnormal"], kind: str
 ) -> None:
     order = paid_order().hears(cancel(), held())
     stuck = payment.RefundAttempted(
@@ -148,14 +148,24 @@ def test_a_refund_that_cannot_go_on_by_itself_becomes_one_task(
     )
     assert order.hears(stuck).last == ["staff-task-raised"]
     assert order.hears(stuck).last == []
-    assert [task.kind for task in order.order.tasks] == ["refund-stuck"]
+    assert [task.kind for task in order.order.tasks] == [kind]
 
 
-def test_a_refund_refused_after_it_was_accepted_becomes_a_task_and_nothing_is_undone() -> None:
-    order = paid_order().hears(cancel(), held(), accepted(), released(), told("refund-on-its-way"))
-    assert order.hears(refused()).last == ["staff-task-raised"]
-    assert order.hears(refused()).last == []
-    assert order.order.cases[0].run.step == "see the refund arrive"
+def test_a_parked_refund_is_no_task_because_it_resumes_by_itself() -> None:
+    order = paid_order().hears(cancel(), held())
+    order.hears(
+        payment.RefundAttempted(
+            order_id=ID,
+            case_id=CASE,
+            refund_number=RefundNumber("o1-c1-1"),
+            outcome="parked",
+            provider_code="NOT_ENOUGH",
+            attempt=1,
+            next_try_at=order.now,
+        )
+    )
+    assert order.last == []
+    assert order.order.timeline[-1].what == "refund-attempted"
 
 
 def test_silence_before_the_pivot_is_asked_again_and_then_undone() -> None:

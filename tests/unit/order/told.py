@@ -49,7 +49,7 @@ class Told:
     def decide(self, heard: Heard) -> Decided[Order]:
         decided = hear(ORDERS, self.record, heard)
         self.record = decided.record
-        self.last = [said.wire.removesuffix(".v1") for said in decided.says]
+        self.last = [said.wire.rpartition(".v")[0] for said in decided.says]
         self.said.extend(self.last)
         return decided
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.keys import make_keys
-from services.payment.wechatpay import Merchant, read_merchant
+from services.payment.keyfolder import Merchant, read_merchant
 from tests.support.fixtures import database, mongo_driver, mongo_url
 
 __all__ = ["database", "mongo_driver", "mongo_url"]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from contracts.message import CaseId, CustomerId, Message, Money, OrderId, RefundNumber, Woke
 from contracts.payment import ClosePayment, OpenPayment, RefundPayment, WatchRefund
 from services.payment.handlers import PAYMENTS
-from services.payment.model import Payment, ProviderRefund, Refund, Trade
+from services.payment.model import Payment, Refund
 from services.payment.outside import (
     PaymentNotified,
     PrepayAnswered,
@@ -17,6 +17,7 @@ from services.payment.outside import (
     RefundUnanswered,
     StartPrepay,
 )
+from services.payment.shown import ProviderRefund, Trade
 
 NOON = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 ORDER = OrderId("ORDER0000000000000001")

@@ -17,7 +17,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from wechatpayv3.utils import rsa_sign, rsa_verify
 
-from services.payment.wechatpay import SCHEME, WechatPay, http_client, read_merchant
+from services.payment.certificates import PLACE as CERTIFICATES
+from services.payment.hosts import HostChoice
+from services.payment.keyfolder import KeyFolder
+from services.payment.signing import SCHEME
+from services.payment.wechatpay import WechatPay, http_client
 from tests.unit.payment.given import NOON
 
 BASE = "https://provider.test"
@@ -26,7 +30,7 @@ SHOP = "https://shop.test"
 Answer = httpx.Response | Exception | Callable[[httpx.Request], httpx.Response]
 
 
-merchant_of = cache(read_merchant)
+merchant_of = cache(KeyFolder)
 
 
 @cache
@@ -40,20 +44,26 @@ def text(keys: Path, name: str) -> str:
 
 @dataclass
 class Provider:
-    """Answers calls in the order of `script`; keeps what was asked. `now` is its clock, and ours."""
+    """Answers calls in the order of `script`; keeps what was asked. `now` is its clock, and ours. `certificates`
+    answers each question about them, which may come at any time; None: there are none."""
 
     keys: Path
     script: list[Answer] = field(default_factory=list)
     asked: list[httpx.Request] = field(default_factory=list)
     now: Any = NOON
+    certificates: Callable[[], httpx.Response] | None = None
+    certificates_asked: int = 0
 
-    def client(self) -> WechatPay:
+    def client(self, keys: KeyFolder | None = None, shop: str = "", hosts: HostChoice | None = None) -> WechatPay:
         """Our client, connected to this provider."""
         http = http_client(BASE, httpx.MockTransport(self._answer))
-        return WechatPay(http, merchant_of(self.keys), SHOP, lambda: self.now)
+        return WechatPay(http, keys or merchant_of(self.keys), SHOP, lambda: self.now, shop=shop, hosts=hosts)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.check(request)
+        if request.url.path == CERTIFICATES:
+            self.certificates_asked += 1
+            return self.certificates() if self.certificates else self.refuses(500, "SYSTEM_ERROR")
         self.asked.append(request)
         answer = self.script.pop(0)
         if isinstance(answer, Exception):
@@ -107,7 +117,8 @@ class Provider:
     def callback(self, event_type: str, resource: dict[str, Any], id: str = "EV-1") -> bytes:
         """A callback's raw body."""
         nonce, key = secrets.token_hex(6), text(self.keys, "apiv3-key.txt").encode()
-        kind = "transaction" if event_type.startswith("TRANSACTION") else "refund"
+        kinds = {"TRANSACTION": "transaction", "REFUND": "refund", "MCHTRANSFER": "mch_payment"}
+        kind = kinds[event_type.partition(".")[0]]
         sealed = AESGCM(key).encrypt(nonce.encode(), json.dumps(resource).encode(), kind.encode())
         document = {
             "id": id,

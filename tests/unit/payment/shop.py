@@ -3,7 +3,7 @@ clock that moves only when told."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,10 +16,19 @@ from chassis.memory import MemoryBroker, MemoryStore
 from chassis.record import Heard
 from chassis.store import Store
 from contracts.message import CATALOGUE, Envelope, Message
+from services.payment.accounts import ACCOUNTS
 from services.payment.api import routes
+from services.payment.callbacks import callback_routes
 from services.payment.effects import Effects
 from services.payment.handlers import PAYMENTS
+from services.payment.limits import RefundLimits
+from services.payment.merchants import Merchants
 from services.payment.model import Payment
+from services.payment.parking import Parking
+from services.payment.refund_api import refund_routes
+from services.payment.refund_effects import RefundEffects
+from services.payment.shipping_effects import ShippingEffects
+from services.payment.turnstile import SPACING, Turnstile
 from services.payment.wechatpay import WechatPay
 from tests.unit.payment.given import ORDER
 
@@ -49,6 +58,34 @@ class Sums:
         return [{"currency": "CNY", "payments": 1, "paid_minor": 10_000}]
 
 
+class Parked:
+    """The payments' collection, as far as parking reads it."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def find(
+        self,
+        filter: Mapping[str, Any],
+        *,
+        fields: Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Payments with a parked refund, by id."""
+        assert isinstance(self._store, MemoryStore)
+        documents = sorted(self._store.documents.items())
+        parked = [id for id, one in documents if any(r["status"] == "parked" for r in one["state"]["refunds"])]
+        return [{"_id": id} for id in parked if id > filter["_id"]["$gt"]][:limit]
+
+    async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Mapping[str, Any] | None = None) -> None:
+        """Memory needs none."""
+
+
+async def _no_time_passes(seconds: float) -> None:
+    """Nobody waits where time moves only when told."""
+
+
 class Shop:
     """A running payment service. A new one on the same store is the same service after a crash."""
 
@@ -56,12 +93,23 @@ class Shop:
         self.clock = clock
         self.store: Store = store or MemoryStore(PAYMENTS)
         self.broker = MemoryBroker()
-        self.engine = Engine("payment", {PAYMENTS: self.store}, self.broker, clock)
-        Effects(provider).join(self.engine)
+        stores: dict[Any, Store] = {PAYMENTS: self.store, ACCOUNTS: MemoryStore(ACCOUNTS)}
+        self.engine = Engine("payment", stores, self.broker, clock)
+        merchants = Merchants({"": provider})
+        turnstile = Turnstile(self.engine, RefundLimits(None, clock.seconds), SPACING, clock, pause=_no_time_passes)
+        Parking(self.engine, turnstile, Parked(self.store)).join(self.engine)
+        Effects(merchants).join(self.engine)
+        RefundEffects(merchants, turnstile).join(self.engine)
+        ShippingEffects(lambda shop: None, clock).join(self.engine)
         self.sums = Sums()
         self.app = FastAPI()
         problem.install(self.app)
-        self.app.include_router(routes(self.engine, provider, self.sums))
+        for router in (
+            routes(self.engine, merchants, self.sums),
+            refund_routes(self.engine, merchants),
+            callback_routes(self.engine, merchants, self.sums),
+        ):
+            self.app.include_router(router)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://payment.test")
         self._heard = 0
 

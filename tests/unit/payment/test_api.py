@@ -12,7 +12,8 @@ import pytest
 
 from chassis.memory import MemoryStore
 from contracts.payment import PaymentReceived
-from services.payment.api import CALLBACK_BYTES_MAX, SUMS
+from services.payment.api import SUMS
+from services.payment.callbacks import CALLBACK_BYTES_MAX
 from tests.unit.payment.given import (
     NOON,
     ORDER,

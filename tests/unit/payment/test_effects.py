@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import pytest
 from prometheus_client import REGISTRY
 
+from chassis.engine import Engine
+from chassis.memory import MemoryBroker, MemoryStore
+from contracts.message import RefundNumber
 from contracts.payment import RefundAccepted, RefundAttempted, RefundRefused
+from services.payment.accounts import ACCOUNTS
 from services.payment.effects import Effects
+from services.payment.limits import RefundLimits
+from services.payment.merchants import Merchants
 from services.payment.outside import (
     CallAttention,
     CloseOrder,
     QueryPayment,
     QueryRefund,
+    QueryTransfer,
+    RefundHeld,
     RefundRejected,
     RefundShown,
     RefundUnanswered,
+    RescueRefund,
+    RescueRejected,
     SendRefund,
+    SendTransfer,
+    TransferRejected,
+    TransferShown,
+    TransferUnanswered,
 )
+from services.payment.refund_effects import RefundEffects
 from services.payment.roads import ROADS, Row
+from services.payment.shown import SealedCard
+from services.payment.turnstile import SPACING, Turnstile
 from tests.unit.payment.given import (
     CASE,
+    NOON,
     ORDER,
     PAID_FEN,
     asked_to_refund,
@@ -43,6 +62,17 @@ def provider(keys: Path) -> Provider:
     return Provider(keys)
 
 
+def effects_of(provider: Provider) -> Effects:
+    return Effects(Merchants({"": provider.client()}))
+
+
+def refund_effects(provider: Provider) -> RefundEffects:
+    """With a turnstile that knows nothing of this customer and this merchant yet."""
+    engine = Engine("payment", {ACCOUNTS: MemoryStore(ACCOUNTS)}, MemoryBroker(), lambda: NOON)
+    turnstile = Turnstile(engine, RefundLimits(None), SPACING, lambda: NOON)
+    return RefundEffects(Merchants({"": provider.client()}), turnstile)
+
+
 def wish(*, resend: bool = False) -> SendRefund:
     return SendRefund(
         order_id=ORDER, case_id=CASE, number=number(), n=1, amount=fen(4_000), total=fen(PAID_FEN), resend=resend
@@ -53,7 +83,8 @@ async def send(
     provider: Provider, *script: Answer, resend: bool = False, attempt: int = 1
 ) -> RefundShown | RefundRejected | RefundUnanswered:
     provider.script = list(script)
-    report = await Effects(provider.client()).send_refund(wish(resend=resend), attempt)
+    report = await refund_effects(provider).send_refund(wish(resend=resend), attempt)
+    assert not isinstance(report, RefundHeld)
     assert provider.script == [], "not every answer was asked for"
     return report
 
@@ -65,7 +96,7 @@ ROAD_SAYS = {
     "abnormal": ["RefundAccepted", "RefundAttempted"],
     "closed": ["RefundAttempted", "SendRefund"],
     "refused": ["RefundRefused"],
-    "parked": ["RefundAttempted", "CallAttention"],
+    "parked": ["RefundAttempted"],
     "busy": ["RefundAttempted"],
     "unknown": ["RefundAttempted"],
 }
@@ -164,7 +195,7 @@ async def test_a_second_try_refused_for_good_is_refused(provider: Provider) -> N
 
 
 async def test_where_is_it(provider: Provider) -> None:
-    effects = Effects(provider.client())
+    effects = refund_effects(provider)
     question = QueryRefund(order_id=ORDER, case_id=CASE, number=number())
     provider.script = [
         provider.says(200, refund_document("SUCCESS")),
@@ -180,6 +211,74 @@ async def test_where_is_it(provider: Provider) -> None:
         assert lost.code == code
 
 
+# ── kept back, another card, transfers ───────────────────────────────────────────────────────────────────────────────
+async def test_within_a_minute_of_another_refund_of_the_order_nothing_is_sent(provider: Provider) -> None:
+    early = wish().model_copy(update={"previous_at": NOON - timedelta(seconds=30)})
+    report = await refund_effects(provider).send_refund(early, 1)
+    assert isinstance(report, RefundHeld)
+    assert (report.code, report.until) == ("ORDER_SPACING", NOON + timedelta(seconds=31))
+    assert provider.calls == []
+
+
+CARD = SealedCard(serial="S", bank_type="CMB_DEBIT", bank_account="sealed", real_name="sealed")
+RESCUE = RescueRefund(order_id=ORDER, case_id=CASE, number=number(), refund_id="503", card=CARD)
+
+
+async def test_another_card_is_named_once(provider: Provider) -> None:
+    provider.script = [provider.says(200, refund_document("PROCESSING"))]
+    report = await refund_effects(provider).rescue_refund(RESCUE, 1)
+    assert isinstance(report, RefundShown)
+    assert provider.calls == ["POST apply-abnormal-refund"]
+    assert provider.body()["bank_account"] == "sealed"
+
+
+async def test_after_a_crash_a_card_is_named_only_when_the_refund_is_still_abnormal(provider: Provider) -> None:
+    provider.script = [provider.says(200, refund_document("PROCESSING"))]
+    assert isinstance(await refund_effects(provider).rescue_refund(RESCUE, 2), RefundShown)
+    assert provider.calls == [LOOK]
+
+
+async def test_a_card_that_is_refused_and_one_that_nobody_answered_for(provider: Provider) -> None:
+    provider.script = [provider.refuses(400, "PARAM_ERROR"), httpx.ReadTimeout("slow")]
+    no = await refund_effects(provider).rescue_refund(RESCUE, 1)
+    assert isinstance(no, RescueRejected)
+    assert no.code == "PARAM_ERROR"
+    assert isinstance(await refund_effects(provider).rescue_refund(RESCUE, 1), RefundUnanswered)
+
+
+TRANSFER = SendTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"), openid="o1", amount=fen(4_000))
+BILL = {"out_bill_no": "T1", "transfer_bill_no": "133", "state": "WAIT_USER_CONFIRM", "package_info": "ticket"}
+
+
+async def test_a_transfer_is_looked_for_before_a_second_try_and_after_a_refusal(provider: Provider) -> None:
+    effects = refund_effects(provider)
+    provider.script = [provider.says(200, BILL)]
+    assert isinstance(await effects.send_transfer(TRANSFER, 2), TransferShown)
+    provider.script = [provider.refuses(404, "NOT_FOUND"), provider.says(200, BILL)]
+    assert isinstance(await effects.send_transfer(TRANSFER.model_copy(update={"resend": True}), 1), TransferShown)
+    provider.script = [provider.refuses(403, "NO_AUTH"), provider.says(200, BILL)]
+    assert isinstance(await effects.send_transfer(TRANSFER, 1), TransferShown)
+    provider.script = [provider.refuses(403, "NO_AUTH"), provider.refuses(404, "NOT_FOUND")]
+    refused = await effects.send_transfer(TRANSFER, 1)
+    assert isinstance(refused, TransferRejected)
+    assert refused.code == "NO_AUTH"
+    provider.script = [provider.refuses(403, "NO_AUTH"), provider.refuses(403, "NO_AUTH")]
+    unknown = await effects.send_transfer(TRANSFER, 1)
+    assert isinstance(unknown, TransferUnanswered), "who may not look knows nothing"
+
+
+async def test_where_is_the_transfer(provider: Provider) -> None:
+    effects = refund_effects(provider)
+    question = QueryTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"))
+    provider.script = [provider.says(200, {**BILL, "state": "SUCCESS"}), provider.refuses(404, "NOT_FOUND")]
+    found = await effects.query_transfer(question, 1)
+    assert isinstance(found, TransferShown)
+    assert found.transfer.state == "SUCCESS"
+    lost = await effects.query_transfer(question, 1)
+    assert isinstance(lost, TransferUnanswered)
+    assert lost.code == "NOT_FOUND"
+
+
 # ── payments ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 def _trade(state: str) -> dict[str, object]:
     return trade(state).model_dump(mode="json", exclude_none=True)
@@ -187,7 +286,7 @@ def _trade(state: str) -> dict[str, object]:
 
 async def close(provider: Provider, *script: Answer) -> tuple[str, str]:
     provider.script = list(script)
-    report = await Effects(provider.client()).close_order(CloseOrder(order_id=ORDER), 1)
+    report = await effects_of(provider).close_order(CloseOrder(order_id=ORDER), 1)
     assert (report.trade is not None) == (report.outcome == "paid")
     return report.outcome, report.code
 
@@ -211,7 +310,7 @@ async def test_closing(provider: Provider) -> None:
 
 
 async def test_asking_for_a_payment(provider: Provider) -> None:
-    effects = Effects(provider.client())
+    effects = effects_of(provider)
     provider.script = [provider.says(200, _trade("SUCCESS")), provider.refuses(404, "ORDER_NOT_EXIST")]
     found = await effects.query_payment(QueryPayment(order_id=ORDER), 1)
     assert found.trade == trade()
@@ -225,5 +324,5 @@ async def test_attention_is_counted_for_an_alert(provider: Provider) -> None:
 
     before = counted()
     wish = CallAttention(order_id=ORDER, what="strange-payment", detail="5 fen instead of 6")
-    assert (await Effects(provider.client()).call_attention(wish, 1)).order_id == ORDER
+    assert (await effects_of(provider).call_attention(wish, 1)).order_id == ORDER
     assert counted() == before + 1

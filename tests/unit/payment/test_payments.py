@@ -10,7 +10,6 @@ import pytest
 
 from contracts.message import OrderId, Woke
 from contracts.payment import PaymentClosed, PaymentCloseRefused, PaymentOpened, PaymentReceived
-from services.payment.handlers import PAY_POLL_FOR
 from services.payment.outside import (
     CallAttention,
     CloseAnswered,
@@ -21,6 +20,7 @@ from services.payment.outside import (
     QueryPayment,
     StartPrepay,
 )
+from services.payment.paying import PAY_POLL_FOR
 from tests.unit.payment.given import (
     CASE,
     NOON,

@@ -7,10 +7,12 @@ from datetime import timedelta
 import pytest
 
 from contracts.message import CaseId
-from contracts.payment import RefundAccepted, RefundAttempted, RefundRefused, RefundSettled
-from services.payment.outside import CallAttention, QueryRefund, SendRefund
+from contracts.payment import RefundAccepted, RefundAttempted, RefundDelayed, RefundRefused, RefundSettled
+from services.payment.outside import BalanceIsBack, CallAttention, QueryRefund, RefundHeld, SendRefund
 from services.payment.roads import POLL_MINUTES, ROADS, UNKNOWN_WORRIES_AT, Row
 from tests.unit.payment.given import (
+    NOON,
+    ORDER,
     OTHER_CASE,
     PAID_FEN,
     Story,
@@ -231,10 +233,9 @@ def test_too_many_requests_wait_longer_before_the_first_retry() -> None:
     assert story.wait == timedelta(seconds=15)
 
 
-def test_short_balance_parks_calls_finance_once_and_goes_on_by_itself_with_the_same_number() -> None:
+def test_short_balance_parks_and_goes_on_by_itself_with_the_same_number() -> None:
     story = asked_to_refund()
-    says = story.hear(rejected("NOT_ENOUGH"))
-    assert kinds(says) == ["RefundAttempted", "CallAttention"]
+    assert expect(story.hear(rejected("NOT_ENOUGH")), RefundAttempted).outcome == "parked"
     assert story.refund.status == "parked"
     waits = []
     for _ in range(7):
@@ -258,8 +259,83 @@ def test_every_refusal_of_the_table_is_final_and_says_the_providers_word(row: Ro
 
 def test_a_broken_rule_a_year_after_the_payment_is_called_too_old() -> None:
     story = paid()
-    story.hear(refund_payment(), after=timedelta(days=366))
-    assert expect(story.hear(rejected("INVALID_REQUEST")), RefundRefused).reason == "too-old"
+    story.hear(refund_payment(), after=timedelta(days=364, hours=23))
+    assert expect(story.hear(rejected("INVALID_REQUEST"), after=timedelta(hours=2)), RefundRefused).reason == "too-old"
+
+
+def test_a_payment_older_than_a_year_is_not_even_asked_for() -> None:
+    story = paid()
+    told = expect(story.hear(refund_payment(), after=timedelta(days=366)), RefundRefused)
+    assert told.reason == "too-old"
+
+
+def test_the_fifty_first_refund_of_an_order_is_not_asked_for() -> None:
+    story = paid()
+    for position in range(50):
+        expect(story.hear(refund_payment(10, CaseId(f"CASE-{position}"))), SendRefund)
+    told = expect(story.hear(refund_payment(10, CaseId("CASE-50"))), RefundRefused)
+    assert (told.reason, told.provider_code) == ("refused-by-provider", "TOO_MANY_REFUNDS")
+
+
+# ── kept back before calling ─────────────────────────────────────────────────────────────────────────────────────────
+def held_back(code: str, until: timedelta) -> RefundHeld:
+    return RefundHeld.model_validate({"order_id": ORDER, "number": number(), "code": code, "until": NOON + until})
+
+
+def test_a_second_refund_of_an_order_says_when_the_first_was_sent() -> None:
+    story = asked_to_refund()
+    wish = expect(story.hear(refund_payment(1_000, OTHER_CASE), after=timedelta(seconds=5)), SendRefund)
+    assert wish.previous_at == NOON
+
+
+def test_a_call_that_was_not_made_leaves_nothing_unknown() -> None:
+    story = asked_to_refund()
+    assert story.hear(held_back("ORDER_SPACING", timedelta(seconds=61))) == []
+    assert story.refund.status == "intended"
+    assert story.wait == timedelta(seconds=61)
+    assert not expect(story.wake(), SendRefund).resend, "nothing was sent, so there is nothing to look for"
+    wish = expect(story.hear(refund_payment(1_000, OTHER_CASE)), SendRefund)
+    assert wish.previous_at == NOON + timedelta(seconds=61)
+
+
+def test_while_the_merchant_is_short_a_refund_is_parked_and_says_so_once() -> None:
+    story = asked_to_refund()
+    told = expect(story.hear(held_back("BALANCE_SHORT", timedelta(seconds=30))), RefundAttempted)
+    assert (told.outcome, told.provider_code) == ("parked", "NOT_ENOUGH")
+    expect(story.wake(), SendRefund)
+    assert story.hear(held_back("BALANCE_SHORT", timedelta(seconds=60))) == []
+    assert story.refund.status == "parked"
+
+
+def test_when_the_balance_is_back_what_was_parked_goes_on_at_once() -> None:
+    story = asked_to_refund()
+    story.hear(held_back("BALANCE_SHORT", timedelta(minutes=10)))
+    assert expect(story.hear(BalanceIsBack(order_id=ORDER)), SendRefund).number == number(1)
+    assert story.hear(BalanceIsBack(order_id=ORDER)) == [], "a call is under way"
+    story.hear(shown("PROCESSING"))
+    assert story.hear(BalanceIsBack(order_id=ORDER)) == []
+
+
+# ── slow ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_refund_under_way_for_days_worries_somebody_at_one_three_and_five() -> None:
+    story = accepted()
+    said: list[str] = []
+    days: list[int] = []
+    while story.now < NOON + timedelta(days=6):
+        story.wake()
+        for one in story.hear(shown("PROCESSING")):
+            said.append(type(one).__name__)
+            days += [one.days] if isinstance(one, RefundDelayed) else []
+    assert days == [1, 3, 5]
+    assert said == ["RefundDelayed", "CallAttention"] * 3
+
+
+def test_what_the_customer_gets_is_said_at_acceptance_and_at_arrival() -> None:
+    story = asked_to_refund()
+    told = expect(story.hear(shown("PROCESSING", payer_refund=3_500)), RefundAccepted)
+    assert (told.amount, told.payer_refund) == (fen(4_000), fen(3_500))
+    story.hear(watch_refund())
+    assert expect(story.hear(shown("SUCCESS", payer_refund=3_500)), RefundSettled).amount == fen(3_500)
 
 
 def test_a_refused_refund_that_moves_all_the_same_is_told_and_shown_to_a_person() -> None:

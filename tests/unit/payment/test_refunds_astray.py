@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from contracts.payment import RefundAccepted, RefundAttempted, RefundSettled
+from contracts.payment import RefundAccepted, RefundAttempted, RefundRefused, RefundSettled
 from services.payment.outside import CallAttention, QueryRefund, SendRefund
 from tests.unit.payment.given import (
     CASE,
+    NOON,
     OTHER_CASE,
     PAID_FEN,
     accepted,
@@ -18,7 +19,6 @@ from tests.unit.payment.given import (
     expect,
     kinds,
     number,
-    paid,
     refund_payment,
     rejected,
     shown,
@@ -37,6 +37,28 @@ def test_abnormal_is_told_once_asked_on_and_never_sent_again() -> None:
         assert story.hear(shown("ABNORMAL")) == []
     story.wake()
     expect(story.hear(shown("SUCCESS")), RefundSettled)
+
+
+def test_an_old_processing_after_abnormal_does_not_hide_that_a_card_is_needed() -> None:
+    story = accepted()
+    story.hear(shown("ABNORMAL", by="callback"))
+    assert story.hear(shown("PROCESSING")) == []
+    assert story.refund.status == "abnormal"
+
+
+def test_whoever_watches_a_refund_that_was_refused_after_all_hears_that() -> None:
+    story = accepted()
+    story.hear(shown("CLOSED"))
+    story.hear(rejected("USER_ACCOUNT_ABNORMAL", n=2))
+    assert expect(story.hear(watch_refund()), RefundRefused).provider_code == "USER_ACCOUNT_ABNORMAL"
+    assert expect(story.hear(watch_refund()), RefundRefused).refund_number == number(2)
+
+
+def test_the_next_number_keeps_its_distance_from_the_one_before() -> None:
+    story = accepted()
+    wish = story.hear(shown("CLOSED"), after=timedelta(seconds=5))[-1]
+    assert isinstance(wish, SendRefund)
+    assert wish.previous_at == NOON
 
 
 def test_a_late_abnormal_after_success_changes_nothing() -> None:
@@ -135,13 +157,6 @@ def test_a_question_answered_with_another_amount_is_asked_again() -> None:
     story.wake()
     assert expect(story.hear(shown("SUCCESS", amount=1)), CallAttention).what == "strange-refund"
     expect(story.wake(), QueryRefund)
-
-
-def test_a_refund_made_by_hand_at_the_provider_is_shown_to_a_person() -> None:
-    story = paid()
-    seen = shown("SUCCESS", by="callback", case="BYHAND")
-    assert expect(story.hear(seen), CallAttention).what == "foreign-refund"
-    assert story.payment.refunds == ()
 
 
 # ── several ──────────────────────────────────────────────────────────────────────────────────────────────────────────

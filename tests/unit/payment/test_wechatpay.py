@@ -10,23 +10,12 @@ from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.x509.oid import NameOID
 from wechatpayv3.utils import rsa_verify
 
-from services.payment.wechatpay import (
-    WINDOW_SECONDS,
-    BadCallback,
-    BadSignature,
-    Merchant,
-    NoAnswer,
-    Refused,
-    http_client,
-    read_merchant,
-)
+from services.payment.keyfolder import Merchant
+from services.payment.signing import WINDOW_SECONDS
+from services.payment.wechatpay import NoAnswer, Refused, http_client
 from tests.unit.payment.given import NOON, ORDER, fen, number, refund_document
 from tests.unit.payment.provider import SHOP, Provider, text
 
@@ -189,7 +178,7 @@ async def test_a_broken_connection_is_no_answer(provider: Provider, problem: Exc
 
 
 async def test_a_trickling_answer_is_cut_off(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.payment.wechatpay.CALL_SECONDS", 0.01)
+    monkeypatch.setattr("services.payment.calling.CALL_SECONDS", 0.01)
 
     class Trickle(httpx.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
@@ -218,119 +207,6 @@ async def test_a_prepay_without_an_id_is_no_answer(provider: Provider) -> None:
     with pytest.raises(NoAnswer) as caught:
         await provider.client().prepay(ORDER, "openid-1", fen(1), "茶")
     assert caught.value.code == "UNREADABLE"
-
-
-# ── callbacks ────────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_callback_is_opened(provider: Provider) -> None:
-    raw = provider.callback("REFUND.SUCCESS", {"out_refund_no": number()})
-    opened = provider.client().open_callback(provider.headers(raw), raw)
-    assert (opened.id, opened.event_type, opened.resource) == ("EV-1", "REFUND.SUCCESS", {"out_refund_no": number()})
-
-
-def test_header_names_in_any_case_are_found(provider: Provider) -> None:
-    raw = provider.callback("REFUND.SUCCESS", {})
-    headers = {name.upper(): value for name, value in provider.headers(raw).items()}
-    assert provider.client().open_callback(headers, raw).id == "EV-1"
-
-
-@pytest.mark.parametrize("what", ["forged", "replayed", "unknown serial", "truncated", "unsigned"])
-def test_a_callback_not_signed_by_the_provider_now_is_refused(provider: Provider, what: str) -> None:
-    raw = provider.callback("TRANSACTION.SUCCESS", {})
-    headers = provider.headers(raw)
-    if what == "forged":
-        raw = raw.replace(b"EV-1", b"EV-2")
-    elif what == "replayed":
-        provider.now = NOON + timedelta(minutes=6)
-    elif what == "unknown serial":
-        headers["Wechatpay-Serial"] = "ABCDEF"
-    elif what == "truncated":
-        raw = raw[:-20]
-    elif what == "unsigned":
-        headers.pop("Wechatpay-Signature")
-    with pytest.raises(BadSignature) as caught:
-        provider.client().open_callback(headers, raw)
-    assert caught.value.is_probe is False
-
-
-def test_a_signature_probe_is_refused_and_known_as_one(provider: Provider) -> None:
-    raw = provider.callback("TRANSACTION.SUCCESS", {})
-    headers = provider.headers(raw)
-    headers["Wechatpay-Signature"] = "WECHATPAY/SIGNTEST/" + headers["Wechatpay-Signature"]
-    with pytest.raises(BadSignature) as caught:
-        provider.client().open_callback(headers, raw)
-    assert caught.value.is_probe is True
-
-
-@pytest.mark.parametrize(
-    "raw",
-    [b"", b"[]", b"{}", b'{"id":"1","event_type":"X","resource":{"nonce":"n","ciphertext":"AAAA"}}'],
-)
-def test_a_signed_callback_that_cannot_be_opened_says_so(provider: Provider, raw: bytes) -> None:
-    with pytest.raises(BadCallback):
-        provider.client().open_callback(provider.headers(raw), raw)
-
-
-def test_a_callback_sealed_with_another_key_says_so(provider: Provider, keys: Path, tmp_path: Path) -> None:
-    raw = provider.callback("REFUND.SUCCESS", {})
-    document = json.loads(raw)
-    document["resource"]["associated_data"] = "something else"
-    raw = json.dumps(document).encode()
-    with pytest.raises(BadCallback):
-        provider.client().open_callback(provider.headers(raw), raw)
-
-
-# ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _copied(keys: Path, folder: Path) -> Path:
-    for file in keys.iterdir():
-        if file.is_file():
-            (folder / file.name).write_bytes(file.read_bytes())
-    return folder
-
-
-def test_a_platform_certificate_joins_the_key_ring(keys: Path, tmp_path: Path) -> None:
-    folder = _copied(keys, tmp_path)
-    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Tenpay.com")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(private.public_key())
-        .serial_number(0x5157F09EFDC096DE)
-        .not_valid_before(NOON)
-        .not_valid_after(NOON + timedelta(days=1))
-        .sign(private, SHA256())
-    )
-    (folder / "wechatpay-keys").mkdir()
-    pem = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / "wechatpay-keys" / "5157F09EFDC096DE.pem").write_bytes(pem)
-    ring = read_merchant(folder).key_ring
-    assert set(ring) == {text(keys, "wechatpay-serial.txt"), "5157F09EFDC096DE"}
-    assert ring["5157F09EFDC096DE"].public_numbers() == private.public_key().public_numbers()
-
-
-@pytest.mark.parametrize("name", ["merchant-private.pem", "wechatpay-public.pem"])
-def test_a_key_of_another_kind_is_named(keys: Path, tmp_path: Path, name: str) -> None:
-    folder = _copied(keys, tmp_path)
-    other = "login-private.pem" if "private" in name else "login-public.pem"
-    (folder / name).write_bytes((keys / other).read_bytes())
-    with pytest.raises(ValueError, match="not an RSA key"):
-        read_merchant(folder)
-
-
-def test_a_short_callback_key_is_named(keys: Path, tmp_path: Path) -> None:
-    folder = _copied(keys, tmp_path)
-    (folder / "apiv3-key.txt").write_text("short")
-    with pytest.raises(ValueError, match="32 bytes"):
-        read_merchant(folder)
-
-
-def test_a_missing_file_is_named(keys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = _copied(keys, tmp_path)
-    (folder / "mchid.txt").unlink()
-    with pytest.raises(SystemExit):
-        read_merchant(folder)
-    assert "mchid.txt" in capsys.readouterr().err
 
 
 async def test_plain_http_uses_no_proxy_and_no_client_follows_redirects(merchant: Merchant) -> None:

@@ -61,6 +61,9 @@ def test_the_whole_system_is_in_the_plan(tmp_path: Path) -> None:
     assert environment == {
         "TUIDAN_HTTP_HOST": "127.0.0.1",
         "TUIDAN_HTTP_PORT": "8101",
+        "TUIDAN_MINI_PROGRAM_URL": "http://127.0.0.1:9700",
+        "TUIDAN_KAFKA_SESSION_MS": "3000",
+        "TUIDAN_REFUND_SPACING_SECONDS": "0",
         "TUIDAN_KAFKA": "127.0.0.1:9092",
         "TUIDAN_MONGO": "mongodb://127.0.0.1:27117",
         "TUIDAN_REDIS": "redis://127.0.0.1:26379/0",

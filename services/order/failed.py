@@ -1,0 +1,127 @@
+"""What a case learns of its refund, and what is done when an accepted refund fails after all or a person has to decide.
+Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from contracts.inventory import StockHoldRefused, StockNotTakenAgain
+from contracts.message import Event, Message
+from contracts.order import Actor
+from contracts.payment import (
+    RefundAccepted,
+    RefundDelayed,
+    RefundNotResumed,
+    RefundRefused,
+    RefundSettled,
+)
+from services.order.cancellation import ROADS, Cancellation, refund_delayed, refund_on_its_way
+from services.order.cancellation import resume as pass_on
+from services.order.model import Case, Order, RefundFacts
+from services.order.otherroads import rule_for
+from services.order.tasks import Kind, has_open_task, raise_task
+from services.order.timeline import moment_of
+
+Decision = tuple[Order, list[Message]]
+
+ARRIVING = "see the refund arrive"
+LATE_FOR_CUSTOMER_DAYS = 3
+
+
+def learn(case: Case, message: Event) -> Case:
+    """The case with what the message says about its refund or its refusal."""
+    if isinstance(message, RefundAccepted):
+        facts = RefundFacts(
+            number=message.refund_number,
+            amount=message.amount,
+            route=message.route,
+            accepted_at=message.accepted_at,
+            payer_minor=message.payer_refund.amount_minor if message.payer_refund else None,
+            confirm_by=message.confirm_by,
+        )
+        return case.model_copy(update={"refund": facts})
+    if isinstance(message, RefundSettled) and case.refund is not None:
+        settled = {
+            "number": message.refund_number,
+            "settled_at": message.settled_at,
+            "received_minor": message.amount.amount_minor,
+        }
+        return case.model_copy(update={"refund": case.refund.model_copy(update=settled)})
+    if isinstance(message, RefundRefused | StockHoldRefused | StockNotTakenAgain):
+        return case.model_copy(update={"refusal": message.reason})
+    if isinstance(message, RefundNotResumed):
+        return case.model_copy(update={"refusal": "not-resumed"})
+    return case
+
+
+def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> Decision:
+    """News of a refund that the case's step did not wait for. Accepted anew, as a transfer perhaps: the customer hears
+    of it. Refused after it was accepted (and closed): by the table of other roads."""
+    if isinstance(message, RefundAccepted) and case.refund is not None and case.refund.number != message.refund_number:
+        again = learn(case, message)
+        after = order.with_case(again).with_moment(moment_of(message, at))
+        return after, [refund_on_its_way(Cancellation.of(after, again))] if message.confirm_by else []
+    if isinstance(message, RefundNotResumed) and message.attempt == case.decisions and not case.run.ended:
+        after, task = raise_task(order.with_moment(moment_of(message, at)), case, "refund-stuck", at)
+        return after, [task]
+    waits = case.run.step == ARRIVING and not case.run.ended
+    if not (isinstance(message, RefundRefused) and case.refund is not None and waits):
+        return order, []
+    after = order.with_moment(moment_of(message, at))
+    refused = case.model_copy(update={"refusal": message.reason})
+    amount = case.amount.amount_minor
+    rule = rule_for(case.reason.family, case.road, case.state_before, message.reason, amount)
+    after = after.noting(at, "rule-applied", case.case_id, rule=rule.name, way=rule.way)
+    if rule.way == "give-back" and case.lines:
+        return take_road(after, refused, "given-back", at)
+    parked = refused.model_copy(update={"run": case.run.model_copy(update={"status": "undone", "wake_at": None})})
+    return wait_for_a_person(after, parked, at)
+
+
+def delayed(order: Order, case: Case, message: RefundDelayed, at: datetime) -> Decision:
+    """Days have passed. After three of them the customer hears of it and a person looks."""
+    after = order.with_moment(moment_of(message, at))
+    if message.days < LATE_FOR_CUSTOMER_DAYS or has_open_task(order, case, "refund-stuck"):
+        return after, []
+    after, task = raise_task(after, case, "refund-stuck", at)
+    return after, [refund_delayed(Cancellation.of(after, case)), task]
+
+
+def take_road(
+    order: Order,
+    case: Case,
+    road: str,
+    at: datetime,
+    *,
+    wish: str | None = None,
+    proof: str = "",
+    by: Actor | None = None,
+) -> Decision:
+    """The case goes on, on another road. Each time counts as one decision, so that an old answer fits no new wish."""
+    turned = _decided(case, wish, proof, by).model_copy(update={"road": road, "status": "open", "ended_at": None})
+    run, says = ROADS[turned.road].start(Cancellation.of(order, turned), at)
+    turned = turned.model_copy(update={"run": run})
+    return order.with_case(turned).noting(at, "road-taken", case.case_id, road=road, wish=wish or ""), says
+
+
+def resume(order: Order, case: Case, wish: str, proof: str, by: Actor, at: datetime) -> Decision:
+    """A person decided how the refund goes on. A case that still walks stays on its road and only passes that on; one
+    that waits for a person, or was undone, goes on from there."""
+    if case.run.ended:
+        return take_road(order, case, "resumed", at, wish=wish, proof=proof, by=by)
+    decided = _decided(case, wish, proof, by)
+    after = order.with_case(decided)
+    return after, [pass_on(Cancellation.of(after, decided))]
+
+
+def _decided(case: Case, wish: str | None, proof: str, by: Actor | None) -> Case:
+    who = by.id if by else ""
+    update = {"decisions": case.decisions + 1, "wish": wish, "proof": proof, "decided_by": who}
+    return case.model_copy(update=update)
+
+
+def wait_for_a_person(order: Order, case: Case, at: datetime) -> Decision:
+    """Neither the money nor the order can go anywhere by itself: say what is true now and what can be chosen."""
+    kind: Kind = "cannot-give-back" if case.road == "given-back" else "refund-stuck"
+    after, task = raise_task(order.with_case(case), case, kind, at)
+    return after, [task]

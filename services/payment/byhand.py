@@ -1,0 +1,106 @@
+"""What people did or decided about refunds: a refund that was made by hand on the merchant platform, a decision on one
+that cannot go on by itself, another bank card. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from contracts.message import CaseId, Money
+from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
+from services.payment import payouts, refunds, saying
+from services.payment.model import Payment, Refund
+from services.payment.outside import QueryRefund, RefundShown
+from services.payment.saying import Decision, Says
+from services.payment.shipping import plan_check
+
+MAY_BE_SENT_AGAIN = ("refused", "parked", "unknown")
+MAY_BE_SETTLED_OUTSIDE = ("refused", "mismatch")
+"""States in which no money can be on its way. Parked and unknown are not among them: the provider may still take it."""
+
+
+def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
+    """The provider shows a refund of this payment that we never sent. It counts against what was paid from now on, and
+    the order makes a case of it. A callback is only a hint: the provider is asked first."""
+    shown = seen.refund
+    if payment.receipt is None or shown.out_trade_no != payment.order_id or shown.status == "CLOSED":
+        return payment, []
+    if seen.by == "callback":
+        wish = QueryRefund.model_validate(
+            {"order_id": payment.order_id, "shop": payment.shop, "number": shown.out_refund_no}
+        )
+        return payment, [wish]
+    refund = Refund.model_validate(
+        {
+            "case_id": CaseId(f"found/{shown.out_refund_no}"),
+            "number": shown.out_refund_no,
+            "amount": Money(amount_minor=shown.amount.refund, currency=shown.amount.currency),
+            "found": True,
+        }
+    )
+    after, _ = refunds.show(payment.with_refund(refund), refund, seen, at)
+    return after, [_found(after, refund, at)]
+
+
+def adopt(payment: Payment, refund: Refund, wish: AdoptRefund) -> Decision:
+    """It belongs to a case now."""
+    adopted = refund.model_copy(update={"case_id": wish.case_id})
+    others = tuple(adopted if one is refund else one for one in payment.refunds)
+    return payment.model_copy(update={"refunds": others}), [saying.accepted(payment, adopted)]
+
+
+def resume(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision:
+    """A person decided. Whatever could pay twice is not done, and that is said."""
+    if wish.attempt <= refund.resumed:
+        return payment, [_resumed(wish)]
+    decided = refund.model_copy(update={"resumed": wish.attempt})
+    done = _resume(payment, decided, wish, at)
+    if done is None:
+        status = refund.live_payout.status if refund.live_payout else refund.status
+        said = RefundNotResumed(order_id=wish.order_id, case_id=wish.case_id, attempt=wish.attempt, status=status)
+        return payment, [said]
+    after, says = done
+    return after, [_resumed(wish), *says]
+
+
+def _resume(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision | None:
+    """The refund on its way again, or None when the wish cannot be followed in its state."""
+    payout = refund.live_payout
+    if wish.how == "look-again" and payout is not None:
+        return payment.with_refund(refund), [saying.query_transfer(payment, refund, payout)]
+    if wish.how == "look-again" and refund.status == "mismatch":
+        return refunds.send(payment, refund.model_copy(update={"status": "unknown"}), at, resend=True)
+    if wish.how == "look-again":
+        return payment.with_refund(refund), [saying.query(payment, refund)]
+    promised = refund.status != "refused" or payment.can_return(refund.amount)
+    if wish.how == "send-again" and refund.status in MAY_BE_SENT_AGAIN and payout is None and promised:
+        return refunds.send(payment, refund.model_copy(update={"status": "unknown", "tries": 0}), at, resend=True)
+    if wish.how == "transfer" and payouts.is_possible(payment, refund):
+        return payouts.begin(payment, refund)
+    if wish.how == "settled-outside" and refund.status in MAY_BE_SETTLED_OUTSIDE and payout is None:
+        return _settle_outside(payment, refund, wish, at)
+    return None
+
+
+def _settle_outside(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision:
+    settled = refund.model_copy(
+        update={
+            "status": "settled",
+            "accepted_at": refund.accepted_at or at,
+            "settled_at": at,
+            "payer_refund": refund.amount,
+            "route": "线下退款",
+            "provider_code": "OUTSIDE",
+            "proof": wish.proof,
+            "wake_at": None,
+        }
+    )
+    says: Says = [saying.accepted(payment, settled), saying.settled(payment, settled)]
+    return plan_check(payment.with_refund(settled), at), says
+
+
+def _resumed(wish: ResumeRefund) -> RefundResumed:
+    return RefundResumed(order_id=wish.order_id, case_id=wish.case_id, attempt=wish.attempt)
+
+
+def _found(payment: Payment, refund: Refund, at: datetime) -> RefundFound:
+    return RefundFound(order_id=payment.order_id, refund_number=refund.number, amount=refund.amount, found_at=at)

@@ -1,0 +1,198 @@
+"""The other road: the money of a refund that can never go back the way it came goes as a merchant transfer, which the
+customer confirms in the mini-program within 24 hours.
+
+Pure. A payout starts only after the provider has refused the refund for good and a query has found nothing under its
+number, so there is never money on both roads. Source: pay.weixin.qq.com/doc/v3/merchant/4013774589 (scene 1011).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from contracts.payment import RefusalReason
+from services.payment import saying
+from services.payment.model import PAYOUT_CONFIRM_WITHIN, Payment, Payout, Refund, payout_number
+from services.payment.outside import TransferShown
+from services.payment.roads import PAYOUT_FEN, PAYOUTS_MAX, POLL_MINUTES, UNKNOWN_WORRIES_AT, payout_row_for, wait
+from services.payment.saying import Decision, Says
+from services.payment.shipping import plan_check
+from services.payment.shown import ProviderTransfer
+
+ROUTE = "微信零钱(商家转账)"
+
+SHUT_BY_PROVIDER: tuple[RefusalReason, ...] = ("account-abnormal", "too-old", "refused-by-provider")
+"""Not among them: what was never paid, and more than was paid."""
+
+
+def is_possible(payment: Payment, refund: Refund) -> bool:
+    """Whether this money may go as a transfer: it is the provider that refused it, it was paid and is not promised
+    otherwise, and the provider would take such a transfer (yuan, within its bounds, to somebody known by openid)."""
+    amount = refund.amount
+    return (
+        refund.status == "refused"
+        and refund.refused_because in SHUT_BY_PROVIDER
+        and payment.with_refund(refund).can_return(amount)
+        and bool(payment.openid)
+        and amount.currency == "CNY"
+        and amount.amount_minor in PAYOUT_FEN
+        and refund.live_payout is None
+    )
+
+
+def begin(payment: Payment, refund: Refund) -> Decision:
+    """The refund was refused for good: pay its money out. `refund` says why it was refused."""
+    refund, payout = _next_number(refund)
+    says: Says = [saying.rerouted(payment, refund, payout), saying.send_transfer(payment, refund, payout)]
+    return payment.with_refund(refund), says
+
+
+def _next_number(refund: Refund) -> tuple[Refund, Payout]:
+    n = refund.payout.n + 1 if refund.payout else 1
+    payout = Payout(number=payout_number(refund.case_id, n), n=n)
+    return refund.model_copy(update={"status": "paying-out", "payout": payout, "wake_at": None}), payout
+
+
+def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, at: datetime) -> Decision:
+    """The provider shows the transfer."""
+    if not _is_ours(payment, refund, payout, seen.transfer):
+        return _stop(payment, refund, seen)
+    if refund.status != "paying-out":
+        return payment, []
+    road = payout_row_for(seen.transfer.state).road
+    if road == "failed":
+        return _fail(payment, refund, payout, seen)
+    says: Says = []
+    if payout.status != "waiting":
+        refund, payout = _take(refund, payout, seen.transfer, at)
+        says.append(saying.accepted(payment, refund))
+    if road == "settled":
+        refund = refund.model_copy(
+            update={
+                "status": "settled",
+                "payout": payout.model_copy(update={"status": "paid"}),
+                "settled_at": seen.transfer.update_time or at,
+                "provider_code": "SUCCESS",
+                "wake_at": None,
+            }
+        )
+        after = plan_check(payment.with_refund(refund), at)
+        return after, [*says, *([saying.settled(payment, refund)] if refund.watched else [])]
+    return payment.with_refund(_plan_poll(refund, payout, at)), says
+
+
+def reject(payment: Payment, refund: Refund, payout: Payout, code: str, at: datetime) -> Decision:
+    """The provider said no, and a query found no transfer under this number."""
+    if payout.status not in ("intended", "unknown", "parked"):
+        return payment, []
+    if payout_row_for(code).road != "refused":
+        return try_later(payment, refund, payout, code, at)
+    return _give_up(payment, refund, payout.model_copy(update={"status": "refused"}), code)
+
+
+def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: datetime) -> Decision:
+    """No answer, or one that says "later": the same number again after a wait."""
+    if payout.status == "waiting":
+        return payment.with_refund(_plan_poll(refund, payout, at)), []
+    if payout.status not in ("intended", "unknown", "parked"):
+        return payment, []
+    road = payout_row_for(code).road
+    kind = road if road in ("parked", "busy") else "unknown"
+    status: Literal["parked", "unknown"] = "parked" if kind == "parked" else "unknown"
+    tries = payout.tries + 1 if payout.status == status else 1
+    payout = payout.model_copy(update={"status": status, "tries": tries})
+    refund = refund.model_copy(
+        update={
+            "payout": payout,
+            "attempts": refund.attempts + 1,
+            "provider_code": code,
+            "wake_at": at + wait(kind, tries),
+        }
+    )
+    says: Says = [saying.attempted(payment, refund, status, refund.wake_at)]
+    if status == "unknown" and tries == UNKNOWN_WORRIES_AT:
+        says.append(saying.attention(payment, refund, "refund-stays-unknown", f"transfer, {tries} tries, last {code}"))
+    return payment.with_refund(refund), says
+
+
+def go_on(payment: Payment, refund: Refund, payout: Payout) -> Decision:
+    """Its time has come: the same number again, or ask where it is."""
+    refund = refund.model_copy(update={"wake_at": None})
+    payment = payment.with_refund(refund)
+    if payout.status in ("intended", "unknown", "parked"):
+        return payment, [saying.send_transfer(payment, refund, payout, resend=payout.status == "unknown")]
+    return payment, [saying.query_transfer(payment, refund, payout)]
+
+
+def _is_ours(payment: Payment, refund: Refund, payout: Payout, shown: ProviderTransfer) -> bool:
+    """The answer to the making of a transfer shows neither amount nor receiver."""
+    amount = refund.amount.amount_minor if shown.transfer_amount is None else shown.transfer_amount
+    openid = payment.openid if shown.openid is None else shown.openid
+    wanted = (payout.number, refund.amount.amount_minor, payment.openid)
+    return wanted == (shown.out_bill_no, amount, openid)
+
+
+def _stop(payment: Payment, refund: Refund, seen: TransferShown) -> Decision:
+    """Our number with somebody else's numbers on it: a person looks."""
+    shown = seen.transfer
+    detail = f"{seen.number}: provider shows {shown.out_bill_no}, {shown.transfer_amount} fen to {shown.openid}"
+    worry = saying.attention(payment, refund, "strange-transfer", detail)
+    if seen.by == "callback":
+        return payment, [worry]
+    refund = refund.model_copy(update={"status": "mismatch", "provider_code": "MISMATCH", "wake_at": None})
+    return payment.with_refund(refund), [saying.attempted(payment, refund, "unknown", None), worry]
+
+
+def _take(refund: Refund, payout: Payout, shown: ProviderTransfer, at: datetime) -> tuple[Refund, Payout]:
+    payout = payout.model_copy(
+        update={
+            "status": "waiting",
+            "tries": 0,
+            "polls": 0,
+            "package_info": shown.package_info,
+            "confirm_by": (shown.create_time or at) + PAYOUT_CONFIRM_WITHIN,
+        }
+    )
+    refund = refund.model_copy(
+        update={
+            "payout": payout,
+            "accepted_at": at,
+            "route": ROUTE,
+            "payer_refund": refund.amount,
+            "provider_code": shown.state,
+        }
+    )
+    return refund, payout
+
+
+def _plan_poll(refund: Refund, payout: Payout, at: datetime) -> Refund:
+    minutes = POLL_MINUTES[min(payout.polls, len(POLL_MINUTES) - 1)]
+    payout = payout.model_copy(update={"polls": payout.polls + 1})
+    return refund.model_copy(update={"payout": payout, "wake_at": at + timedelta(minutes=minutes)})
+
+
+def _fail(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown) -> Decision:
+    """Not confirmed in time, or cancelled: the money is back with the merchant. Only an answer to our own question
+    says so for sure. Then again under the next number; after the third a person decides."""
+    if seen.by == "callback":
+        return payment, [saying.query_transfer(payment, refund, payout)]
+    code = seen.transfer.fail_reason or seen.transfer.state
+    failed = payout.model_copy(update={"status": "failed"})
+    if payout.n >= PAYOUTS_MAX:
+        return _give_up(payment, refund, failed, code)
+    refund = refund.model_copy(update={"provider_code": code, "attempts": refund.attempts + 1})
+    told = saying.attempted(payment, refund, "closed", None)
+    refund, following = _next_number(refund)
+    return payment.with_refund(refund), [told, saying.send_transfer(payment, refund, following)]
+
+
+def _give_up(payment: Payment, refund: Refund, payout: Payout, code: str) -> Decision:
+    """Neither road is open. Nothing is on its way."""
+    shut = refund.model_copy(
+        update={"status": "refused", "payout": payout, "provider_code": f"TRANSFER_{code}"[:64], "wake_at": None}
+    )
+    says: Says = [saying.refused(payment, shut)]
+    if refund.accepted_at is not None:
+        detail = f"transfer {payout.number} failed as {code}, {payout.n} so far"
+        says.append(saying.attention(payment, shut, "refund-refused-after-acceptance", detail))
+    return payment.with_refund(shut), says

@@ -1,0 +1,181 @@
+"""Performs the wishes about refunds and transfers at the provider and reports what came of them. Nothing is decided
+here, except what the provider's rule for calls decides: after a refusal, look whether there is one all the same
+(pay.weixin.qq.com/doc/v3/merchant/4014959631)."""
+
+from __future__ import annotations
+
+import structlog
+from services.payment.merchants import Merchants
+from services.payment.turnstile import Held, Turnstile
+
+from chassis.engine import Engine
+from services.payment.model import trade_number
+from services.payment.outside import (
+    QueryRefund,
+    QueryTransfer,
+    RefundHeld,
+    RefundRejected,
+    RefundShown,
+    RefundUnanswered,
+    RescueRefund,
+    RescueRejected,
+    SendRefund,
+    SendTransfer,
+    TransferRejected,
+    TransferShown,
+    TransferUnanswered,
+)
+from services.payment.shown import ProviderRefund, ProviderTransfer
+from services.payment.wechatpay import NoAnswer, Refused, WechatPay
+
+NOT_THERE = frozenset({"RESOURCE_NOT_EXISTS", "NOT_FOUND"})
+"""With HTTP 404: the provider has nothing under this number. Refunds say the first, transfers the second."""
+
+log = structlog.get_logger()
+
+
+class RefundEffects:
+    """What refunds want of the provider. The second argument of each is the attempt, from 1: above 1 an earlier one was
+    made and nobody knows what came of it."""
+
+    def __init__(self, merchants: Merchants, turnstile: Turnstile) -> None:
+        self._merchants = merchants
+        self._turnstile = turnstile
+
+    def join(self, engine: Engine) -> None:
+        """Become the performer of every wish about refunds."""
+        engine.perform(SendRefund, self.send_refund)
+        engine.perform(QueryRefund, self.query_refund)
+        engine.perform(RescueRefund, self.rescue_refund)
+        engine.perform(SendTransfer, self.send_transfer)
+        engine.perform(QueryTransfer, self.query_transfer)
+
+    # ── refunds ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def send_refund(
+        self, wish: SendRefund, attempt: int
+    ) -> RefundShown | RefundRejected | RefundUnanswered | RefundHeld:
+        """Ask for the refund, with a look at its number before (when an earlier call may have got through) and after
+        (when the provider said no). Within the provider's limits: else the call is not made."""
+        provider = self._merchants.of(wish.shop)
+        try:
+            if wish.resend or attempt > 1:
+                there = await _look(provider, wish.number)
+                if there is not None:
+                    return _shown(wish, there)
+            return await self._send(provider, wish)
+        except Held as held:
+            return RefundHeld.model_validate(
+                {"order_id": wish.order_id, "number": wish.number, "code": held.code, "until": held.until}
+            )
+        except NoAnswer as trouble:
+            return RefundUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
+
+    async def _send(self, provider: WechatPay, wish: SendRefund) -> RefundShown | RefundRejected:
+        async with self._turnstile.turn(
+            shop=wish.shop,
+            number=wish.number,
+            openid=wish.openid,
+            amount_minor=wish.amount.amount_minor,
+            previous_at=wish.previous_at,
+        ) as turn:
+            try:
+                sent = await provider.refund(
+                    wish.number, trade_number(wish.order_id), wish.amount, wish.total, wish.reason
+                )
+            except Refused as refusal:
+                await turn.answered(refusal.code)
+                log.warning("the provider refuses a refund", number=wish.number, code=refusal.code, http=refusal.http)
+                there = await _look(provider, wish.number)
+                if there is not None:
+                    return _shown(wish, there)
+                return RefundRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
+            await turn.answered("")
+            return _shown(wish, sent)
+
+    async def query_refund(self, wish: QueryRefund, _: int) -> RefundShown | RefundUnanswered:
+        """Ask where a refund is."""
+        try:
+            there = await _look(self._merchants.of(wish.shop), wish.number)
+        except NoAnswer as trouble:
+            return RefundUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
+        if there is None:
+            log.error("the provider does not know a refund it has accepted", number=wish.number)
+            return RefundUnanswered(order_id=wish.order_id, number=wish.number, code="RESOURCE_NOT_EXISTS")
+        return _shown(wish, there)
+
+    async def rescue_refund(self, wish: RescueRefund, attempt: int) -> RefundShown | RescueRejected | RefundUnanswered:
+        """Name another card for an abnormal refund; asked before, look first: it may be on its way to it."""
+        provider = self._merchants.of(wish.shop)
+        try:
+            if attempt > 1:
+                there = await _look(provider, wish.number)
+                if there is not None and there.status != "ABNORMAL":
+                    return _shown(wish, there)
+            return _shown(wish, await provider.abnormal_refund(wish.refund_id, wish.number, wish.card))
+        except Refused as refusal:
+            return RescueRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
+        except NoAnswer as trouble:
+            return RefundUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
+
+    # ── transfers ────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def send_transfer(
+        self, wish: SendTransfer, attempt: int
+    ) -> TransferShown | TransferRejected | TransferUnanswered:
+        """Ask for the transfer, with a look at its number before and after as for a refund."""
+        provider = self._merchants.of(wish.shop)
+        try:
+            if wish.resend or attempt > 1:
+                there = await _look_for_transfer(provider, wish.number)
+                if there is not None:
+                    return _transfer_shown(wish, there)
+            try:
+                sent = await provider.transfer(wish.number, wish.openid, wish.amount, wish.reason)
+            except Refused as refusal:
+                log.warning("the provider refuses a transfer", number=wish.number, code=refusal.code)
+                there = await _look_for_transfer(provider, wish.number)
+                if there is not None:
+                    return _transfer_shown(wish, there)
+                return TransferRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
+            return _transfer_shown(wish, sent)
+        except NoAnswer as trouble:
+            return TransferUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
+
+    async def query_transfer(self, wish: QueryTransfer, _: int) -> TransferShown | TransferUnanswered:
+        """Ask where a transfer is."""
+        try:
+            there = await _look_for_transfer(self._merchants.of(wish.shop), wish.number)
+        except NoAnswer as trouble:
+            return TransferUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
+        if there is None:
+            log.error("the provider does not know a transfer it has accepted", number=wish.number)
+            return TransferUnanswered(order_id=wish.order_id, number=wish.number, code="NOT_FOUND")
+        return _transfer_shown(wish, there)
+
+
+async def _look(provider: WechatPay, number: str) -> ProviderRefund | None:
+    """The refund under this number, or None when the provider has none. Raises NoAnswer, also for a refusal to answer:
+    whoever may not look knows nothing."""
+    try:
+        return await provider.query_refund(number)
+    except Refused as refusal:
+        if refusal.http == 404 and refusal.code in NOT_THERE:
+            return None
+        raise NoAnswer(refusal.code) from refusal
+
+
+async def _look_for_transfer(provider: WechatPay, number: str) -> ProviderTransfer | None:
+    """As above, for a transfer."""
+    try:
+        return await provider.query_transfer(number)
+    except Refused as refusal:
+        if refusal.http == 404 and refusal.code in NOT_THERE:
+            return None
+        raise NoAnswer(refusal.code) from refusal
+
+
+def _shown(wish: SendRefund | QueryRefund | RescueRefund, refund: ProviderRefund) -> RefundShown:
+    return RefundShown(order_id=wish.order_id, number=wish.number, refund=refund, by="answer")
+
+
+def _transfer_shown(wish: SendTransfer | QueryTransfer, transfer: ProviderTransfer) -> TransferShown:
+    return TransferShown(order_id=wish.order_id, number=wish.number, transfer=transfer, by="answer")

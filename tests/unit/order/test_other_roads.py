@@ -1,0 +1,300 @@
+"""When a refund fails: by transfer, by giving the order back, or by a person who chooses."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import get_args
+
+import pytest
+
+from chassis.record import Refusal
+from contracts import inventory, payment
+from contracts.message import Money, RefundNumber
+from contracts.order import Reason, ReasonFamily
+from contracts.payment import RefusalReason
+from contracts.task import ResolveTask
+from services.order import otherroads
+from tests.unit.order.told import (
+    CASE,
+    CLOSED,
+    ID,
+    OPENED,
+    RESERVED,
+    SHIP,
+    STAFF,
+    Told,
+    accepted,
+    cancel,
+    held,
+    kept,
+    paid,
+    paid_order,
+    place,
+    refused,
+    released,
+    settled,
+    told,
+)
+
+OUT_OF_STOCK = Reason(family="merchant", code="out-of-stock")
+BY_TRANSFER = payment.RefundAccepted(
+    order_id=ID,
+    case_id=CASE,
+    refund_number=RefundNumber("t1"),
+    amount=Money(amount_minor=1900),
+    route="微信零钱(商家转账)",
+    accepted_at=paid_order().now,
+    confirm_by=paid_order().now + timedelta(hours=24),
+)
+
+
+def taken_again(attempt: int = 1) -> inventory.StockTakenAgain:
+    return inventory.StockTakenAgain(order_id=ID, case_id=CASE, attempt=attempt)
+
+
+def sold(attempt: int = 1) -> inventory.StockNotTakenAgain:
+    return inventory.StockNotTakenAgain(order_id=ID, case_id=CASE, attempt=attempt, reason="out-of-stock")
+
+
+def resumed(attempt: int) -> payment.RefundResumed:
+    return payment.RefundResumed(order_id=ID, case_id=CASE, attempt=attempt)
+
+
+def not_resumed(attempt: int, status: str = "unknown") -> payment.RefundNotResumed:
+    return payment.RefundNotResumed(order_id=ID, case_id=CASE, attempt=attempt, status=status)
+
+
+def choose(order: Told, choice: str, note: str = "") -> Told:
+    open_tasks = [task for task in order.order.tasks if task.done_at is None]
+    return order.hears(ResolveTask(order_id=ID, task_id=open_tasks[-1].task_id, choice=choice, note=note, by=STAFF))
+
+
+def arriving(reason: Reason | None = None) -> Told:
+    """A case whose refund is on its way."""
+    wish = cancel() if reason is None else cancel(reason=reason, by=STAFF)
+    return paid_order().hears(wish, held(), accepted(), released(), told("refund-on-its-way"))
+
+
+# ── which road ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_every_case_finds_a_rule() -> None:
+    for family in get_args(ReasonFamily):
+        for refusal in get_args(RefusalReason):
+            rule = otherroads.rule_for(family, "paid", "shipped", refusal, 10**9)
+            assert rule.way in ("transfer", "give-back", "person")
+
+
+@pytest.mark.parametrize(
+    ("reason", "amount", "ways"),
+    [
+        (OUT_OF_STOCK, 1900, ("account-abnormal", "too-old")),
+        (OUT_OF_STOCK, 200_000, ()),
+        (Reason(family="customer", code="changed-mind"), 1900, ()),
+        (Reason(family="system", code="fault"), 1900, ("account-abnormal", "too-old")),
+    ],
+)
+def test_the_shop_pays_by_transfer_for_its_own_faults(reason: Reason, amount: int, ways: tuple[str, ...]) -> None:
+    assert otherroads.transfer_when(reason.family, "paid", "paid", amount) == ways
+
+
+def test_the_wish_to_refund_says_after_which_refusals_it_goes_by_transfer() -> None:
+    order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF))
+    order.hears(held())
+    assert order.last == ["refund-payment"]
+    assert order.order.cases[0].transfer_when == ("account-abnormal", "too-old")
+
+
+def test_a_transfer_is_told_as_one_that_the_customer_confirms() -> None:
+    order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF), held(), BY_TRANSFER)
+    assert order.last == ["release-stock"]
+    assert order.hears(released()).last == ["tell-customer"]
+    body = order.record.journal[-1].said[0].body
+    assert '"outcome":"refund-to-confirm"' in body
+    assert order.hears(told("refund-to-confirm")).last == ["watch-refund"]
+
+
+def test_a_transfer_that_is_made_anew_is_told_again() -> None:
+    order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF), held(), BY_TRANSFER, released())
+    order.hears(told("refund-to-confirm"))
+    again = BY_TRANSFER.model_copy(update={"refund_number": RefundNumber("t2")})
+    assert order.hears(again).last == ["tell-customer"]
+    assert order.hears(again).last == []
+
+
+# ── accepted, then refused after all ─────────────────────────────────────────────────────────────────────────────────
+def test_after_a_change_of_mind_the_order_is_given_back() -> None:
+    order = arriving().hears(refused())
+    assert order.last == ["take-stock-again"]
+    assert order.hears(taken_again()).last == ["tell-customer"]
+    assert order.hears(told("refund-failed")).last == ["cancellation-undone", "staff-task-raised"]
+    assert order.order.state == "paid"
+    assert [line.left for line in order.order.lines] == [3, 1]
+    assert order.hears(SHIP).last == ["order-shipped", "dispatch-stock"]
+
+
+def test_an_old_answer_does_not_give_the_order_back_twice() -> None:
+    order = arriving().hears(refused(), sold(1))
+    choose(order, "give-back")
+    assert order.last == ["task-resolved", "take-stock-again"]
+    assert order.hears(taken_again(1)).last == []
+    assert order.hears(taken_again(2)).last == ["tell-customer"]
+
+
+def test_when_the_goods_are_sold_a_person_is_told_the_truth_and_the_choices() -> None:
+    order = arriving().hears(refused(), sold())
+    assert order.last == ["staff-task-raised"]
+    task = order.order.tasks[-1]
+    assert task.kind == "cannot-give-back"
+    assert "neither money nor goods" in task.en
+    assert task.choices == ("give-back", "transfer", "send-again", "settled-outside")
+    assert order.order.open_case is not None, "the case is not over while the customer has nothing"
+    assert order.order.cases[0].waits_for_a_person
+    with pytest.raises(Refusal):
+        order.hears(SHIP)
+
+
+def test_after_our_own_fault_a_person_decides() -> None:
+    order = arriving(OUT_OF_STOCK).hears(refused())
+    assert order.last == ["staff-task-raised"]
+    assert order.order.tasks[-1].kind == "refund-stuck"
+    assert "give-back" in order.order.tasks[-1].choices
+    assert order.record.wake_at is None, "nobody is asked any more"
+
+
+def test_a_refusal_before_the_goods_are_back_waits_for_its_step() -> None:
+    order = paid_order().hears(cancel(), held(), accepted(), refused())
+    assert order.last == []
+    order.hears(released(), told("refund-on-its-way"))
+    assert order.last == ["watch-refund"], "the payment service answers this with the refusal again"
+    assert order.hears(refused()).last == ["take-stock-again"]
+
+
+# ── what a person chose ──────────────────────────────────────────────────────────────────────────────────────────────
+def test_the_chosen_way_is_followed_until_the_money_has_arrived() -> None:
+    order = arriving().hears(refused(), sold())
+    assert choose(order, "transfer").last == ["task-resolved", "resume-refund"]
+    assert order.hears(resumed(2)).last == ["watch-refund"]
+    assert order.hears(BY_TRANSFER).last == ["tell-customer"]
+    assert order.hears(settled()).last == ["tell-customer"]
+    assert order.hears(told("refund-arrived")).last == ["cancellation-completed"]
+    assert order.order.state == "cancelled"
+
+
+def test_a_choice_that_could_pay_twice_comes_back_as_a_task() -> None:
+    order = arriving().hears(refused(), sold())
+    choose(order, "settled-outside", "bank slip 4711")
+    assert order.hears(not_resumed(2)).last == ["staff-task-raised"]
+    assert order.order.tasks[-1].done_at is None
+    assert order.order.cases[0].waits_for_a_person
+
+
+def test_looking_again_does_not_take_the_case_from_its_road() -> None:
+    order = paid_order().hears(cancel(), held())
+    order.hears(
+        payment.RefundAttempted(
+            order_id=ID,
+            case_id=CASE,
+            refund_number=RefundNumber("o1-c1-1"),
+            outcome="unknown",
+            provider_code="MISMATCH",
+            attempt=1,
+        )
+    )
+    assert choose(order, "look-again").last == ["task-resolved", "resume-refund"]
+    assert order.order.cases[0].run.step == "refund the payment"
+    assert order.hears(not_resumed(1)).last == ["staff-task-raised"]
+    assert order.hears(accepted()).last == ["release-stock"]
+
+
+def test_settling_outside_needs_a_proof() -> None:
+    order = arriving(OUT_OF_STOCK).hears(refused())
+    with pytest.raises(Refusal) as refusal:
+        choose(order, "settled-outside")
+    assert getattr(refusal.value.event, "reason", "") == "proof-required"
+    assert order.order.tasks[-1].done_at is None
+
+
+@pytest.mark.parametrize(
+    ("task", "choice", "reason"), [("o1-c1-t9", "done", "unknown-task"), ("", "ship", "not-a-choice")]
+)
+def test_a_wrong_choice_changes_nothing(task: str, choice: str, reason: str) -> None:
+    order = arriving(OUT_OF_STOCK).hears(refused())
+    before = order.record
+    asked = ResolveTask(order_id=ID, task_id=task or order.order.tasks[-1].task_id, choice=choice, by=STAFF)
+    with pytest.raises(Refusal) as refusal:
+        order.hears(asked)
+    assert getattr(refusal.value.event, "reason", "") == reason
+    assert order.record is before
+
+
+def test_the_same_choice_twice_is_one_choice() -> None:
+    order = arriving(OUT_OF_STOCK).hears(refused())
+    task = order.order.tasks[-1].task_id
+    asked = ResolveTask(order_id=ID, task_id=task, choice="transfer", by=STAFF)
+    assert order.hears(asked).last == ["task-resolved", "resume-refund"]
+    assert order.hears(asked).last == ["task-resolved"]
+    with pytest.raises(Refusal):
+        order.hears(asked.model_copy(update={"choice": "give-back"}))
+
+
+def test_an_undone_case_can_be_cancelled_by_transfer() -> None:
+    order = paid_order().hears(cancel(), held(), refused(), kept(), told("refund-failed"))
+    assert choose(order, "cancel-by-transfer").last == ["task-resolved", "cancellation-accepted", "hold-stock"]
+    assert order.order.cases[1].transfer_when == ("account-abnormal", "too-old")
+    assert order.order.state == "cancelling"
+
+
+def test_a_late_payment_that_cannot_go_back_stays_somebodys_task_until_it_does() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"))
+    order.hears(paid())
+    late = "o1-c2"
+    order.hears(refused(late), told("refund-failed", late))
+    assert order.order.tasks[-1].choices == ("transfer", "send-again", "settled-outside")
+    assert choose(order, "send-again").last == ["task-resolved", "resume-refund"]
+    order.hears(payment.RefundResumed(order_id=ID, case_id=order.order.cases[1].case_id, attempt=1))
+    order.hears(accepted(late), settled(late), told("refund-arrived", late))
+    assert order.last == ["cancellation-completed"]
+    assert order.order.state == "cancelled"
+
+
+# ── slow, or made by hand ────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_refund_under_way_for_three_days_is_told_and_looked_at_once() -> None:
+    order = arriving()
+    late = payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=1)
+    assert order.hears(late).last == []
+    assert order.hears(late.model_copy(update={"days": 3})).last == ["tell-customer", "staff-task-raised"]
+    assert order.hears(late.model_copy(update={"days": 5})).last == []
+    assert order.hears(settled()).last == ["tell-customer"]
+
+
+def found(amount: int) -> payment.RefundFound:
+    return payment.RefundFound(
+        order_id=ID,
+        refund_number=RefundNumber("platform-1"),
+        amount=Money(amount_minor=amount),
+        found_at=paid_order().now,
+    )
+
+
+def test_a_full_refund_made_by_hand_cancels_the_order() -> None:
+    order = paid_order().hears(found(1900))
+    assert order.last == ["cancellation-accepted", "adopt-refund"]
+    assert order.hears(accepted()).last == ["release-stock"]
+    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.order.state == "cancelled"
+    assert order.hears(found(1900)).last == []
+
+
+def test_a_partial_refund_made_by_hand_moves_no_goods_and_is_a_task() -> None:
+    order = paid_order().hears(found(500))
+    assert order.last == ["cancellation-accepted", "adopt-refund", "staff-task-raised"]
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    assert order.order.state == "paid"
+    assert [line.left for line in order.order.lines] == [3, 1]
+
+
+def test_a_refund_made_by_hand_while_a_case_is_open_waits_for_a_person() -> None:
+    order = paid_order().hears(cancel(), held())
+    assert order.hears(found(500)).last == ["staff-task-raised"]
+    assert order.order.tasks[-1].choices == ("take-over", "done")
+    order.hears(accepted(), released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert choose(order, "take-over").last[:3] == ["task-resolved", "cancellation-accepted", "adopt-refund"]

@@ -1,0 +1,202 @@
+"""What people did or decided: a refund made on the merchant platform, a decision about a stuck one, another card."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.message import CaseId
+from contracts.payment import (
+    AdoptRefund,
+    RefundAccepted,
+    RefundAttempted,
+    RefundFound,
+    RefundNotResumed,
+    RefundRefused,
+    RefundSettled,
+    ResumeRefund,
+)
+from services.payment.outside import CardGiven, QueryRefund, RescueRefund, RescueRejected, SendRefund
+from services.payment.shown import SealedCard
+from tests.unit.payment.given import (
+    CASE,
+    ORDER,
+    OTHER_CASE,
+    Story,
+    accepted,
+    asked_to_refund,
+    expect,
+    fen,
+    kinds,
+    number,
+    paid,
+    refund_payment,
+    rejected,
+    shown,
+    unanswered,
+    watch_refund,
+)
+
+CARD = SealedCard(serial="PUB_KEY_ID_1", bank_type="CMB_DEBIT", bank_account="sealed", real_name="sealed")
+
+
+def resume(how: str, attempt: int = 1, proof: str = "") -> ResumeRefund:
+    return ResumeRefund.model_validate(
+        {"order_id": ORDER, "case_id": CASE, "attempt": attempt, "how": how, "proof": proof, "by": "s1"}
+    )
+
+
+def refused() -> Story:
+    story = asked_to_refund()
+    story.hear(rejected("NO_AUTH"))
+    return story
+
+
+def abnormal() -> Story:
+    story = accepted()
+    story.hear(shown("ABNORMAL"))
+    return story
+
+
+# ── made by hand on the merchant platform ────────────────────────────────────────────────────────────────────────────
+def test_a_refund_made_by_hand_is_looked_for_then_counted_and_told_once() -> None:
+    story = paid()
+    assert expect(story.hear(shown("SUCCESS", by="callback", case="BYHAND")), QueryRefund).number == "BYHAND-1"
+    told = expect(story.hear(shown("SUCCESS", case="BYHAND")), RefundFound)
+    assert (told.refund_number, told.amount) == ("BYHAND-1", fen(4_000))
+    assert story.hear(shown("SUCCESS", case="BYHAND")) == []
+    assert story.payment.promised_minor == 4_000
+
+
+def test_what_was_paid_back_by_hand_cannot_be_paid_back_again() -> None:
+    story = paid()
+    story.hear(shown("SUCCESS", amount=8_000, case="BYHAND"))
+    assert expect(story.hear(refund_payment(4_000)), RefundRefused).reason == "more-than-was-paid"
+
+
+def test_a_found_refund_becomes_a_cases_own_and_arrives_like_any_other() -> None:
+    story = paid()
+    story.hear(shown("PROCESSING", case="BYHAND"))
+    adopt = AdoptRefund(order_id=ORDER, case_id=OTHER_CASE, refund_number=number(1, "BYHAND"))
+    told = expect(story.hear(adopt), RefundAccepted)
+    assert (told.case_id, told.refund_number) == (OTHER_CASE, "BYHAND-1")
+    assert expect(story.hear(adopt), RefundAccepted) == told
+    story.hear(watch_refund(OTHER_CASE))
+    expect(story.wake(), QueryRefund)
+    assert expect(story.hear(shown("SUCCESS", case="BYHAND")), RefundSettled).case_id == OTHER_CASE
+
+
+def test_a_refund_of_our_own_cannot_be_adopted() -> None:
+    story = accepted()
+    assert story.hear(AdoptRefund(order_id=ORDER, case_id=OTHER_CASE, refund_number=number(1))) == []
+    assert story.payment.refund_of(OTHER_CASE) is None
+
+
+def test_a_closed_refund_made_by_hand_is_none_and_gets_no_next_number() -> None:
+    assert paid().hear(shown("CLOSED", case="BYHAND")) == []
+    story = paid()
+    story.hear(shown("PROCESSING", case="BYHAND"))
+    says = story.hear(shown("CLOSED", case="BYHAND"))
+    assert not any(isinstance(one, SendRefund) for one in says)
+    assert story.payment.promised_minor == 0
+
+
+# ── a person decides ─────────────────────────────────────────────────────────────────────────────────────────────────
+def test_sent_again_under_the_same_number_after_a_look() -> None:
+    story = refused()
+    says = story.hear(resume("send-again"))
+    assert kinds(says) == ["RefundResumed", "SendRefund"]
+    assert (says[1].number, says[1].resend) == (number(1), True)  # type: ignore[attr-defined]
+    expect(story.hear(shown("PROCESSING")), RefundAccepted)
+
+
+def test_the_same_decision_twice_is_one() -> None:
+    story = refused()
+    story.hear(resume("send-again"))
+    assert kinds(story.hear(resume("send-again"))) == ["RefundResumed"]
+
+
+def test_by_transfer() -> None:
+    story = refused()
+    assert kinds(story.hear(resume("transfer"))) == ["RefundResumed", "RefundRerouted", "SendTransfer"]
+
+
+def test_settled_outside_is_settled_with_its_proof() -> None:
+    story = refused()
+    says = story.hear(resume("settled-outside", proof="bank slip 4711"))
+    assert kinds(says) == ["RefundResumed", "RefundAccepted", "RefundSettled"]
+    assert (story.refund.status, story.refund.proof) == ("settled", "bank slip 4711")
+    loud = story.hear(shown("SUCCESS", by="callback"))
+    assert kinds(loud) == ["CallAttention"], "paid twice: a person must hear of it"
+
+
+def test_a_mismatch_is_looked_at_again() -> None:
+    story = asked_to_refund()
+    story.hear(shown("PROCESSING", amount=4_001))
+    assert story.refund.status == "mismatch"
+    assert kinds(story.hear(resume("look-again"))) == ["RefundResumed", "SendRefund"]
+    expect(story.hear(shown("PROCESSING")), RefundAccepted)
+
+
+def given(state: str) -> Story:
+    if state == "unknown":
+        story = asked_to_refund()
+        story.hear(unanswered())
+        return story
+    if state == "parked":
+        story = asked_to_refund()
+        story.hear(rejected("NOT_ENOUGH"))
+        return story
+    if state == "settled":
+        story = accepted()
+        story.hear(shown("SUCCESS"))
+        return story
+    return {"intended": asked_to_refund, "accepted": accepted, "abnormal": abnormal}[state]()
+
+
+@pytest.mark.parametrize("how", ["transfer", "settled-outside"])
+@pytest.mark.parametrize("state", ["intended", "unknown", "parked", "accepted", "abnormal", "settled"])
+def test_whatever_could_pay_twice_is_not_done_and_said(state: str, how: str) -> None:
+    story = given(state)
+    before = story.state
+    told = expect(story.hear(resume(how, proof="slip")), RefundNotResumed)
+    assert told.status == story.refund.status
+    assert story.state is before
+
+
+@pytest.mark.parametrize("state", ["intended", "accepted", "abnormal", "settled"])
+def test_what_the_provider_has_is_not_sent_again(state: str) -> None:
+    expect(given(state).hear(resume("send-again")), RefundNotResumed)
+
+
+def test_a_decision_about_a_refund_nobody_asked_for_is_not_answered() -> None:
+    story = paid()
+    assert story.hear(resume("send-again")) == []
+
+
+# ── another card ─────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_another_card_is_named_for_the_same_refund() -> None:
+    story = abnormal()
+    wish = expect(story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD)), RescueRefund)
+    assert (wish.number, wish.refund_id, wish.card) == (number(1), story.refund.refund_id, CARD)
+    assert story.hear(shown("PROCESSING")) == []
+    assert story.refund.status == "accepted"
+    story.hear(watch_refund())
+    expect(story.hear(shown("SUCCESS")), RefundSettled)
+
+
+def test_a_card_that_is_refused_is_told_and_another_may_be_named() -> None:
+    story = abnormal()
+    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
+    told = expect(story.hear(RescueRejected(order_id=ORDER, number=number(), code="PARAM_ERROR")), RefundAttempted)
+    assert (told.outcome, told.provider_code) == ("abnormal", "PARAM_ERROR")
+    expect(story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD)), RescueRefund)
+
+
+@pytest.mark.parametrize("state", ["intended", "unknown", "accepted", "settled"])
+def test_a_card_for_a_refund_that_is_not_abnormal_changes_nothing(state: str) -> None:
+    story = given(state)
+    before: Any = story.state
+    assert story.hear(CardGiven(order_id=ORDER, case_id=CaseId(CASE), card=CARD)) == []
+    assert story.state is before

@@ -1,0 +1,338 @@
+"""The other road: a merchant transfer in place of a refund that is refused for good."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from contracts.payment import (
+    RefundAccepted,
+    RefundAttempted,
+    RefundNotResumed,
+    RefundPayment,
+    RefundRefused,
+    RefundRerouted,
+    RefundSettled,
+)
+from services.payment.model import payout_number
+from services.payment.outside import (
+    BalanceIsBack,
+    CallAttention,
+    QueryTransfer,
+    SendRefund,
+    SendTransfer,
+    TransferRejected,
+    TransferShown,
+    TransferUnanswered,
+)
+from services.payment.roads import PAYOUT_ROADS, ROADS, Row
+from services.payment.shown import ProviderTransfer
+from tests.unit.payment.given import (
+    CASE,
+    NOON,
+    ORDER,
+    OTHER_CASE,
+    PAID_FEN,
+    Story,
+    expect,
+    fen,
+    kinds,
+    number,
+    paid,
+    prepaid,
+    refund_payment,
+    rejected,
+    shown,
+    watch_refund,
+)
+from tests.unit.payment.test_byhand import resume
+
+OPENID = "openid-of-somebody"
+
+
+def transfer_shown(state: str, *, n: int = 1, by: str = "answer", **more: Any) -> TransferShown:
+    document = {
+        "out_bill_no": payout_number(CASE, n),
+        "transfer_bill_no": "133000071100",
+        "state": state,
+        "transfer_amount": 4_000,
+        "openid": OPENID,
+        "create_time": NOON,
+        **more,
+    }
+    transfer = ProviderTransfer.model_validate(document)
+    return TransferShown.model_validate(
+        {"order_id": ORDER, "number": payout_number(CASE, n), "transfer": transfer, "by": by}
+    )
+
+
+def transfer_rejected(code: str, n: int = 1) -> TransferRejected:
+    return TransferRejected(order_id=ORDER, number=payout_number(CASE, n), code=code)
+
+
+def wish(amount: int = 4_000, *when: str) -> RefundPayment:
+    return RefundPayment.model_validate(
+        {
+            "order_id": ORDER,
+            "case_id": CASE,
+            "amount": fen(amount),
+            "reason": "商品缺货",
+            "transfer_when": when or ("account-abnormal", "too-old"),
+        }
+    )
+
+
+def rerouted() -> Story:
+    story = paid()
+    story.hear(wish())
+    story.hear(rejected("USER_ACCOUNT_ABNORMAL"))
+    return story
+
+
+def waiting() -> Story:
+    """The customer has been asked to confirm."""
+    story = rerouted()
+    story.hear(transfer_shown("WAIT_USER_CONFIRM", package_info="ticket"))
+    return story
+
+
+# ── begin ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_refusal_that_was_reckoned_with_goes_by_transfer() -> None:
+    story = paid()
+    story.hear(wish())
+    says = story.hear(rejected("USER_ACCOUNT_ABNORMAL"))
+    assert kinds(says) == ["RefundRerouted", "SendTransfer"]
+    told, send = says
+    assert isinstance(told, RefundRerouted)
+    assert isinstance(send, SendTransfer)
+    assert (told.reason, told.refund_number, told.transfer_number) == ("account-abnormal", number(1), send.number)
+    assert (send.openid, send.amount, send.resend) == (OPENID, fen(4_000), False)
+
+
+def test_the_number_of_a_transfer_fits_the_provider() -> None:
+    made = payout_number(CASE, 1)
+    assert len(made) <= 32
+    assert made.isascii()
+    assert made.isalnum()
+    assert made != payout_number(CASE, 2)
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in ROADS if row.road != "refused"], ids=lambda row: f"{row.http}-{row.word}"
+)
+def test_nothing_but_a_refusal_for_good_begins_a_transfer(row: Row) -> None:
+    story = paid()
+    story.hear(wish())
+    says = story.hear(shown(row.word) if row.http == "200" else rejected(row.word))
+    assert "SendTransfer" not in kinds(says)
+
+
+@pytest.mark.parametrize("amount", [9, 200_000])
+def test_an_amount_the_provider_does_not_transfer_is_refused(amount: int) -> None:
+    story = paid_much()
+    story.hear(wish(amount))
+    expect(story.hear(rejected("USER_ACCOUNT_ABNORMAL")), RefundRefused)
+
+
+def paid_much() -> Story:
+    from services.payment.outside import PrepayAnswered, StartPrepay
+    from tests.unit.payment.given import notified, open_payment
+
+    story = Story()
+    story.hear(open_payment(amount=fen(900_000)))
+    story.hear(StartPrepay(order_id=ORDER))
+    story.hear(PrepayAnswered(order_id=ORDER, prepay_id="wx-1"))
+    story.hear(notified(total=900_000))
+    return story
+
+
+def test_what_was_never_paid_is_never_transferred() -> None:
+    story = prepaid()
+    told = expect(story.hear(wish(4_000, "not-paid", "more-than-was-paid")), RefundRefused)
+    assert told.reason == "not-paid"
+
+
+def test_more_than_was_paid_is_never_transferred() -> None:
+    story = paid()
+    story.hear(wish(PAID_FEN + 1, "not-paid", "more-than-was-paid"))
+    assert kinds(story.said)[-1] == "RefundRefused"
+    expect(story.hear(resume("transfer")), RefundNotResumed)
+    expect(story.hear(resume("send-again", attempt=2)), RefundNotResumed)
+
+
+def test_money_that_went_another_way_meanwhile_is_not_transferred() -> None:
+    story = paid()
+    story.hear(wish(6_000, "too-old"))
+    story.hear(rejected("NO_AUTH"))
+    story.hear(refund_payment(6_000, OTHER_CASE))
+    expect(story.hear(resume("transfer")), RefundNotResumed)
+
+
+def test_somebody_without_an_openid_gets_no_transfer() -> None:
+    story = paid()
+    assert story.state is not None
+    story.state = story.state.model_copy(update={"openid": None})
+    story.hear(wish())
+    expect(story.hear(rejected("USER_ACCOUNT_ABNORMAL")), RefundRefused)
+
+
+def test_a_refusal_that_was_not_reckoned_with_is_a_refusal() -> None:
+    story = paid()
+    story.hear(wish(4_000, "too-old"))
+    expect(story.hear(rejected("USER_ACCOUNT_ABNORMAL")), RefundRefused)
+
+
+def test_a_payment_older_than_a_year_goes_by_transfer_at_once() -> None:
+    story = paid()
+    says = story.hear(wish(), after=timedelta(days=366))
+    assert kinds(says) == ["RefundRerouted", "SendTransfer"]
+
+
+# ── the customer confirms ────────────────────────────────────────────────────────────────────────────────────────────
+def test_once_taken_it_is_accepted_until_when_it_must_be_confirmed() -> None:
+    story = rerouted()
+    told = expect(story.hear(transfer_shown("WAIT_USER_CONFIRM", package_info="ticket")), RefundAccepted)
+    assert told.confirm_by == NOON + timedelta(hours=24)
+    assert told.refund_number == payout_number(CASE, 1)
+    assert story.refund.payout is not None
+    assert story.refund.payout.package_info == "ticket"
+    expect(story.wake(), QueryTransfer)
+
+
+@pytest.mark.parametrize("row", [row for row in PAYOUT_ROADS if row.road == "accepted"], ids=lambda row: row.word)
+def test_every_state_in_between_is_asked_on(row: Row) -> None:
+    story = rerouted()
+    expect(story.hear(transfer_shown(row.word)), RefundAccepted)
+    story.wake()
+    assert story.hear(transfer_shown(row.word)) == []
+    expect(story.wake(), QueryTransfer)
+
+
+def test_confirmed_and_paid_is_settled() -> None:
+    story = waiting()
+    story.hear(watch_refund())
+    told = expect(story.hear(transfer_shown("SUCCESS", by="callback")), RefundSettled)
+    assert (told.amount, told.refund_number) == (fen(4_000), payout_number(CASE, 1))
+    assert story.payment.wake_at is None
+    assert story.hear(transfer_shown("SUCCESS")) == []
+
+
+def test_not_confirmed_in_time_is_asked_about_then_made_anew_under_the_next_number() -> None:
+    story = waiting()
+    expect(story.hear(transfer_shown("FAIL", by="callback", fail_reason="OVERDUE_CLOSE")), QueryTransfer)
+    says = story.hear(transfer_shown("FAIL", fail_reason="OVERDUE_CLOSE"))
+    assert kinds(says) == ["RefundAttempted", "SendTransfer"]
+    assert says[0].provider_code == "OVERDUE_CLOSE"  # type: ignore[attr-defined]
+    assert says[1].number == payout_number(CASE, 2)  # type: ignore[attr-defined]
+    told = expect(story.hear(transfer_shown("WAIT_USER_CONFIRM", n=2)), RefundAccepted)
+    assert told.refund_number == payout_number(CASE, 2)
+
+
+def test_a_dead_transfers_news_move_nothing() -> None:
+    story = waiting()
+    story.hear(transfer_shown("FAIL"))
+    before = story.state
+    assert story.hear(transfer_shown("FAIL")) == []
+    assert story.state is before
+
+
+def test_after_three_failed_transfers_a_person_decides() -> None:
+    story = waiting()
+    for n in (1, 2):
+        story.hear(transfer_shown("CANCELLED", n=n))
+        story.hear(transfer_shown("WAIT_USER_CONFIRM", n=n + 1))
+    says = story.hear(transfer_shown("FAIL", n=3, fail_reason="OVERDUE_CLOSE"))
+    assert kinds(says) == ["RefundRefused", "CallAttention"]
+    assert says[0].provider_code == "TRANSFER_OVERDUE_CLOSE"  # type: ignore[attr-defined]
+    assert story.payment.wake_at is None
+    assert story.payment.promised_minor == 0
+
+
+# ── refused, unknown, parked, strange ────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize("row", [row for row in PAYOUT_ROADS if row.road == "refused"], ids=lambda row: row.word)
+def test_every_refusal_of_a_transfer_is_a_refusal_of_the_refund(row: Row) -> None:
+    story = rerouted()
+    told = expect(story.hear(transfer_rejected(row.word)), RefundRefused)
+    assert told.provider_code == f"TRANSFER_{row.word}"
+    assert told.reason == "account-abnormal", "what shut the first road"
+    assert story.payment.wake_at is None
+
+
+def test_an_unknown_transfer_is_looked_for_and_sent_again_under_the_same_number() -> None:
+    story = rerouted()
+    lost = TransferUnanswered(order_id=ORDER, number=payout_number(CASE, 1), code="TIMEOUT")
+    assert expect(story.hear(lost), RefundAttempted).outcome == "unknown"
+    again = expect(story.wake(), SendTransfer)
+    assert (again.number, again.resend) == (payout_number(CASE, 1), True)
+
+
+def test_an_unanswered_question_about_a_waiting_transfer_is_asked_again() -> None:
+    story = waiting()
+    story.wake()
+    lost = TransferUnanswered(order_id=ORDER, number=payout_number(CASE, 1), code="TIMEOUT")
+    assert story.hear(lost) == []
+    expect(story.wake(), QueryTransfer)
+
+
+def test_a_transfer_waits_for_the_balance_as_a_refund_does() -> None:
+    story = rerouted()
+    assert expect(story.hear(transfer_rejected("NOT_ENOUGH")), RefundAttempted).outcome == "parked"
+    assert expect(story.hear(BalanceIsBack(order_id=ORDER)), SendTransfer).number == payout_number(CASE, 1)
+
+
+@pytest.mark.parametrize("more", [{"transfer_amount": 4_001}, {"openid": "somebody-else"}])
+def test_a_transfer_of_another_amount_or_to_somebody_else_stops_for_a_person(more: dict[str, Any]) -> None:
+    story = waiting()
+    assert (
+        expect(story.hear(transfer_shown("SUCCESS", by="callback", **more)), CallAttention).what == "strange-transfer"
+    )
+    assert story.refund.status == "paying-out"
+    assert kinds(story.hear(transfer_shown("SUCCESS", **more))) == ["RefundAttempted", "CallAttention"]
+    assert story.refund.status == "mismatch"
+    assert story.payment.wake_at is None
+
+
+def test_what_stopped_for_a_person_does_not_move_by_itself() -> None:
+    story = waiting()
+    story.hear(transfer_shown("SUCCESS", transfer_amount=4_001))
+    before = story.state
+    assert story.hear(transfer_shown("SUCCESS")) == []
+    assert story.state is before
+
+
+def test_the_waits_of_an_unknown_transfer_grow_and_the_tenth_try_worries_somebody() -> None:
+    story = rerouted()
+    lost = TransferUnanswered(order_id=ORDER, number=payout_number(CASE, 1), code="TIMEOUT")
+    waits, worries = [], []
+    for position in range(1, 12):
+        worries += [position] if "CallAttention" in kinds(story.hear(lost)) else []
+        assert story.wait is not None
+        waits.append(story.wait.total_seconds())
+        story.wake()
+    assert waits[:4] == [2, 4, 8, 16]
+    assert worries == [10]
+
+
+def test_a_parked_transfer_worries_nobody_but_finance() -> None:
+    story = rerouted()
+    for _ in range(12):
+        assert kinds(story.hear(transfer_rejected("NOT_ENOUGH"))) == ["RefundAttempted"]
+        story.wake()
+
+
+def test_money_on_the_first_road_after_all_is_loud_and_moves_nothing() -> None:
+    story = waiting()
+    before = story.state
+    assert expect(story.hear(shown("PROCESSING", by="callback")), CallAttention).what == "refused-refund-moved"
+    assert story.state is before
+    assert expect(story.hear(shown("SUCCESS")), CallAttention).what == "refused-refund-moved"
+
+
+def test_the_wish_heard_again_is_told_the_transfer() -> None:
+    story = rerouted()
+    assert story.hear(wish()) == [], "not known yet"
+    story.hear(transfer_shown("WAIT_USER_CONFIRM"))
+    assert expect(story.hear(wish()), RefundAccepted).refund_number == payout_number(CASE, 1)
+    assert not any(isinstance(one, SendRefund) for one in story.hear(wish()))
