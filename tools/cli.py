@@ -10,6 +10,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+drills = typer.Typer(help="Prove the system under fire, on a stack of its own.", no_args_is_help=True)
+app.add_typer(drills, name="drill")
 
 
 @app.command()
@@ -76,6 +78,34 @@ def bench(count: Annotated[int, typer.Option(min=1, help="How many paid orders t
     from tools.demo import run_bench
 
     run_bench(count)
+
+
+@drills.command()
+def refunds(
+    count: Annotated[int, typer.Option(min=1, help="How many orders are placed, paid and cancelled.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Chooses orders, reasons, troubles and kills.")] = 7,
+    kill_every: Annotated[float, typer.Option(min=0, help="Seconds between two kill -9; 0 for none.")] = 5.0,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds until every case must have ended.")] = 900.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
+) -> None:
+    """Cancel paid orders while refunds fail and services are killed, then compare three ledgers; exit code 0 agrees,
+    1 differs, 2 could not be run."""
+    from tools.drill import Orders
+    from tools.drill.command import run_drill
+
+    run_drill(Orders(count, seed, kill_every, patience), keep=keep)
+
+
+@app.command()
+def reconcile(
+    day: Annotated[str, typer.Argument(help="A day that is over, China time, like 2026-11-01.")],
+    shop: Annotated[str, typer.Option(help="Name of a shop; the house when left out.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Compare a day of WeChat Pay's bills with our books; exit code 0 agrees, 1 differs, 2 could not be done."""
+    from tools.reconcile import run_reconcile
+
+    run_reconcile(day, shop, as_json=as_json)
 
 
 def main() -> None:
