@@ -1,11 +1,16 @@
-"""The stage of the stories: the embedded stack with every process real, one for the whole run."""
+"""The stages of the stories: the embedded stack with every process real, one for the whole run; and a house with all
+services in one process, on a time of its own, new for each story."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
 
+from chassis.mongo import Database
+from tests.scenarios.power import House, build
+from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
 from tests.support.shop import Shop, shop_at
 from tools.stack import Stack, down, up
 
@@ -27,3 +32,14 @@ async def shop(stack: Stack) -> AsyncIterator[Shop]:
         await opened.opens(tea=100, cup=100)
         yield opened
         await opened.no_trouble()
+
+
+@pytest.fixture
+async def house(tmp_path: Path, mongo_url: str) -> AsyncIterator[House]:
+    """A house with ten tea and ten cups on the shelf."""
+    database = Database(mongo_url, f"house_{tmp_path.name}"[:60])
+    opened = await build(tmp_path, database)
+    await opened.stocks(tea=10, cup=10)
+    yield opened
+    await opened.close()
+    await database.close()

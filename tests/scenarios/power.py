@@ -1,6 +1,6 @@
-"""The cancellation saga in one process, with a power cut at any moment. The services' real handlers, effects and
-clients run; the topics and the records live in memory and outlive the cut; the stock's balances live in a real
-MongoDB and the money in the sandbox."""
+"""All services in one process, on a time of their own, with a power cut at any moment. The services' real handlers,
+effects and clients run; the topics and the records live in memory and outlive the cut; the stock's balances live in a
+real MongoDB and the money in the sandbox, whose days pass with ours. No callback ever comes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from chassis.memory import MemoryBroker, MemoryBus, MemoryStore
 from chassis.mongo import Database
 from chassis.record import Aggregate, Heard, Record
 from contracts import inventory, notify, order, payment
-from contracts.message import Message, OrderId, Topic, message_id
-from sandbox.app import close, create_app
+from contracts.inventory import ListProduct, ReceiveStock
+from contracts.message import Message, OrderId, ProductId, Topic, message_id
+from sandbox.app import advance, close, create_app
 from sandbox.keys import make_keys
 from sandbox.settings import SandboxSettings
 from services.inventory.balances import Balances
@@ -34,18 +35,30 @@ from services.notify.handlers import NOTICES
 from services.notify.model import ChannelAnswered, SendSms, SendWechat
 from services.order.handlers import ORDERS
 from services.order.model import Order
+from services.payment.accounts import ACCOUNTS
 from services.payment.api import Till
 from services.payment.effects import Effects
 from services.payment.handlers import PAYMENTS
-from services.payment.wechatpay import WechatPay, http_client, read_merchant
+from services.payment.keyfolder import KeyFolder
+from services.payment.limits import RefundLimits
+from services.payment.merchants import Merchants
+from services.payment.model import Payment
+from services.payment.parking import Parking
+from services.payment.reconciliation import RECONCILIATIONS
+from services.payment.reconciling import Reconciler
+from services.payment.refund_effects import RefundEffects
+from services.payment.shipping_effects import ShippingEffects
+from services.payment.turnstile import SPACING, Turnstile
+from services.payment.wechatpay import WechatPay, http_client
+from tests.unit.order.told import place
 
 SWEEP_AFTER = timedelta(seconds=15)
-NIGHTS_MAX = 200
+NIGHTS_MAX = 400
 TOGETHER_MAX = 100
 
 AGGREGATES: Mapping[str, Sequence[Aggregate[Any]]] = {
     "order": (ORDERS,),
-    "payment": (PAYMENTS,),
+    "payment": (PAYMENTS, ACCOUNTS, RECONCILIATIONS),
     "inventory": (RESERVATIONS, RECEIPTS, PRODUCTS),
     "notify": (NOTICES,),
 }
@@ -111,7 +124,7 @@ class House:
 
     app: FastAPI
     sandbox: httpx.AsyncClient
-    provider: WechatPay
+    merchants: Merchants
     books: Balances
     power: Power = field(default_factory=Power)
     now: datetime = field(default_factory=clock.now)
@@ -132,12 +145,22 @@ class House:
             receiver = Receiver(name, engine, self.broker, lambda: self.now)
             self.engines[name] = engine
             self.buses[name] = MemoryBus(self.broker, name, [topic.name for topic in TOPICS[name]], receiver)
-        Effects(self.provider).join(self.engines["payment"])
+        self._wire_payment(self.engines["payment"])
         mover = StockMover(self.books)
         self.engines["inventory"].perform(MoveStock, mover.move_stock)
         self.engines["inventory"].perform(TakeIn, mover.take_in)
         self.engines["notify"].perform(SendWechat, _told)
         self.engines["notify"].perform(SendSms, _told)
+
+    def _wire_payment(self, engine: Engine) -> None:
+        limits = RefundLimits(None, lambda: self.now.timestamp())  # noqa: PLW0108 - `now` moves
+        turnstile = Turnstile(engine, limits, SPACING, lambda: self.now, pause=_no_time_passes)
+        payments = Payments(self.stores[PAYMENTS])
+        Parking(engine, turnstile, payments).join(engine)
+        Effects(self.merchants).join(engine)
+        RefundEffects(self.merchants, turnstile).join(engine)
+        ShippingEffects(lambda shop: None, lambda: self.now).join(engine)
+        Reconciler(engine, self.merchants, payments).join()
 
     async def tell(self, service: str, message: Message, cause: str) -> None:
         """Say something to a service, as its HTTP would, and again if the power fails meanwhile."""
@@ -145,21 +168,53 @@ class House:
         while not await self._powered(lambda: self.engines[service].hear(heard)):
             pass
 
+    async def stocks(self, **pieces: int) -> None:
+        """Put products on the shelf."""
+        for name, quantity in pieces.items():
+            product = ProductId(name)
+            await self.tell("inventory", ListProduct(product_id=product, name=name, offers_minor=(1,)), name)
+            receipt = ReceiveStock(receipt_id=f"r-{name}", product_id=product, quantity=quantity)
+            await self.tell("inventory", receipt, receipt.receipt_id)
+
+    async def paid_order(self, name: str, **pay: Any) -> OrderId:
+        """An order of 3 tea and a cup (1,900 fen) whose payment is made; `pay`: how, see `/_customer/pay`."""
+        order_id = OrderId(name)
+        wish = place()
+        asked = wish.asked.model_copy(update={"order_id": order_id})
+        await self.tell("order", wish.model_copy(update={"order_id": order_id, "asked": asked}), f"place {name}")
+        await self.settles(lambda: self.stands(order_id) == "payable", order_id)
+        body = {"prepay_id": await self.prepay(order_id), **pay}
+        answer = await self.sandbox.post("/_customer/pay", json=body)
+        assert answer.status_code == 200, answer.text
+        await self.settles(lambda: self.stands(order_id) == "paid", order_id)
+        return order_id
+
     async def prepay(self, order_id: str) -> str:
         """The customer starts to pay."""
-        ticket = await Till(self.engines["payment"], self.provider).prepay(OrderId(order_id))
+        ticket = await Till(self.engines["payment"], self.merchants).prepay(OrderId(order_id))
         return ticket["prepay_id"]
 
     async def settles(self, done: Callable[[], bool], order_id: str) -> None:
-        """Let everything happen, timers and sweeps included, until `done`; time passes only when nothing moves."""
+        """Let everything happen, timers and sweeps included, until `done`; time passes only when nothing moves, then
+        up to the next timer."""
         for _ in range(NIGHTS_MAX):
             while await self._powered(self._day):
                 if not self._anything_left():
                     break
             if done():
                 return
-            self.now += timedelta(seconds=5)
+            await self.passes(max(timedelta(seconds=5), self._until_next_timer()))
         raise AssertionError(f"not done after {NIGHTS_MAX} rounds; the order: {self.order(order_id)}")
+
+    async def passes(self, time: timedelta) -> None:
+        """Time passes here and at the providers."""
+        self.now += time
+        await advance(self.app, time.total_seconds())
+
+    def _until_next_timer(self) -> timedelta:
+        documents = [one for store in self.stores.values() for one in store.documents.values()]
+        due = [one["wake_at"] for one in documents if one.get("wake_at") is not None]
+        return min(due, default=self.now) - self.now
 
     async def _day(self) -> None:
         for name, bus in self.buses.items():
@@ -196,6 +251,10 @@ class House:
         document = self.stores[ORDERS].documents.get(order_id)
         return Order.model_validate(document["state"]) if document and document["state"] else None
 
+    def payment(self, order_id: str) -> Payment:
+        """The payment as it is stored."""
+        return Payment.model_validate(self.stores[PAYMENTS].documents[order_id]["state"])
+
     def stands(self, order_id: str) -> str:
         """The order's state in one word; `payable` once its payment is open."""
         order = self.order(order_id)
@@ -227,6 +286,60 @@ class House:
         return [topic for topic, records in self.broker.topics.items() if topic.endswith(".dead") and records]
 
 
+class Payments:
+    """The payments' collection, as far as parking and reconciling read it."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    def _all(self) -> dict[str, Payment]:
+        return {id: Payment.model_validate(one["state"]) for id, one in self._store.documents.items() if one["state"]}
+
+    async def find(
+        self,
+        filter: Mapping[str, Any],
+        *,
+        fields: Sequence[str] | None = None,
+        sort: Sequence[tuple[str, int]] = (),
+        limit: int = 0,
+    ) -> list[dict[str, Any]]:
+        """Payments of the shop with a parked refund, by id."""
+        parked = [
+            id
+            for id, one in sorted(self._all().items())
+            if one.shop == filter["state.shop"] and any(refund.status == "parked" for refund in one.refunds)
+        ]
+        return [{"_id": id} for id in parked if id > filter["_id"]["$gt"]][:limit]
+
+    async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Mapping[str, Any] | None = None) -> None:
+        """Memory needs none."""
+
+    async def ids_of(self, shop: str, start: datetime, end: datetime) -> list[str]:
+        """Payments of this shop paid, or with a refund accepted, in this time."""
+        return [
+            id
+            for id, one in sorted(self._all().items())
+            if one.shop == shop and any(start <= at < end for at in _times(one))
+        ]
+
+    async def payments(self, ids: Sequence[str]) -> list[Payment]:
+        """Those that exist among `ids`."""
+        known = self._all()
+        return [known[id] for id in ids if id in known]
+
+
+def _times(payment: Payment) -> Iterable[datetime]:
+    if payment.receipt is not None:
+        yield payment.receipt.paid_at
+    for refund in payment.refunds:
+        if refund.accepted_at is not None:
+            yield refund.accepted_at
+
+
+async def _no_time_passes(seconds: float) -> None:
+    """Nobody waits in a house where time passes only when nothing moves."""
+
+
 async def _told(intent: SendWechat | SendSms, attempt: int) -> ChannelAnswered:
     """A channel that takes everything; after a cut nobody knows, as in `services.notify.effects`."""
     return ChannelAnswered(
@@ -241,10 +354,11 @@ async def _told(intent: SendWechat | SendSms, attempt: int) -> ChannelAnswered:
 async def build(folder: Path, database: Database) -> House:
     """A house with its own sandbox."""
     make_keys(folder)
-    app = create_app(SandboxSettings(keys_dir=folder))
+    nobody_home = httpx.AsyncClient(transport=httpx.MockTransport(lambda request: httpx.Response(503)))
+    app = create_app(SandboxSettings(keys_dir=folder), callback_client=nobody_home)
     sandbox = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://sandbox")
     http = http_client("http://sandbox", httpx.ASGITransport(app=app))
-    provider = WechatPay(http, read_merchant(folder), "http://nowhere", clock.now)
+    provider = WechatPay(http, KeyFolder(folder), "http://nowhere", clock.now)
     books = Balances(database.collection("balances"), database.collection("ledger"), clock.now)
     await books.prepare()
-    return House(app, sandbox, provider, books)
+    return House(app, sandbox, Merchants({"": provider}), books)
