@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +51,9 @@ def serve(asked: argparse.Namespace) -> None:
     uvicorn.run(app, host=asked.host, port=asked.port, log_level=asked.log_level, access_log=False)
 
 
-def main() -> None:
-    """Run one of the two commands."""
-    asked = parser().parse_args()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one of the two commands; without ``arguments`` those of the process."""
+    asked = parser().parse_args(arguments)
     if asked.action == "keys":
         make_keys(asked.dir, tuple(asked.merchant), tuple(asked.sub_mchid))
         return

@@ -49,6 +49,7 @@ class Keys:
     mchid: str
     appid: str
     appsecret: str
+    push_token: str
     merchants: dict[str, Merchant]
     sub_mchids: frozenset[str]
     platform: PlatformKeys
@@ -81,6 +82,7 @@ def make_keys(folder: Path, merchants: tuple[str, ...] = (), sub_mchids: tuple[s
     }
     secret = {
         "appsecret.txt": secrets.token_hex(16),
+        "push-token.txt": pick(ALPHANUMERIC, 32),
         "sms-tencent-key.txt": pick(ALPHANUMERIC, 32),
         "sms-alibaba-key.txt": pick(ALPHANUMERIC, 30),
     }
@@ -108,6 +110,7 @@ def load_keys(folder: Path) -> Keys:
     return Keys(
         mchid=first.mchid,
         appid=first.appid,
+        push_token=read_text(folder, "push-token.txt"),
         appsecret=read_text(folder, "appsecret.txt"),
         merchants=merchants,
         sub_mchids=read_sub_mchids(folder),

@@ -23,6 +23,7 @@ class Customer(BaseModel):
     phone: str = ""
     openid: str | None = None
     group: str | None = None
+    shop: str | None = None
     scope: list[str] = Field(default_factory=list)
 
 

@@ -55,14 +55,16 @@ def listed(items: list[dict[str, str]]) -> Any:
 class Pushes:
     """Turns what happened into events and hands them to the queue."""
 
-    def __init__(self, store: Store, clock: Clock, posts: Posts, settings: SandboxSettings) -> None:
+    def __init__(self, store: Store, clock: Clock, posts: Posts, settings: SandboxSettings, token: str) -> None:
         self._store = store
         self._clock = clock
         self._posts = posts
         self._timeout_seconds = settings.callback_timeout_seconds
         kept = store.kept(KEPT)
         self.address = (
-            Address.model_validate_json(kept) if kept else Address(url=settings.push_url, token=settings.push_token)
+            Address.model_validate_json(kept)
+            if kept
+            else Address(url=settings.push_url, token=settings.push_token or token)
         )
         posts.deliver_as("event-push", Manner(LADDER, self._query, _handled))
 

@@ -56,7 +56,7 @@ class SandboxSettings(BaseSettings):
         default=(), description="pages of the released mini-program; none: every well-formed page exists"
     )
     push_url: str = Field(default="", description="where event pushes of the mini-program go; empty: nowhere")
-    push_token: str = Field(default="tuidan", description="the word that signs event pushes")
+    push_token: str = Field(default="", description="the word that signs event pushes; empty: push-token.txt")
     shipping_ingest_seconds: float = Field(default=0.0, ge=0, description="from payment until it can be shipped")
     trade_managed: bool = Field(default=True, description="whether the account must upload shipping information")
 

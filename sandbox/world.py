@@ -106,7 +106,7 @@ def make_world(settings: SandboxSettings, callback_client: httpx.AsyncClient | N
     )
     posts = Posts(store, clock, faults, settings.callback_timeout_seconds)
     courier.add_source(posts)
-    pushes = Pushes(store, clock, posts, settings)
+    pushes = Pushes(store, clock, posts, settings, keys.push_token)
     sms = SmsBook(store, ledger, clock, settings)
     return World(
         settings=settings,

@@ -49,6 +49,17 @@ def logs(
     run_logs(name, and_follow=follow)
 
 
+@app.command(
+    name="sandbox",
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+)
+def run_sandbox(context: typer.Context) -> None:
+    """Run the stand-in for WeChat Pay, the mini-program API and SMS alone (`tuidan sandbox --help`)."""
+    from sandbox.__main__ import main
+
+    main(context.args)
+
+
 @app.command()
 def replay(
     everything: Annotated[bool, typer.Option("--all", help="The whole year instead of the first invoices.")] = False,

@@ -108,12 +108,14 @@ def right_for(method: str, path: str) -> Right:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Whose token it is. `openid` and `group` belong to customers, `role` to staff; `until` is a Unix time (s)."""
+    """Whose token it is. `openid`, `group` and `shop` (whose merchant account they pay to) belong to customers, `role`
+    to staff; `until` is a Unix time (s)."""
 
     kind: Kind
     sub: str
     openid: str
     group: str
+    shop: str
     role: str
     scope: frozenset[str]
     until: float
@@ -125,6 +127,7 @@ class _Claims(BaseModel):
     sub: str = Field(pattern=NAME_PATTERN)
     openid: str = Field("", max_length=64)
     group: str = Field("", max_length=64)
+    shop: str = Field("", pattern=r"^[0-9a-z-]{0,32}$")
     role: str = Field("", max_length=32)
     scope: tuple[str, ...] = ()
     exp: float = Field(allow_inf_nan=False)
@@ -189,7 +192,14 @@ class Tokens:
                 "token-invalid", "登录令牌无效,请重新登录。", "The token is not valid. Sign in again."
             ) from wrong
         caller = Caller(
-            claims.kind, claims.sub, claims.openid, claims.group, claims.role, frozenset(claims.scope), claims.exp
+            kind=claims.kind,
+            sub=claims.sub,
+            openid=claims.openid,
+            group=claims.group,
+            shop=claims.shop,
+            role=claims.role,
+            scope=frozenset(claims.scope),
+            until=claims.exp,
         )
         if len(self._known) >= REMEMBERED:
             self._known.pop(next(iter(self._known)))

@@ -59,6 +59,7 @@ async def place_order(
         order_id=model.order_id(caller.sub, call.key),
         customer_id=CustomerId(caller.sub),
         customer_group=caller.group,
+        shop=caller.shop,
         contact=Contact(
             name=wanted.contact.name,
             phone=wanted.contact.phone,

@@ -31,6 +31,8 @@ _DEFAULTS = {
     "TUIDAN_KAFKA_FETCH_WAIT_MS": "2",
     # One member per group here, and it is often killed: its successor need not wait long.
     "TUIDAN_KAFKA_SESSION_MS": "3000",
+    # Whether a short message went out whose answer was lost: a customer in a demo does not wait a minute for that.
+    "TUIDAN_LOOK_SECONDS": "2",
     # A demo cancels parts of one order within seconds; the stand-in is told not to mind (`_sandbox`).
     "TUIDAN_REFUND_SPACING_SECONDS": "0",
 }
@@ -85,7 +87,12 @@ def _sandbox(home: Home) -> Program:
         path="/live",
         port=USUAL_PORTS["sandbox"],
         # The replay refunds several parts of one order, and tells one customer of several orders, in quick succession.
-        env={"SANDBOX_ENFORCE_REFUND_SPACING": "false", "SANDBOX_ENFORCE_SMS_LIMITS": "false"},
+        env={
+            "SANDBOX_ENFORCE_REFUND_SPACING": "false",
+            "SANDBOX_ENFORCE_SMS_LIMITS": "false",
+            "SANDBOX_PUSH_URL": "http://{gateway.address}/callbacks/wechat/events",
+            "SANDBOX_SMS_RECEIPT_URL": "http://{gateway.address}/callbacks/sms/receipts",
+        },
         prepare=(*_module("sandbox"), "keys", str(home.keys)),
     )
 

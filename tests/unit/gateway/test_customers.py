@@ -32,6 +32,12 @@ async def test_an_order_is_placed_in_the_name_of_the_token(world: World) -> None
     assert re.fullmatch(r"[0-9a-f]{64}", command.fingerprint)
 
 
+async def test_the_shop_of_the_token_is_paid(world: World) -> None:
+    await world.place(token=world.token("c1", shop="tea-house"))
+    assert PlaceOrder.model_validate_json(world.fake.seen[-1].body).shop == "tea-house"
+    expect_problem(await world.place(token=world.token("c1", shop="../etc")), 401, "token-invalid")
+
+
 async def placed(world: World, **more: Any) -> tuple[str, str]:
     await world.place(**more)
     sent = world.fake.seen[-1].json

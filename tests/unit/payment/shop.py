@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -89,13 +90,19 @@ async def _no_time_passes(seconds: float) -> None:
 class Shop:
     """A running payment service. A new one on the same store is the same service after a crash."""
 
-    def __init__(self, provider: WechatPay, clock: Clock, store: Store | None = None) -> None:
+    def __init__(
+        self,
+        provider: WechatPay,
+        clock: Clock,
+        store: Store | None = None,
+        more: Mapping[str, WechatPay] = MappingProxyType({}),
+    ) -> None:
         self.clock = clock
         self.store: Store = store or MemoryStore(PAYMENTS)
         self.broker = MemoryBroker()
         stores: dict[Any, Store] = {PAYMENTS: self.store, ACCOUNTS: MemoryStore(ACCOUNTS)}
         self.engine = Engine("payment", stores, self.broker, clock)
-        merchants = Merchants({"": provider})
+        merchants = Merchants({"": provider, **more})
         turnstile = Turnstile(self.engine, RefundLimits(None, clock.seconds), SPACING, clock, pause=_no_time_passes)
         Parking(self.engine, turnstile, Parked(self.store)).join(self.engine)
         Effects(merchants).join(self.engine)

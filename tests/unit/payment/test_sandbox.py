@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request, Response
 from contracts.payment import RefundSettled
 from sandbox.app import close, create_app, settle
 from sandbox.clock import Clock as SandboxClock
+from sandbox.keys import make_keys
 from sandbox.settings import SandboxSettings
 from services.payment.wechatpay import WechatPay, http_client
 from tests.unit.payment.given import (
@@ -84,7 +85,7 @@ def front(shop: Shop) -> FastAPI:
     """The gateway's part: passes callbacks on as they are."""
     app = FastAPI()
 
-    @app.post("/callbacks/wechat/{what}")
+    @app.post("/callbacks/wechat/{what:path}")
     async def pass_on(what: str, request: Request) -> Response:
         headers = {name: value for name, value in request.headers.items() if name.startswith("wechatpay-")}
         answer = await shop.http.post(f"/callbacks/{what}", content=await request.body(), headers=headers)
@@ -93,8 +94,17 @@ def front(shop: Shop) -> FastAPI:
     return app
 
 
+@pytest.fixture(scope="session")
+def two_shops(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keys of the house and of one more shop."""
+    folder = tmp_path_factory.mktemp("two-shops")
+    make_keys(folder, ("tea-house",))
+    return folder
+
+
 @pytest.fixture
-async def world(keys: Path) -> AsyncIterator[World]:
+async def world(two_shops: Path) -> AsyncIterator[World]:
+    keys = two_shops
     clock = Clock(NOON)
     front_door = FastAPI()
     deliveries = httpx.AsyncClient(transport=httpx.ASGITransport(front_door))
@@ -104,7 +114,8 @@ async def world(keys: Path) -> AsyncIterator[World]:
         clock=SandboxClock(clock.seconds),
     )
     to_sandbox = http_client(SANDBOX, httpx.ASGITransport(app))
-    shop = Shop(WechatPay(to_sandbox, merchant_of(keys), SHOP, clock), clock)
+    tea = WechatPay(to_sandbox, merchant_of(keys / "merchants" / "tea-house"), SHOP, clock, shop="tea-house")
+    shop = Shop(WechatPay(to_sandbox, merchant_of(keys), SHOP, clock), clock, more={"tea-house": tea})
     front_door.include_router(front(shop).router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=SANDBOX) as http:
         yield World(shop, app, http)
@@ -152,6 +163,19 @@ async def test_a_short_balance_waits_for_a_top_up(world: World) -> None:
     await world.control("PUT", "/balance", {"balance_minor": PAID_FEN})
     await world.later(timedelta(minutes=1))
     assert world.shop.told()[-1] == "RefundAccepted"
+
+
+async def test_another_shops_order_is_paid_to_and_paid_back_from_its_own_account(world: World, two_shops: Path) -> None:
+    mchid = (two_shops / "merchants" / "tea-house" / "mchid.txt").read_text().strip()
+    await world.shop.hear(open_payment().model_copy(update={"shop": "tea-house"}))
+    assert (await world.shop.http.post(f"/payments/{ORDER}/prepay")).status_code == 200
+    assert (await world.pay(mchid=mchid)).status_code == 200
+    await world.shop.hear(refund_payment())
+    await world.settle()
+    await world.shop.hear(watch_refund())
+    assert world.shop.told() == ["PaymentOpened", "PaymentReceived", "RefundAccepted", "RefundSettled"]
+    lines = (await world.http.get("/_ledger/money")).json()["lines"]
+    assert {line["mchid"] for line in lines if line["out_trade_no"] == ORDER} == {mchid}
 
 
 async def test_a_blocked_account_is_refused_for_good(world: World) -> None:
