@@ -121,12 +121,14 @@ class RefundEffects:
     async def send_transfer(
         self, wish: SendTransfer, attempt: int
     ) -> TransferShown | TransferRejected | TransferUnanswered:
-        """Ask for the transfer, with a look at its number before and after as for a refund."""
+        """Ask for the transfer, with a look at its number before and after as for a refund. Only the making shows the
+        ticket the customer confirms with: one that is there without it is asked for again, under the same number and
+        with the same words, which makes no second one."""
         provider = self._merchants.of(wish.shop)
         try:
             if wish.resend or attempt > 1:
                 there = await _look_for_transfer(provider, wish.number)
-                if there is not None:
+                if there is not None and (there.package_info or there.state != "WAIT_USER_CONFIRM"):
                     return _transfer_shown(wish, there)
             try:
                 sent = await provider.transfer(wish.number, wish.openid, wish.amount, wish.reason)

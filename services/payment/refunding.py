@@ -8,7 +8,7 @@ from contracts.message import Message
 from contracts.payment import AdoptRefund, RefundPayment, ResumeRefund, WatchRefund
 from services.payment import byhand, payouts, refunds
 from services.payment.aggregate import PAYMENTS
-from services.payment.model import Payment
+from services.payment.model import Payment, Refund
 from services.payment.outside import (
     AttentionCalled,
     BalanceIsBack,
@@ -64,6 +64,12 @@ def adopt_refund(payment: Payment | None, wish: AdoptRefund, at: datetime) -> De
     return byhand.adopt(payment, refund, wish)
 
 
+def _present(payment: Payment | None, number: str) -> Refund | None:
+    """The refund whose present number this is; news about a former number are history."""
+    refund = payment.refund_numbered(number) if payment else None
+    return refund if refund is not None and refund.number == number else None
+
+
 # ── what the provider shows of refunds ───────────────────────────────────────────────────────────────────────────────
 @PAYMENTS.handles(RefundShown)
 def refund_shown(payment: Payment | None, heard: RefundShown, at: datetime) -> Decision:
@@ -79,8 +85,8 @@ def refund_shown(payment: Payment | None, heard: RefundShown, at: datetime) -> D
 @PAYMENTS.handles(RefundRejected)
 def refund_rejected(payment: Payment | None, heard: RefundRejected, at: datetime) -> Decision:
     """The provider said no and has no such refund."""
-    refund = payment.refund_numbered(heard.number) if payment else None
-    if payment is None or refund is None or refund.number != heard.number:
+    refund = _present(payment, heard.number)
+    if payment is None or refund is None:
         return payment, []
     return refunds.reject(payment, refund, heard.code, at)
 
@@ -88,8 +94,8 @@ def refund_rejected(payment: Payment | None, heard: RefundRejected, at: datetime
 @PAYMENTS.handles(RefundUnanswered)
 def refund_unanswered(payment: Payment | None, heard: RefundUnanswered, at: datetime) -> Decision:
     """Nobody knows: never a failure, always another question."""
-    refund = payment.refund_numbered(heard.number) if payment else None
-    if payment is None or refund is None or refund.number != heard.number:
+    refund = _present(payment, heard.number)
+    if payment is None or refund is None:
         return payment, []
     return refunds.try_later(payment, refund, heard.code, at)
 
@@ -97,8 +103,8 @@ def refund_unanswered(payment: Payment | None, heard: RefundUnanswered, at: date
 @PAYMENTS.handles(RefundHeld)
 def refund_held(payment: Payment | None, heard: RefundHeld, at: datetime) -> Decision:
     """The call was not made, to keep within the provider's limits."""
-    refund = payment.refund_numbered(heard.number) if payment else None
-    if payment is None or refund is None or refund.number != heard.number:
+    refund = _present(payment, heard.number)
+    if payment is None or refund is None:
         return payment, []
     return refunds.hold(payment, refund, heard)
 
@@ -127,7 +133,7 @@ def card_given(payment: Payment | None, heard: CardGiven, at: datetime) -> Decis
 @PAYMENTS.handles(RescueRejected)
 def rescue_rejected(payment: Payment | None, heard: RescueRejected, at: datetime) -> Decision:
     """That card was not taken."""
-    refund = payment.refund_numbered(heard.number) if payment else None
+    refund = _present(payment, heard.number)
     if payment is None or refund is None:
         return payment, []
     return refunds.rescue_rejected(payment, refund, heard.code)

@@ -212,7 +212,10 @@ class House:
         await advance(self.app, time.total_seconds())
 
     def _until_next_timer(self) -> timedelta:
+        """No time at all while a record has something to say: the sweep will say it."""
         documents = [one for store in self.stores.values() for one in store.documents.values()]
+        if any(one.get("unsaid") for one in documents):
+            return timedelta()
         due = [one["wake_at"] for one in documents if one.get("wake_at") is not None]
         return min(due, default=self.now) - self.now
 
@@ -265,12 +268,24 @@ class House:
 
     async def money(self, order_id: str) -> dict[str, int]:
         """The sandbox's money book for one order: fen by kind."""
-        lines = (await self.sandbox.get("/_ledger/money", params={"after": 0, "limit": 500})).json()["lines"]
         sums: dict[str, int] = {}
-        for line in lines:
+        for line in await self._money_lines():
             if line["out_trade_no"] == order_id:
                 sums[line["kind"]] = sums.get(line["kind"], 0) + line["amount_minor"]
         return sums
+
+    async def transferred(self, number: str) -> int:
+        """What the sandbox's money book says arrived by the transfer of this number, fen."""
+        arrived = [line for line in await self._money_lines() if line["kind"] == "transfer-success"]
+        return sum(line["amount_minor"] for line in arrived if line["out_bill_no"] == number)
+
+    async def _money_lines(self) -> list[dict[str, Any]]:
+        lines: list[dict[str, Any]] = []
+        after: int | None = 0
+        while after is not None:
+            page = (await self.sandbox.get("/_ledger/money", params={"after": after, "limit": 500})).json()
+            lines, after = [*lines, *page["lines"]], page["next_after"]
+        return lines
 
     async def stock_differences(self) -> int:
         """Products whose balance is not what the ledger says."""

@@ -252,7 +252,8 @@ BILL = {"out_bill_no": "T1", "transfer_bill_no": "133", "state": "WAIT_USER_CONF
 
 async def test_a_transfer_is_looked_for_before_a_second_try_and_after_a_refusal(provider: Provider) -> None:
     effects = refund_effects(provider)
-    provider.script = [provider.says(200, BILL)]
+    moving = {**BILL, "state": "TRANSFERING", "package_info": ""}
+    provider.script = [provider.says(200, moving)]
     assert isinstance(await effects.send_transfer(TRANSFER, 2), TransferShown)
     provider.script = [provider.refuses(404, "NOT_FOUND"), provider.says(200, BILL)]
     assert isinstance(await effects.send_transfer(TRANSFER.model_copy(update={"resend": True}), 1), TransferShown)
@@ -265,6 +266,16 @@ async def test_a_transfer_is_looked_for_before_a_second_try_and_after_a_refusal(
     provider.script = [provider.refuses(403, "NO_AUTH"), provider.refuses(403, "NO_AUTH")]
     unknown = await effects.send_transfer(TRANSFER, 1)
     assert isinstance(unknown, TransferUnanswered), "who may not look knows nothing"
+
+
+async def test_the_ticket_of_a_transfer_whose_answer_was_lost_is_asked_for_again(provider: Provider) -> None:
+    without = {**BILL, "package_info": ""}
+    provider.script = [provider.says(200, without), provider.says(200, BILL)]
+    report = await refund_effects(provider).send_transfer(TRANSFER, 2)
+    assert isinstance(report, TransferShown)
+    assert report.transfer.package_info == "ticket"
+    assert provider.calls == ["GET T1", "POST transfer-bills"]
+    assert provider.body()["out_bill_no"] == "T1"
 
 
 async def test_where_is_the_transfer(provider: Provider) -> None:
