@@ -248,6 +248,7 @@ class RecordShipping(Command):
     carrier: str = Field(max_length=64)
     tracking_number: str = Field(max_length=64)
     item: str = Field(max_length=120)
+    receiver: str = Field("", max_length=32, description="masked phone of who gets it; some carriers ask for it")
 
 
 @EVENTS.carries("shipping-record-strange.v1")

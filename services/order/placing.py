@@ -16,6 +16,7 @@ from contracts.order import Reason
 from services.order.model import Order
 from services.order.words import reason_in_words, solution_in_words
 
+PHONE_DIGITS = 11
 ITEM_MAX = 120  # WeChat: `item_desc` of a shipping record (…/API/order_shipping/api_uploadshippinginfo)
 DESCRIPTION_MAX = 127  # WeChat Pay: `description` (pay.weixin.qq.com/doc/v3/partner/4012523593)
 
@@ -81,12 +82,18 @@ PLACE_ORDER = Saga(
 )
 
 
+def masked(phone: str) -> str:
+    """The first three and the last four digits, as WeChat wants a phone number in a shipping record."""
+    return f"{phone[:-8]}****{phone[-4:]}" if len(phone) >= PHONE_DIGITS else ""
+
+
 def shipping_record(order: Placement) -> payment.RecordShipping:
     return payment.RecordShipping(
         order_id=order.order_id,
         carrier=order.carrier,
         tracking_number=order.tracking_number,
         item=order.description[:ITEM_MAX],
+        receiver=masked(order.to.phone),
     )
 
 

@@ -137,6 +137,7 @@ class Shipping(Fact):
     carrier: str = ""
     tracking_number: str = ""
     item: str = ""
+    receiver: str = ""
     status: Literal["none", "wanted", "recorded", "refused"] = "none"
     tries: int = 0
     code: str = ""

@@ -111,6 +111,7 @@ class UploadShipping(ShopIntent):
     carrier: str
     tracking_number: str
     item: str
+    receiver: str = ""
     resend: bool = False
 
 

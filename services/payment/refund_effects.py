@@ -5,10 +5,9 @@ here, except what the provider's rule for calls decides: after a refusal, look w
 from __future__ import annotations
 
 import structlog
-from services.payment.merchants import Merchants
-from services.payment.turnstile import Held, Turnstile
 
 from chassis.engine import Engine
+from services.payment.merchants import Merchants
 from services.payment.model import trade_number
 from services.payment.outside import (
     QueryRefund,
@@ -26,6 +25,7 @@ from services.payment.outside import (
     TransferUnanswered,
 )
 from services.payment.shown import ProviderRefund, ProviderTransfer
+from services.payment.turnstile import Held, Turnstile
 from services.payment.wechatpay import NoAnswer, Refused, WechatPay
 
 NOT_THERE = frozenset({"RESOURCE_NOT_EXISTS", "NOT_FOUND"})

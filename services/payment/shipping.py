@@ -43,7 +43,13 @@ def record(payment: Payment | None, wish: RecordShipping, at: datetime) -> Decis
         return payment, []
     if payment.promised_minor >= payment.receipt.amount.amount_minor:
         return payment, [ShippingRecorded(order_id=payment.order_id, outcome="cancelled")]
-    wanted = Shipping(carrier=wish.carrier, tracking_number=wish.tracking_number, item=wish.item, status="wanted")
+    wanted = Shipping(
+        carrier=wish.carrier,
+        tracking_number=wish.tracking_number,
+        item=wish.item,
+        receiver=wish.receiver,
+        status="wanted",
+    )
     return payment.model_copy(update={"shipping": wanted}), [_upload(payment, wanted)]
 
 
@@ -114,6 +120,7 @@ def _upload(payment: Payment, shipping: Shipping) -> UploadShipping:
         carrier=shipping.carrier,
         tracking_number=shipping.tracking_number,
         item=shipping.item,
+        receiver=shipping.receiver,
         resend=shipping.tries > 0,
     )
 

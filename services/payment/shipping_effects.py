@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta, timezone
+from typing import Any
 
 import structlog
 
@@ -42,13 +43,18 @@ class ShippingEffects:
             state = await _state(account, wish.transaction_id)
             if state in SHIPPED:
                 return ShippingAnswered(order_id=wish.order_id, outcome="recorded")
+        parcel: dict[str, Any] = {
+            "tracking_no": wish.tracking_number,
+            "express_company": wish.carrier,
+            "item_desc": wish.item,
+        }
+        if wish.receiver:
+            parcel["contact"] = {"receiver_contact": wish.receiver}
         body = {
             "order_key": {"order_number_type": 2, "transaction_id": wish.transaction_id},
             "logistics_type": 1,
             "delivery_mode": 1,
-            "shipping_list": [
-                {"tracking_no": wish.tracking_number, "express_company": wish.carrier, "item_desc": wish.item}
-            ],
+            "shipping_list": [parcel],
             "upload_time": self._clock().astimezone(CHINA).isoformat(timespec="milliseconds"),
             "payer": {"openid": wish.openid},
         }

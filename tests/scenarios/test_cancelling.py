@@ -87,6 +87,61 @@ async def test_a_refund_refused_for_good_is_compensated(shop: Shop) -> None:
     assert shipped.json()["state"] == "shipped", "shipping is no longer blocked"
 
 
+async def test_the_shops_own_fault_is_paid_by_transfer_and_the_customer_confirms_it_on_the_phone(shop: Shop) -> None:
+    order = await shop.paid_order(tea=2)
+    await shop.trouble("refund", "error-before", nth=None, http=403, code="USER_ACCOUNT_ABNORMAL")
+    reason = {"reason": {"family": "merchant", "code": "out-of-stock"}}
+    cancelled = await shop.staff("POST", f"/admin/v1/orders/{order}/cancellation", reason)
+    case = cancelled.json()["case_id"]
+    path = f"/mp/v1/orders/{order}/cases/{case}/transfer"
+
+    async def to_confirm() -> bool:
+        return (await shop.customer("GET", path)).status_code == 200
+
+    await eventually(to_confirm, "the customer can confirm")
+    ticket = (await shop.customer("GET", path)).json()
+    confirmed = await shop.sandbox.post("/_customer/transfer/confirm", json={"package_info": ticket["package"]})
+    assert confirmed.status_code == 200, confirmed.text
+    after = await shop.comes_to(order, "cancelled")
+    assert "refund-accepted" not in await shop.money(order)
+    assert after["cases"][0]["refund"]["received_minor"] == 2 * TEA_PRICE
+    assert await shop.notices(order) == ["refund-to-confirm", "refund-arrived"]
+
+
+async def test_a_refused_refund_is_tried_another_way_when_staff_choose_so(shop: Shop) -> None:
+    order = await shop.paid_order(tea=2)
+    await shop.trouble("refund", "error-before", nth=None, http=403, code="NO_AUTH")
+    await shop.cancels(order)
+    undone = await shop.comes_to(order, "paid")
+    (task,) = undone["tasks"]
+    assert "cancel-by-transfer" in task["choices"]
+    path = f"/admin/v1/tasks/{task['task_id']}/resolution"
+    wrong = await shop.staff("POST", path, {"choice": "give-back"})
+    assert (wrong.status_code, wrong.json()["code"]) == (422, "not-a-choice")
+    await shop.no_trouble()
+    chosen = await shop.staff("POST", path, {"choice": "cancel-by-transfer", "note": "as agreed on the phone"})
+    assert chosen.status_code == 200, chosen.text
+    await shop.comes_to(order, "cancelled")
+    assert (await shop.money(order))["refund-success"] == 2 * TEA_PRICE, "the first road was open again"
+
+
+async def test_wechat_is_told_of_the_parcel_and_of_a_cancelled_order_it_is_not(shop: Shop) -> None:
+    order, cancelled = await shop.paid_order(tea=1), await shop.paid_order(tea=1)
+    await shop.cancels(cancelled)
+    await shop.comes_to(cancelled, "cancelled")
+    parcel = {"carrier": "SF", "tracking_number": "SF1"}
+    await shop.staff("POST", f"/admin/v1/orders/{order}/ship", parcel)
+
+    async def recorded() -> bool:
+        return any(moment["what"] == "shipping-recorded" for moment in (await shop.show(order))["timeline"])
+
+    await eventually(recorded, "WeChat knows of the parcel")
+    (told,) = [one for one in (await shop.show(order))["timeline"] if one["what"] == "shipping-recorded"]
+    assert told["detail"]["outcome"] == "recorded"
+    late = await shop.staff("POST", f"/admin/v1/orders/{cancelled}/ship", parcel)
+    assert late.status_code == 409
+
+
 @pytest.mark.parametrize("kind", ["error-after", "error-before", "drop-after", "drop-before"])
 async def test_an_unknown_refund_is_resolved_by_asking(shop: Shop, kind: str) -> None:
     order = await shop.paid_order(tea=1)

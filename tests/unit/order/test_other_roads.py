@@ -14,6 +14,7 @@ from contracts.order import Reason, ReasonFamily
 from contracts.payment import RefusalReason
 from contracts.task import ResolveTask
 from services.order import otherroads
+from services.order.placing import masked
 from tests.unit.order.told import (
     CASE,
     CLOSED,
@@ -298,3 +299,26 @@ def test_a_refund_made_by_hand_while_a_case_is_open_waits_for_a_person() -> None
     assert order.order.tasks[-1].choices == ("take-over", "done")
     order.hears(accepted(), released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
     assert choose(order, "take-over").last[:3] == ["task-resolved", "cancellation-accepted", "adopt-refund"]
+
+
+# ── the parcel ───────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(
+    ("phone", "shown"), [("13800001111", "138****1111"), ("+8613800001111", "+86138****1111"), ("12345", ""), ("", "")]
+)
+def test_a_phone_is_masked_before_it_leaves(phone: str, shown: str) -> None:
+    assert masked(phone) == shown
+
+
+def test_wechat_hears_of_the_parcel_when_the_goods_are_off_the_books() -> None:
+    order = paid_order().hears(SHIP)
+    assert order.hears(inventory.StockDispatched(order_id=ID)).last == ["record-shipping"]
+    assert '"receiver":"138****1111"' in order.record.journal[-1].said[0].body
+    order.hears(payment.ShippingRecorded(order_id=ID, outcome="recorded"))
+    assert order.record.wake_at is None
+
+
+def test_a_cancelled_order_that_wechat_calls_shipped_is_one_task() -> None:
+    order = arriving().hears(settled(), told("refund-arrived"))
+    strange = payment.ShippingRecordStrange(order_id=ID, state=2)
+    assert order.hears(strange).last == ["staff-task-raised"]
+    assert order.hears(strange).last == []

@@ -64,6 +64,12 @@ async def test_what_may_have_got_through_is_looked_for_and_not_told_twice(resend
     assert [path for path, _ in wechat.seen] == [LOOK]
 
 
+async def test_carriers_that_ask_for_it_get_the_receivers_masked_phone() -> None:
+    wechat = Wechat()
+    await effects(wechat).upload(WISH.model_copy(update={"receiver": "138****1111"}), 1)
+    assert wechat.seen[0][1]["shipping_list"][0]["contact"] == {"receiver_contact": "138****1111"}
+
+
 async def test_what_did_not_get_through_is_told_again() -> None:
     wechat = Wechat()
     await effects(wechat).upload(WISH, 2)
