@@ -159,7 +159,7 @@ SUMS: list[dict[str, Any]] = [
             "paid_minor": "$state.receipt.amount.amount_minor",
             "refunds_accepted_minor": _sum_of("accepted", "abnormal", "settled"),
             "refunds_settled_minor": _sum_of("settled"),
-            "refunds_open_minor": _sum_of("intended", "unknown", "parked", "mismatch"),
+            "refunds_open_minor": _sum_of("intended", "unknown", "parked", "paying-out", "mismatch"),
         }
     },
     {

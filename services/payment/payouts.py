@@ -36,7 +36,6 @@ def is_possible(payment: Payment, refund: Refund) -> bool:
         and bool(payment.openid)
         and amount.currency == "CNY"
         and amount.amount_minor in PAYOUT_FEN
-        and refund.live_payout is None
     )
 
 

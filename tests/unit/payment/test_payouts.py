@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from contracts.message import Money
 from contracts.payment import (
     RefundAccepted,
     RefundAttempted,
@@ -20,9 +21,11 @@ from services.payment.model import payout_number
 from services.payment.outside import (
     BalanceIsBack,
     CallAttention,
+    PrepayAnswered,
     QueryTransfer,
     SendRefund,
     SendTransfer,
+    StartPrepay,
     TransferRejected,
     TransferShown,
     TransferUnanswered,
@@ -39,12 +42,15 @@ from tests.unit.payment.given import (
     expect,
     fen,
     kinds,
+    notified,
     number,
+    open_payment,
     paid,
     prepaid,
     refund_payment,
     rejected,
     shown,
+    trade,
     watch_refund,
 )
 from tests.unit.payment.test_byhand import resume
@@ -137,9 +143,6 @@ def test_an_amount_the_provider_does_not_transfer_is_refused(amount: int) -> Non
 
 
 def paid_much() -> Story:
-    from services.payment.outside import PrepayAnswered, StartPrepay
-    from tests.unit.payment.given import notified, open_payment
-
     story = Story()
     story.hear(open_payment(amount=fen(900_000)))
     story.hear(StartPrepay(order_id=ORDER))
@@ -168,6 +171,39 @@ def test_money_that_went_another_way_meanwhile_is_not_transferred() -> None:
     story.hear(rejected("NO_AUTH"))
     story.hear(refund_payment(6_000, OTHER_CASE))
     expect(story.hear(resume("transfer")), RefundNotResumed)
+
+
+def test_what_was_settled_outside_is_not_transferred_too() -> None:
+    story = paid()
+    story.hear(wish(4_000, "too-old"))
+    story.hear(rejected("NO_AUTH"))
+    story.hear(resume("settled-outside", proof="slip"))
+    expect(story.hear(resume("transfer", attempt=2)), RefundNotResumed)
+
+
+def test_only_what_the_provider_refused_is_transferred() -> None:
+    story = paid()
+    story.hear(refund_payment(6_000, OTHER_CASE))
+    story.hear(wish(6_000))
+    story.hear(rejected("NO_AUTH").model_copy(update={"number": number(1, OTHER_CASE)}))
+    assert story.refund.refused_because == "more-than-was-paid"
+    expect(story.hear(resume("transfer")), RefundNotResumed)
+
+
+def test_only_yuan_are_transferred() -> None:
+    dollars = Money(amount_minor=4_000, currency="USD")
+    story = Story()
+    story.hear(open_payment(amount=dollars))
+    story.hear(StartPrepay(order_id=ORDER))
+    story.hear(notified(total=4_000).model_copy(update={"trade": trade(amount={"total": 4_000, "currency": "USD"})}))
+    story.hear(wish().model_copy(update={"amount": dollars}))
+    expect(story.hear(rejected("USER_ACCOUNT_ABNORMAL")), RefundRefused)
+
+
+def test_a_transfer_shown_without_its_time_must_be_confirmed_within_a_day_of_now() -> None:
+    story = rerouted()
+    told = expect(story.hear(transfer_shown("WAIT_USER_CONFIRM", create_time=None)), RefundAccepted)
+    assert told.confirm_by == story.now + timedelta(hours=24)
 
 
 def test_somebody_without_an_openid_gets_no_transfer() -> None:
