@@ -65,6 +65,17 @@ def not_resumed(attempt: int, status: str = "unknown") -> payment.RefundNotResum
     return payment.RefundNotResumed(order_id=ID, case_id=CASE, attempt=attempt, status=status)
 
 
+def mismatch() -> payment.RefundAttempted:
+    return payment.RefundAttempted(
+        order_id=ID,
+        case_id=CASE,
+        refund_number=RefundNumber("o1-c1-1"),
+        outcome="unknown",
+        provider_code="MISMATCH",
+        attempt=1,
+    )
+
+
 def choose(order: Told, choice: str, note: str = "") -> Told:
     open_tasks = [task for task in order.order.tasks if task.done_at is None]
     return order.hears(ResolveTask(order_id=ID, task_id=open_tasks[-1].task_id, choice=choice, note=note, by=STAFF))
@@ -190,16 +201,7 @@ def test_a_choice_that_could_pay_twice_comes_back_as_a_task() -> None:
 
 def test_looking_again_does_not_take_the_case_from_its_road() -> None:
     order = paid_order().hears(cancel(), held())
-    order.hears(
-        payment.RefundAttempted(
-            order_id=ID,
-            case_id=CASE,
-            refund_number=RefundNumber("o1-c1-1"),
-            outcome="unknown",
-            provider_code="MISMATCH",
-            attempt=1,
-        )
-    )
+    order.hears(mismatch())
     assert choose(order, "look-again").last == ["task-resolved", "resume-refund"]
     assert order.order.cases[0].run.step == "refund the payment"
     assert order.hears(not_resumed(1)).last == ["staff-task-raised"]
@@ -255,6 +257,69 @@ def test_a_late_payment_that_cannot_go_back_stays_somebodys_task_until_it_does()
     order.hears(accepted(late), settled(late), told("refund-arrived", late))
     assert order.last == ["cancellation-completed"]
     assert order.order.state == "cancelled"
+
+
+def test_an_old_no_to_a_choice_is_no_news() -> None:
+    order = arriving(OUT_OF_STOCK).hears(refused())
+    choose(order, "send-again")
+    assert order.hears(not_resumed(7)).last == []
+    looked = paid_order().hears(cancel(), held(), mismatch())
+    choose(looked, "look-again")
+    assert looked.hears(not_resumed(9)).last == []
+    assert looked.hears(not_resumed(1)).last == ["staff-task-raised"]
+
+
+def test_a_refusal_that_was_not_accepted_before_is_no_refusal_after_all() -> None:
+    late = "o1-c2"
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"), paid())
+    assert order.hears(refused(late)).last == ["tell-customer"], "refused at the pivot: undone"
+
+
+def test_a_late_payments_refund_has_no_goods_to_give_back() -> None:
+    late = "o1-c2"
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"), paid())
+    order.hears(accepted(late), told("late-payment-refunded", late), refused(late))
+    assert order.last == ["staff-task-raised"]
+    assert "give-back" not in order.order.tasks[-1].choices
+
+
+def test_what_was_undone_cannot_be_cancelled_by_transfer_while_another_case_is_open_or_the_parcel_has_left() -> None:
+    order = paid_order().hears(cancel(), held(), refused(), kept(), told("refund-failed"))
+    order.hears(cancel((1, 1), request="r2"))
+    with pytest.raises(Refusal):
+        choose(order, "cancel-by-transfer")
+    shipped = paid_order().hears(cancel(), held(), refused(), kept(), told("refund-failed"), SHIP)
+    with pytest.raises(Refusal):
+        choose(shipped, "cancel-by-transfer")
+
+
+def test_when_the_money_arrives_by_itself_the_task_is_closed_by_itself() -> None:
+    order = arriving()
+    order.hears(payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=3))
+    assert order.order.tasks[-1].done_at is None
+    order.hears(settled(), told("refund-arrived"))
+    assert order.order.tasks[-1].done_at is not None
+
+
+def test_a_task_about_something_else_stays_open_when_a_new_one_is_raised() -> None:
+    order = paid_order().hears(cancel(), held(), found(500))
+    order.hears(accepted(), released(), told("refund-on-its-way"))
+    order.hears(payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=3))
+    assert [task.kind for task in order.order.tasks if task.done_at is None] == ["refund-made-outside", "refund-stuck"]
+
+
+def test_while_a_case_still_walks_only_looking_can_be_chosen() -> None:
+    order = arriving()
+    order.hears(payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=3))
+    assert order.order.tasks[-1].choices == ("look-again",)
+    stopped = paid_order().hears(cancel(), held(), mismatch())
+    assert stopped.order.tasks[-1].choices == ("look-again", "settled-outside")
+
+
+def test_a_full_refund_by_hand_of_a_shipped_order_moves_no_goods() -> None:
+    order = paid_order().hears(SHIP, found(1900))
+    assert order.last == ["cancellation-accepted", "adopt-refund", "staff-task-raised"]
+    assert order.order.cases[-1].road == "made-outside-in-part"
 
 
 # ── slow, or made by hand ────────────────────────────────────────────────────────────────────────────────────────────

@@ -30,6 +30,7 @@ from tests.unit.payment.given import (
     fen,
     kinds,
     number,
+    opened,
     paid,
     refund_payment,
     rejected,
@@ -102,6 +103,13 @@ def test_a_closed_refund_made_by_hand_is_none_and_gets_no_next_number() -> None:
     assert story.payment.promised_minor == 0
 
 
+def test_a_refund_of_another_payment_or_of_one_never_paid_is_not_taken_in() -> None:
+    story = paid()
+    assert story.hear(shown("SUCCESS", case="BYHAND", out_trade_no="SOMEBODY-ELSES")) == []
+    assert story.payment.refunds == ()
+    assert opened().hear(shown("SUCCESS", case="BYHAND")) == []
+
+
 # ── a person decides ─────────────────────────────────────────────────────────────────────────────────────────────────
 def test_sent_again_under_the_same_number_after_a_look() -> None:
     story = refused()
@@ -129,6 +137,34 @@ def test_settled_outside_is_settled_with_its_proof() -> None:
     assert (story.refund.status, story.refund.proof) == ("settled", "bank slip 4711")
     loud = story.hear(shown("SUCCESS", by="callback"))
     assert kinds(loud) == ["CallAttention"], "paid twice: a person must hear of it"
+
+
+def test_looking_again_asks_where_it_is_whatever_its_state() -> None:
+    story = accepted()
+    assert kinds(story.hear(resume("look-again"))) == ["RefundResumed", "QueryRefund"]
+    payout = refused()
+    payout.hear(resume("transfer"))
+    assert kinds(payout.hear(resume("look-again", 2))) == ["RefundResumed", "QueryTransfer"]
+
+
+@pytest.mark.parametrize("how", ["send-again", "transfer", "settled-outside"])
+def test_while_a_transfer_lives_nothing_else_is_done(how: str) -> None:
+    story = refused()
+    story.hear(resume("transfer"))
+    expect(story.hear(resume(how, 2, proof="slip")), RefundNotResumed)
+
+
+def test_most_of_the_money_may_be_sent_again_while_it_is_unknown() -> None:
+    story = paid()
+    story.hear(refund_payment(9_000))
+    story.hear(unanswered())
+    assert kinds(story.hear(resume("send-again"))) == ["RefundResumed", "SendRefund"]
+
+
+def test_a_mismatch_may_be_settled_outside() -> None:
+    story = asked_to_refund()
+    story.hear(shown("PROCESSING", amount=4_001))
+    assert kinds(story.hear(resume("settled-outside", proof="slip")))[-1] == "RefundSettled"
 
 
 def test_a_mismatch_is_looked_at_again() -> None:
