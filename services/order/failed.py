@@ -72,7 +72,7 @@ def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> 
     amount = case.amount.amount_minor
     rule = rule_for(case.reason.family, case.road, case.state_before, message.reason, amount)
     after = after.noting(at, "rule-applied", case.case_id, rule=rule.name, way=rule.way)
-    if rule.way == "give-back" and case.lines:
+    if rule.way == "give-back":
         return take_road(after, refused, "given-back", at)
     parked = refused.model_copy(update={"run": case.run.model_copy(update={"status": "undone", "wake_at": None})})
     return wait_for_a_person(after, parked, at)

@@ -60,7 +60,7 @@ def _cancel_by_transfer(order: Order, case: Case, asked: ResolveTask, at: dateti
         lines = pieces_to_cancel(order, wanted)
     except NotCancellable as problem:
         raise _refusal(asked, "not-a-choice") from problem
-    if order.open_case is not None or order.state != "paid":
+    if order.state != "paid":  # also while another case is open
         raise _refusal(asked, "not-a-choice")
     after, says = cases.open_case(
         order,

@@ -195,6 +195,7 @@ def test_a_choice_that_could_pay_twice_comes_back_as_a_task() -> None:
     order = arriving().hears(refused(), sold())
     choose(order, "settled-outside", "bank slip 4711")
     assert order.hears(not_resumed(2)).last == ["staff-task-raised"]
+    assert order.order.cases[0].refusal == "not-resumed"
     assert order.order.tasks[-1].done_at is None
     assert order.order.cases[0].waits_for_a_person
 
@@ -306,6 +307,19 @@ def test_a_task_about_something_else_stays_open_when_a_new_one_is_raised() -> No
     order.hears(accepted(), released(), told("refund-on-its-way"))
     order.hears(payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=3))
     assert [task.kind for task in order.order.tasks if task.done_at is None] == ["refund-made-outside", "refund-stuck"]
+
+
+def test_a_new_task_about_the_same_refund_takes_the_place_of_the_old_one() -> None:
+    order = arriving()
+    order.hears(payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=3))
+    order.hears(refused(), sold())
+    assert [task.kind for task in order.order.tasks] == ["refund-stuck", "cannot-give-back"]
+    assert [task.done_at is None for task in order.order.tasks] == [False, True]
+
+
+def test_a_refund_found_again_while_its_task_is_open_is_one_task() -> None:
+    order = paid_order().hears(cancel(), held(), found(500))
+    assert order.hears(found(500)).last == []
 
 
 def test_while_a_case_still_walks_only_looking_can_be_chosen() -> None:
