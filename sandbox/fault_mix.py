@@ -20,6 +20,7 @@ LATER_NUMBER = re.compile(r".*[-_](?!1$)[1-9]\d*")
 # Strike every POST of the number until it is accepted, which a refused one never is.
 UNTIL_ACCEPTED = {
     "refused": Fault(kind="error-before", http=403, code=REFUSED),
+    "not-permitted": Fault(kind="error-before", http=403, code="NO_AUTH"),
     "abnormal": Fault(kind="status", refund_status="ABNORMAL"),
     "closed": Fault(kind="status", refund_status="CLOSED"),
 }
@@ -52,6 +53,7 @@ CALLBACK = {
 }
 Road = Literal[
     "refused",
+    "not-permitted",
     "unknown-before",
     "unknown-after",
     "drop-before",

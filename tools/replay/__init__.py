@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from sandbox.faults import Shares
-from tools.replay.client import Outside, Shop
+from tools.replay.client import REFUSED, Outside, Shop
 from tools.replay.driver import IN_FLIGHT, Driver
 from tools.replay.knock import Knock, Pace
 from tools.replay.opening import open_shop
@@ -66,7 +66,7 @@ async def run(
         seconds = pace.clock() - began
         console.print("对账 · comparing the books …")
         verdict = await reach(Judge(path, invoices), reader(shop, outside), pace)
-    shares = Shares(seed=seed, refund_unknown_share=UNKNOWN_SHARE, refund_refused_share=REFUSED_SHARE)
+    shares = Shares(seed=seed, refund_unknown_share=UNKNOWN_SHARE, mix={REFUSED: REFUSED_SHARE})
     outcome = Outcome(plan, driver.driven, verdict, shares, seconds, sampler.samples)
     print_report(outcome, console)
     write(outcome, report)

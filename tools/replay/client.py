@@ -11,12 +11,14 @@ from zlib import crc32
 
 import httpx
 
+from sandbox.fault_mix import Road
 from sandbox.subscribe import openid_of
 from tools.replay.knock import Json, Knock, expect
 from tools.replay.plan import Cancellation, Order, Product
 
 CURRENCY = "CNY"
 AT_ONCE = 200
+REFUSED: Road = "not-permitted"
 PAGE = 500
 SCOPE = ["orders:import"]
 STAFF = {"staff_id": "replay", "name": "重放", "role": "supervisor", "scope": SCOPE}
@@ -56,8 +58,9 @@ class Outside:
         expect(await self._knock.ask("POST", "/_customer/subscribe", body=body), 200)
 
     async def trouble(self, seed: int, unknown: float, refused: float) -> None:
-        """Let some refunds go wrong: which ones follows from the seed and the refund's number alone."""
-        faults = {"seed": seed, "refund_unknown_share": unknown, "refund_refused_share": refused}
+        """Let some refunds go wrong: which ones follows from the seed and the refund's number alone. Refused is for
+        want of a right, which no other road replaces: those cases are undone."""
+        faults = {"seed": seed, "refund_unknown_share": unknown, "mix": {REFUSED: refused}}
         expect(await self._knock.ask("PUT", "/_control/faults", body=faults), 200, 204)
 
     async def summary(self) -> Json:

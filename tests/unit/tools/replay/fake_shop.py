@@ -11,6 +11,7 @@ from urllib.parse import parse_qs
 import httpx
 
 from sandbox.faults import Shares
+from tools.replay.client import REFUSED
 
 Json = dict[str, Any]
 LAG = 3
@@ -200,7 +201,7 @@ class FakeShop:
         order, number = self.orders[case["order_id"]], f"{case['case_id']}-1"
         trade = order["order_id"].replace("-", "")
         line = {"out_refund_no": number, "out_trade_no": trade, "amount_minor": case["amount_minor"]}
-        if self.refuse_all or self.shares.of(number) == "refused":
+        if self.refuse_all or self.shares.of(number) == REFUSED:
             case["status"] = "undone"
             self.money.append({"kind": "refund-refused", **line})
             self._tell(order, "refund-failed")
