@@ -40,6 +40,11 @@ def resolve(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
 
 
 def _do(order: Order, case: Case, task: Task, asked: ResolveTask, at: datetime) -> Decision:
+    """Raises Refusal for what would open a second case beside an open one."""
+    standing = order.open_case
+    opens = asked.choice == "take-over" or (case.status != "open" and asked.choice != "done")
+    if opens and standing is not None:
+        raise _refusal(asked, "not-a-choice")
     if asked.choice in WISHES:
         return failed.resume(order, case, asked.choice, asked.note, asked.by, at)
     if asked.choice == "give-back":
@@ -60,7 +65,7 @@ def _cancel_by_transfer(order: Order, case: Case, asked: ResolveTask, at: dateti
         lines = pieces_to_cancel(order, wanted)
     except NotCancellable as problem:
         raise _refusal(asked, "not-a-choice") from problem
-    if order.state != "paid":  # also while another case is open
+    if order.state != "paid":
         raise _refusal(asked, "not-a-choice")
     after, says = cases.open_case(
         order,

@@ -28,6 +28,8 @@ ABOUT_REFUND: tuple[Kind, ...] = (
     "no-answer",
 )
 
+SHUT_BY_PROVIDER = ("account-abnormal", "too-old", "refused-by-provider")
+
 WISHES = ("look-again", "send-again", "transfer", "settled-outside")
 """Choices that the payment service follows, or refuses where it could pay twice."""
 
@@ -91,17 +93,21 @@ def has_open_task(order: Order, case: Case, kind: Kind) -> bool:
 
 
 def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[str, ...]:
-    """What fits the case: while it still goes on by itself only looking does; goods that were never released cannot be
-    given back; an undone case has no refund to go on with."""
+    """What fits the case: while it still goes on by itself only looking does, and once somebody has looked, settling
+    what the provider shows wrongly; goods that were never released cannot be given back; an undone case has no refund
+    to go on with, and is cancelled by transfer only where the provider was the one to refuse."""
     choices = CHOICES[kind]
     if kind == "refund-refused" and case.road == "late-payment":
         return ("transfer", "send-again", "settled-outside")
+    if kind == "refund-refused" and (case.road == "no-money" or case.refusal not in SHUT_BY_PROVIDER):
+        return ("done",)
     if kind == "refund-made-outside" and facts and case.found is None:
         return ("take-over", "done")
     if kind != "refund-stuck":
         return choices
     if not case.run.ended:
-        return ("look-again", "settled-outside") if case.run.step == "refund the payment" else ("look-again",)
+        seen_twice = case.run.step == "refund the payment" and case.decisions > 0
+        return ("look-again", "settled-outside") if seen_twice else ("look-again",)
     return choices if case.lines else tuple(choice for choice in choices if choice != "give-back")
 
 

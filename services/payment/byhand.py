@@ -14,8 +14,6 @@ from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
 
 MAY_BE_SENT_AGAIN = ("refused", "parked", "unknown")
-MAY_BE_SETTLED_OUTSIDE = ("refused", "mismatch")
-"""States in which no money can be on its way. Parked and unknown are not among them: the provider may still take it."""
 
 
 def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
@@ -53,7 +51,7 @@ def resume(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -
     if wish.attempt <= refund.resumed:
         return payment, [_resumed(wish)]
     decided = refund.model_copy(update={"resumed": wish.attempt})
-    done = _resume(payment, decided, wish, at)
+    done = _resume(payment, decided, wish, at, looked_at=refund.resumed > 0)
     if done is None:
         status = refund.live_payout.status if refund.live_payout else refund.status
         said = RefundNotResumed(order_id=wish.order_id, case_id=wish.case_id, attempt=wish.attempt, status=status)
@@ -62,23 +60,34 @@ def resume(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -
     return after, [_resumed(wish), *says]
 
 
-def _resume(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision | None:
-    """The refund on its way again, or None when the wish cannot be followed in its state."""
+def _resume(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime, *, looked_at: bool) -> Decision | None:
+    """The refund on its way again, or None when the wish cannot be followed in its state. `looked_at`: a person has
+    decided about it before."""
     payout = refund.live_payout
-    if wish.how == "look-again" and payout is not None:
-        return payment.with_refund(refund), [saying.query_transfer(payment, refund, payout)]
-    if wish.how == "look-again" and refund.status == "mismatch":
-        return refunds.send(payment, refund.model_copy(update={"status": "unknown"}), at, resend=True)
     if wish.how == "look-again":
-        return payment.with_refund(refund), [saying.query(payment, refund)]
+        return _look_again(payment, refund, at)
     promised = refund.status != "refused" or payment.can_return(refund.amount)
     if wish.how == "send-again" and refund.status in MAY_BE_SENT_AGAIN and payout is None and promised:
         return refunds.send(payment, refund.model_copy(update={"status": "unknown", "tries": 0}), at, resend=True)
     if wish.how == "transfer" and payouts.is_possible(payment, refund):
         return payouts.begin(payment, refund)
-    if wish.how == "settled-outside" and refund.status in MAY_BE_SETTLED_OUTSIDE and payout is None:
+    # A mismatch may be one garbled answer about money that is on its way: only after another look may it be settled.
+    nothing_moves = refund.status == "refused" or (refund.status == "mismatch" and looked_at)
+    if wish.how == "settled-outside" and nothing_moves and payout is None:
         return _settle_outside(payment, refund, wish, at)
     return None
+
+
+def _look_again(payment: Payment, refund: Refund, at: datetime) -> Decision:
+    """Ask the provider now; what had stopped at a strange answer goes on from what is seen."""
+    payout = refund.live_payout
+    stopped = refund.status == "mismatch"
+    if payout is not None:
+        going = refund.model_copy(update={"status": "paying-out"}) if stopped else refund
+        return payment.with_refund(going), [saying.query_transfer(payment, going, payout)]
+    if stopped:
+        return refunds.send(payment, refund.model_copy(update={"status": "unknown"}), at, resend=True)
+    return payment.with_refund(refund), [saying.query(payment, refund)]
 
 
 def _settle_outside(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision:

@@ -10,6 +10,7 @@ from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment
 from services.payment.outside import CloseOrder, QueryPayment
 
+# Imported so that whoever has the record also has everything it hears.
 __all__ = ["PAYMENTS", "paying", "refunding"]
 
 Says = list[Message]

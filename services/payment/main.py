@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from functools import cache
 
 import httpx
 from fastapi import APIRouter
@@ -15,7 +14,7 @@ from chassis import clock
 from chassis.bucket import connect
 from chassis.miniprogram import MiniProgram
 from chassis.service import Parts, Service, every
-from chassis.settings import load
+from chassis.settings import load, read_key
 from contracts import payment
 from services.payment.accounts import ACCOUNTS
 from services.payment.api import routes
@@ -60,9 +59,10 @@ def service(settings: PaymentSettings) -> Service:
             ShippingEffects(account_of, clock.now).join(engine)
             Reconciler(engine, merchants, books).join()
             nightly = Nightly(engine, lambda: merchants.shops)
-            loop = asyncio.create_task(every(LOOK_FOR_DAYS_EVERY_SECONDS, nightly.start_due, "nightly"))
-            if not settings.reconcile_nightly:
-                loop.cancel()
+            loops = []
+            if settings.reconcile_nightly:
+                work = every(LOOK_FOR_DAYS_EVERY_SECONDS, nightly.start_due, "reconciliation")
+                loops.append(asyncio.create_task(work))
             days = parts.database.collection(RECONCILIATIONS.name)
             try:
                 yield [
@@ -72,7 +72,8 @@ def service(settings: PaymentSettings) -> Service:
                     reconciliation_routes(engine, days, lambda: merchants.shops),
                 ]
             finally:
-                loop.cancel()
+                for loop in loops:
+                    loop.cancel()
                 await limits.aclose()
 
     return Service(
@@ -88,15 +89,14 @@ def service(settings: PaymentSettings) -> Service:
 async def _mini_programs(settings: PaymentSettings) -> AsyncIterator[Callable[[str], MiniProgram | None]]:
     """Each shop's mini-program, for its shipping records; None for a shop without `appsecret.txt`."""
     async with httpx.AsyncClient(timeout=MINI_PROGRAM_SECONDS) as http:
+        known: dict[str, MiniProgram] = {}
 
-        @cache
         def account_of(shop: str) -> MiniProgram | None:
-            folder = folders(settings.keys).get(shop)
-            secret = folder / "appsecret.txt" if folder else None
-            if not settings.shipping_records or folder is None or secret is None or not secret.exists():
-                return None
-            appid = (folder / "appid.txt").read_text().strip()
-            return MiniProgram(http, appid, secret.read_text().strip(), settings.mini_program_url)
+            folder = folders(settings.keys).get(shop) if shop not in known else None
+            if settings.shipping_records and folder is not None and (folder / "appsecret.txt").exists():
+                appid, secret = read_key(folder, "appid.txt"), read_key(folder, "appsecret.txt")
+                known[shop] = MiniProgram(http, appid, secret, settings.mini_program_url)
+            return known.get(shop)
 
         yield account_of
 

@@ -219,6 +219,11 @@ class Payment(Fact):
         return self.promised_minor + amount.amount_minor <= self.receipt.amount.amount_minor
 
     @property
+    def goes_back(self) -> bool:
+        """All that was paid went back, is on its way back, or may be."""
+        return self.receipt is not None and self.promised_minor >= self.receipt.amount.amount_minor
+
+    @property
     def is_given_back(self) -> bool:
         """All that was paid has arrived at the customer again, by whatever road."""
         back = sum(one.amount.amount_minor for one in self.refunds if one.status == "settled")

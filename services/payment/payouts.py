@@ -65,6 +65,9 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
     if payout.status != "waiting":
         refund, payout = _take(refund, payout, seen.transfer, at)
         says.append(saying.accepted(payment, refund))
+    elif seen.transfer.package_info:
+        payout = payout.model_copy(update={"package_info": seen.transfer.package_info})
+        refund = refund.model_copy(update={"payout": payout})
     if road == "settled":
         refund = refund.model_copy(
             update={
@@ -115,11 +118,13 @@ def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: d
 
 
 def go_on(payment: Payment, refund: Refund, payout: Payout) -> Decision:
-    """Its time has come: the same number again, or ask where it is."""
+    """Its time has come: the same number again, or ask where it is. Without the ticket that only the making shows the
+    customer cannot confirm, so then it is asked for again too."""
     refund = refund.model_copy(update={"wake_at": None})
     payment = payment.with_refund(refund)
-    if payout.status in ("intended", "unknown", "parked"):
-        return payment, [saying.send_transfer(payment, refund, payout, resend=payout.status == "unknown")]
+    if payout.status in ("intended", "unknown", "parked") or not payout.package_info:
+        resend = payout.status not in ("intended", "parked")
+        return payment, [saying.send_transfer(payment, refund, payout, resend=resend)]
     return payment, [saying.query_transfer(payment, refund, payout)]
 
 

@@ -31,6 +31,8 @@ from services.payment.wechatpay import NoAnswer, Refused, WechatPay
 NOT_THERE = frozenset({"RESOURCE_NOT_EXISTS", "NOT_FOUND"})
 """With HTTP 404: the provider has nothing under this number. Refunds say the first, transfers the second."""
 
+TOO_MANY = "FREQUENCY_LIMITED"
+
 log = structlog.get_logger()
 
 
@@ -89,6 +91,10 @@ class RefundEffects:
                 if there is not None:
                     return _shown(wish, there)
                 return RefundRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
+            except NoAnswer as trouble:
+                if trouble.code == TOO_MANY:
+                    await turn.answered(trouble.code)  # nobody knows whether it was taken, but it counts as an error
+                raise
             await turn.answered("")
             return _shown(wish, sent)
 

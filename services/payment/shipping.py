@@ -41,7 +41,7 @@ def record(payment: Payment | None, wish: RecordShipping, at: datetime) -> Decis
         return payment, [_recorded(payment)]
     if known.status == "wanted":
         return payment, []
-    if payment.promised_minor >= payment.receipt.amount.amount_minor:
+    if payment.goes_back:
         return payment, [ShippingRecorded(order_id=payment.order_id, outcome="cancelled")]
     wanted = Shipping(
         carrier=wish.carrier,
@@ -100,14 +100,21 @@ def plan_check(payment: Payment, at: datetime) -> Payment:
 
 
 def go_on(payment: Payment) -> tuple[Payment, list[Message]]:
-    """The time has come: tell WeChat again, or ask what the record says."""
+    """The time has come: tell WeChat again, or ask what the record says. What was to be told is not told any more once
+    all of the money goes back."""
     shipping = payment.shipping.model_copy(update={"wake_at": None})
-    payment = payment.model_copy(update={"shipping": shipping})
+    if shipping.status == "wanted" and not payment.goes_back:
+        return payment.model_copy(update={"shipping": shipping}), [_upload(payment, shipping)]
+    says: list[Message] = []
     if shipping.status == "wanted":
-        return payment, [_upload(payment, shipping)]
-    assert payment.receipt is not None
-    wish = QueryShipping(order_id=payment.order_id, shop=payment.shop, transaction_id=payment.receipt.transaction_id)
-    return payment, [wish]
+        shipping = shipping.model_copy(update={"status": "none"})
+        says.append(ShippingRecorded(order_id=payment.order_id, outcome="cancelled"))
+    payment = payment.model_copy(update={"shipping": shipping})
+    receipt = payment.receipt
+    if receipt is None or not payment.is_given_back:
+        return payment, says
+    wish = QueryShipping(order_id=payment.order_id, shop=payment.shop, transaction_id=receipt.transaction_id)
+    return payment, [*says, wish]
 
 
 def _upload(payment: Payment, shipping: Shipping) -> UploadShipping:

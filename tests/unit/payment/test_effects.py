@@ -66,10 +66,14 @@ def effects_of(provider: Provider) -> Effects:
     return Effects(Merchants({"": provider.client()}))
 
 
+async def _no_time_passes(seconds: float) -> None:
+    """Time stands still: whoever would wait too long is held."""
+
+
 def refund_effects(provider: Provider) -> RefundEffects:
     """With a turnstile that knows nothing of this customer and this merchant yet."""
     engine = Engine("payment", {ACCOUNTS: MemoryStore(ACCOUNTS)}, MemoryBroker(), lambda: NOON)
-    turnstile = Turnstile(engine, RefundLimits(None), SPACING, lambda: NOON)
+    turnstile = Turnstile(engine, RefundLimits(None, lambda: 0.0), SPACING, lambda: NOON, pause=_no_time_passes)
     return RefundEffects(Merchants({"": provider.client()}), turnstile)
 
 
@@ -218,6 +222,20 @@ async def test_within_a_minute_of_another_refund_of_the_order_nothing_is_sent(pr
     assert isinstance(report, RefundHeld)
     assert (report.code, report.until) == ("ORDER_SPACING", NOON + timedelta(seconds=31))
     assert provider.calls == []
+
+
+async def test_too_many_requests_count_as_errors_though_nobody_knows_what_became_of_them(provider: Provider) -> None:
+    effects = refund_effects(provider)
+    answers = []
+    for n in range(1, 12):
+        provider.script = [provider.refuses(429, "FREQUENCY_LIMITED")]
+        asked = wish().model_copy(update={"number": number(n), "openid": ""})
+        answers.append(await effects.send_refund(asked, 1))
+        if isinstance(answers[-1], RefundHeld):
+            break
+    assert isinstance(answers[-1], RefundHeld)
+    assert answers[-1].code == "RATE"
+    assert isinstance(answers[0], RefundUnanswered)
 
 
 CARD = SealedCard(serial="S", bank_type="CMB_DEBIT", bank_account="sealed", real_name="sealed")

@@ -66,6 +66,7 @@ def transfer_shown(state: str, *, n: int = 1, by: str = "answer", **more: Any) -
         "transfer_amount": 4_000,
         "openid": OPENID,
         "create_time": NOON,
+        "package_info": "ticket",
         **more,
     }
     transfer = ProviderTransfer.model_validate(document)
@@ -310,6 +311,27 @@ def test_an_unanswered_question_about_a_waiting_transfer_is_asked_again() -> Non
     lost = TransferUnanswered(order_id=ORDER, number=payout_number(CASE, 1), code="TIMEOUT")
     assert story.hear(lost) == []
     expect(story.wake(), QueryTransfer)
+
+
+def test_a_transfer_without_its_ticket_is_asked_for_again_until_it_is_there() -> None:
+    story = rerouted()
+    story.hear(transfer_shown("WAIT_USER_CONFIRM", package_info=""))
+    again = expect(story.wake(), SendTransfer)
+    assert (again.number, again.resend) == (payout_number(CASE, 1), True)
+    assert story.hear(transfer_shown("WAIT_USER_CONFIRM")) == []
+    assert story.refund.live_payout is not None
+    assert story.refund.live_payout.package_info == "ticket"
+    expect(story.wake(), QueryTransfer)
+    story.hear(transfer_shown("WAIT_USER_CONFIRM", package_info=""))
+    assert story.refund.live_payout.package_info == "ticket", "questions do not show it"
+
+
+def test_a_transfer_that_stopped_at_a_strange_answer_goes_on_when_somebody_looks_again() -> None:
+    story = waiting()
+    story.hear(watch_refund())
+    story.hear(transfer_shown("SUCCESS", transfer_amount=4_001))
+    assert kinds(story.hear(resume("look-again"))) == ["RefundResumed", "QueryTransfer"]
+    expect(story.hear(transfer_shown("SUCCESS")), RefundSettled)
 
 
 def test_a_transfer_waits_for_the_balance_as_a_refund_does() -> None:

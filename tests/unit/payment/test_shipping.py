@@ -100,6 +100,25 @@ def test_of_a_cancelled_order_nothing_is_ever_recorded_as_shipped(status: str) -
     assert expect(story.hear(WISH), ShippingRecorded).outcome == "cancelled"
 
 
+def test_what_waits_to_be_told_is_not_told_once_the_money_goes_back() -> None:
+    story = paid()
+    story.hear(WISH)
+    story.hear(answered("later", "10060001"))
+    story.hear(refund_payment(PAID_FEN))
+    assert expect(story.wake(), ShippingRecorded).outcome == "cancelled"
+    story.hear(shown("SUCCESS", amount=PAID_FEN))
+    expect(story.wake(), QueryShipping)
+
+
+def test_what_waits_to_be_told_is_not_told_by_the_look_at_a_cancelled_order_either() -> None:
+    story = paid()
+    story.hear(WISH)
+    story.hear(refund_payment(PAID_FEN))
+    story.hear(shown("SUCCESS", amount=PAID_FEN))
+    story.hear(answered("later", "10060001"))
+    assert kinds(story.wake()) == ["ShippingRecorded", "QueryShipping"]
+
+
 def test_what_is_left_of_a_partly_cancelled_order_is_recorded() -> None:
     story = paid()
     story.hear(refund_payment(4_000))
