@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import structlog
 from prometheus_client import Counter
-from services.payment.merchants import Merchants
 
 from chassis.engine import Engine
+from services.payment.merchants import Merchants
 from services.payment.model import trade_number
 from services.payment.outside import (
     AttentionCalled,
