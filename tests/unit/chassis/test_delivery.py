@@ -62,6 +62,14 @@ async def test_a_dead_letter_that_is_too_large_is_made_smaller(refusals: int, bo
     assert headers.get("dead_left_out") == (str(len(b"broken")).encode() if refusals else None)
 
 
+async def test_in_one_batch_nobody_waits_for_those_that_fail() -> None:
+    ears = Ears()
+    ears.failures["h0"] = 2
+    body = PutMarbles(jar_id="a").model_dump_json().encode()
+    assert await Receiver("tests", ears, Grave(), clock.now).receive([delivery(body), delivery(body, offset=1)]) is True
+    assert ears.ids == ["h1", "h0"]
+
+
 async def test_one_batch_is_one_answer() -> None:
     ears = Ears()
     receiver = Receiver("tests", ears, Grave(), clock.now)
