@@ -6,6 +6,7 @@ from itertools import count
 import pytest
 
 from chassis.memory import MemoryStore
+from chassis.memory_database import MemoryDatabase
 from chassis.mongo import Database
 from chassis.record import Aggregate
 from chassis.store import Store
@@ -32,11 +33,14 @@ def jars() -> Aggregate[Jar]:
     return jar_aggregate(f"jars_{next(_names)}")
 
 
-@pytest.fixture(params=["memory", "motor", "pymongo"])
+@pytest.fixture(params=["memory", "memory-database", "motor", "pymongo"])
 async def store(request: pytest.FixtureRequest, jars: Aggregate[Jar]) -> AsyncIterator[Store]:
     """An empty store for jars: each of the stores there are, one after the other."""
     if request.param == "memory":
         yield MemoryStore(jars)
+        return
+    if request.param == "memory-database":
+        yield MemoryDatabase().store(jars)
         return
     database = Database(request.getfixturevalue("mongo_url"), "test_chassis", request.param)
     kept = database.store(jars)
