@@ -162,6 +162,12 @@ class Saga(Generic[F]):
                 return line
         raise KeyError(f"{self.name} has no line {name!r}")
 
+    def knows(self, run: Run) -> bool:
+        """Whether the run stands at a line of this list. It does not while a newer version of the service, with a
+        longer list, runs beside this one: then it is left to the newer one, which asks again for what this one hears.
+        """
+        return any(line.name == run.step for line in (*self.forward, *self.backward))
+
     def start(self, facts: F, at: datetime, from_step: str | None = None) -> tuple[Run, list[Message]]:
         """Begin, at the first line or at `from_step` (a case that comes over from another road)."""
         first = self.forward[0] if from_step is None else self.line(from_step)
@@ -170,7 +176,7 @@ class Saga(Generic[F]):
 
     def hear(self, run: Run, message: Event, facts: F, at: datetime) -> tuple[Run, list[Message]]:
         """Walk on if `message` answers the current line; otherwise nothing changes (late, repeated, not ours)."""
-        if run.ended:
+        if run.ended or not self.knows(run):
             return run, []
         line = self.line(run.step)
         said = self._say(line, facts, undoing=run.status == "undoing")
@@ -182,7 +188,7 @@ class Saga(Generic[F]):
 
     def wake(self, run: Run, facts: F, at: datetime) -> tuple[Run, list[Message]]:
         """The deadline of the current line has come: ask again, or turn back, or call a person."""
-        if run.ended:
+        if run.ended or not self.knows(run):
             return run, []
         if run.wake_at is None or run.wake_at > at:
             return run, []

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
 import uvicorn
@@ -22,6 +22,7 @@ from chassis.engine import Engine
 from chassis.mongo import Database
 from chassis.projection import Projection
 from chassis.record import Aggregate
+from chassis.relay import Publisher
 from chassis.settings import HttpSettings, ServiceSettings
 from chassis.store import StoreUnavailable
 from contracts.message import Topic
@@ -33,6 +34,38 @@ START_RETRY_SECONDS = 1.0
 Check = Callable[[], Awaitable[bool]]
 
 log = structlog.get_logger()
+
+
+class Bus(Publisher, Protocol):
+    """The topics, as one member of a consumer group sees them: `bus.KafkaBus`, or what stands in for it."""
+
+    def listen(self, topics: Sequence[str], receiver: Receiver) -> None: ...
+
+    async def start(self) -> None: ...
+
+    async def stop_hearing(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    async def ping(self) -> bool: ...
+
+
+def _open_database(name: str, settings: ServiceSettings) -> Database:
+    return Database(settings.mongo, f"tuidan_{name}", settings.mongo_driver)
+
+
+def _open_bus(name: str, settings: ServiceSettings) -> Bus:
+    return KafkaBus(
+        settings.kafka, name, fetch_wait_ms=settings.kafka_fetch_wait_ms, session_ms=settings.kafka_session_ms
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What a service stands on, made when it starts. The simulation lays another one."""
+
+    database: Callable[[str, ServiceSettings], Database] = _open_database
+    bus: Callable[[str, ServiceSettings], Bus] = _open_bus
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +145,14 @@ class Service:
         wire: Wire,
     ) -> None:
         self.name = name
+        self.ground = Ground()
         self._settings = settings
         self._topics = topics
         self._aggregates = aggregates
         self._projections = projections
         self._wire = wire
         self._database: Database | None = None
-        self._bus: KafkaBus | None = None
+        self._bus: Bus | None = None
         self._running = False
         self.app = http_app(name, self._lifespan, self._checks)
 
@@ -139,8 +173,7 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        settings = self._settings
-        database = self._database = Database(settings.mongo, f"tuidan_{self.name}", settings.mongo_driver)
+        database = self._database = self.ground.database(self.name, self._settings)
         try:
             async with self._serving(app, database):
                 yield
@@ -150,12 +183,7 @@ class Service:
     @asynccontextmanager
     async def _serving(self, app: FastAPI, database: Database) -> AsyncIterator[None]:
         settings = self._settings
-        bus = self._bus = KafkaBus(
-            settings.kafka,
-            self.name,
-            fetch_wait_ms=settings.kafka_fetch_wait_ms,
-            session_ms=settings.kafka_session_ms,
-        )
+        bus = self._bus = self.ground.bus(self.name, settings)
         stores = {aggregate: database.store(aggregate) for aggregate in self._aggregates}
         engine = Engine(
             self.name,
@@ -222,7 +250,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str
     """Do `work` again and again; whatever it raises is logged and does not end it."""
     away = False
     while True:
-        await asyncio.sleep(seconds)
+        await clock.pause(seconds)
         try:
             await work()
             away = False
@@ -245,7 +273,7 @@ async def _until_answered(call: Callable[[], Awaitable[None]]) -> None:
             if not told:
                 log.warning("waiting for the store", problem=str(trouble)[:300])
             told = True
-            await asyncio.sleep(START_RETRY_SECONDS)
+            await clock.pause(START_RETRY_SECONDS)
 
 
 async def _flush_last(engine: Engine) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import re
@@ -107,7 +106,7 @@ def context(*, cause: str | None = None, case: str | None = None, key: str | Non
 
 
 async def watch_loop_lag(
-    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep, monotonic: Callable[[], float] = clock.monotonic
+    sleep: Callable[[float], Awaitable[object]] = clock.pause, monotonic: Callable[[], float] = clock.monotonic
 ) -> None:
     """Measure the event loop's lag (s) for ever: who blocks the loop, even in a library, is seen here."""
     while True:

@@ -280,3 +280,11 @@ def check(walk: Walk, world: World) -> None:
     if Console in entered:
         granted = [wish for wish in UNDO if wish in entered and world.answers.get(wish) is YES[wish]]
         assert {UNDO[wish] for wish in granted} <= set(undone)
+
+
+def test_a_line_that_only_a_newer_list_has_is_left_to_the_newer_process() -> None:
+    run = Run(saga=TRIP.name, version=2, step="send a postcard", entered_at=T0, wake_at=T0)
+    assert TRIP.hear(run, Thanked(case_id="trip-1"), FACTS, T0) == (run, [])
+    assert TRIP.wake(run, FACTS, T0 + timedelta(days=1)) == (run, [])
+    assert not TRIP.knows(run)
+    assert TRIP.knows(run.model_copy(update={"step": BOOK_TRAIN.name}))
