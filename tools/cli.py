@@ -1,6 +1,6 @@
 """The `tuidan` command: a list of what it can do. What each one does lives in the module it imports when called."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,11 +15,16 @@ app.add_typer(drills, name="drill")
 
 
 @app.command()
-def up() -> None:
+def up(
+    kafka: Annotated[
+        Literal["embedded", "native"],
+        typer.Option(help="The broker in memory, or Apache Kafka with its log on disk (needs Java)."),
+    ] = "embedded",
+) -> None:
     """Start the whole system on this machine and wait until it is ready."""
     from tools.stack.commands import run_up
 
-    run_up()
+    run_up(kafka)
 
 
 @app.command()
