@@ -1,5 +1,5 @@
-"""The proof under fire: orders are placed, paid and cancelled while things go wrong. Then three ledgers are compared, and
-no case may be lost or paid twice.
+"""The proof under fire: orders are placed, paid and cancelled while things go wrong. Then three ledgers are compared,
+and no case may be lost or paid twice.
 
 `drill` is the one about refunds: every kind of trouble at the provider, a merchant short of money, services killed.
 `killing` is the one about machines: processes killed, frozen and stopped, a disk that is full or slow."""

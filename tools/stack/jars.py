@@ -1,4 +1,4 @@
-"""Kafka's jars: named in deploy/kafka/pom.xml, fetched once by Maven into a folder that all stacks of this user share."""
+"""Kafka's jars: named in deploy/kafka/pom.xml, fetched once by Maven into a folder that a user's stacks share."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import os
 import shutil
 import subprocess
 import tempfile
-import xml.etree.ElementTree as xml
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from xml.etree import ElementTree
 
 from tools.stack.binaries import BinaryMissing
 from tools.stack.java import find_java, find_maven
@@ -23,8 +23,8 @@ _LINES_SHOWN = 8
 def kafka_version(recipe: Path = RECIPE) -> str:
     """Which Kafka the recipe names. Raises BinaryMissing when there is no recipe, as in an installation without it."""
     try:
-        version = xml.parse(recipe / "pom.xml").findtext("version", namespaces=_POM)
-    except (OSError, xml.ParseError) as problem:
+        version = ElementTree.parse(recipe / "pom.xml").findtext("version", namespaces=_POM)
+    except (OSError, ElementTree.ParseError) as problem:
         raise BinaryMissing(f"Kafka's list of jars cannot be read: {problem}") from problem
     return version or "unknown"
 
@@ -65,9 +65,8 @@ def _fetch(maven: str, folder: Path) -> None:
     # A name of its own, then one step: two stacks may fetch at once, and nobody ever finds half of the jars.
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))
     try:
-        done = subprocess.run(
-            fetch_command(maven, RECIPE, partial), capture_output=True, text=True, timeout=FETCH_LIMIT_SECONDS
-        )
+        command = fetch_command(maven, RECIPE, partial)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=FETCH_LIMIT_SECONDS)
         if done.returncode:
             raise BinaryMissing(f"Maven could not fetch Kafka:\n{_end_of(done.stdout + done.stderr)}")
         with suppress(OSError):  # somebody else was quicker

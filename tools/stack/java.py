@@ -48,7 +48,9 @@ def major_version(said: str) -> int | None:
 
 def _said(java: str) -> str:
     try:
-        answer = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=ANSWER_LIMIT_SECONDS)
+        answer = subprocess.run(
+            [java, "-version"], check=False, capture_output=True, text=True, timeout=ANSWER_LIMIT_SECONDS
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
     return answer.stderr + answer.stdout
