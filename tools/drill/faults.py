@@ -13,15 +13,12 @@ from typing import Literal, NamedTuple
 Kind = Literal["kill", "terminate", "freeze", "disk-full", "slow-disk", "stutter"]
 
 KINDS: dict[Kind, tuple[str, str]] = {
-    "kill": ("kill -9", "kill -9"),
-    "terminate": ("SIGTERM，体面重启", "SIGTERM, a graceful restart"),
-    "freeze": ("SIGSTOP 超过会话时限再 SIGCONT，一时两主", "SIGSTOP past the session, then SIGCONT: two owners"),
+    "kill": ("强杀", "kill -9"),
+    "terminate": ("体面重启", "SIGTERM under load"),
+    "freeze": ("停过会话时限再续，一时两主", "SIGSTOP past the session, then SIGCONT: two owners"),
     "disk-full": ("数据库磁盘写满", "the database's disk full"),
-    "slow-disk": (
-        "数据库磁盘一阵阵停顿：冻结文件系统",
-        "the database's disk stalling: its file system frozen",
-    ),
-    "stutter": ("数据库进程一阵阵停顿（慢盘的替身）", "the database stopped in bursts (a stand-in for a slow disk)"),
+    "slow-disk": ("数据库磁盘阵阵停顿", "the database's disk stalling: its file system frozen"),
+    "stutter": ("数据库进程阵阵停顿（慢盘替身）", "the database stopped in bursts, in place of a slow disk"),
 }
 DATABASE = "mongo"
 SERVICE_KILLS, TERMINATIONS, FREEZES = 5, 2, 2

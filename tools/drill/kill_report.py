@@ -17,13 +17,13 @@ from tools.drill.siege import Struck
 
 def fault_table(struck: Sequence[Struck]) -> Table:
     """One row per kind of fault."""
-    columns = ("次数\ntimes", "目标\nvictims", "最长恢复 s\nlongest recovery, s")
+    columns = ("次数\ntimes", "最长恢复\nlongest, s")
     table = new_table(("故障与恢复", "faults and recovery"), "", *columns)
     for kind, names in KINDS.items():
         if hit := [one for one in struck if one.fault.kind == kind and not one.left_alone]:
-            table.add_row("\n".join(dict.fromkeys(names)), str(len(hit)), _victims(hit), _longest(hit))
+            table.add_row("\n".join((*names, _victims(hit))), str(len(hit)), _longest(hit))
     if alone := sum(one.left_alone for one in struck):
-        table.add_row("目标尚未恢复，未打 victim still down, left alone", str(alone), "", "")
+        table.add_row("目标尚未恢复，跳过\nvictim still down, left alone", str(alone), "")
     return table
 
 
@@ -74,7 +74,7 @@ def slowest_recoveries(struck: Sequence[Struck], kind: Kind = "kill") -> Table:
 def _victims(hit: Sequence[Struck]) -> str:
     counts = Counter(one.fault.victim for one in hit)
     words = [f"{victim} {count}" for victim, count in sorted(counts.items())]
-    return "\n".join(", ".join(words[start : start + 4]) for start in range(0, len(words), 4))
+    return "\n".join("  " + ", ".join(words[start : start + 4]) for start in range(0, len(words), 4))
 
 
 def _longest(hit: Sequence[Struck]) -> str:

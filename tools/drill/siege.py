@@ -70,11 +70,14 @@ class Siege:
     async def _strike(self, struck: Struck) -> None:
         self.struck.append(struck)
         victim = struck.fault.victim
-        if victim in self._busy or not await self._is_up(victim, 0):
+        if victim in self._busy:
             struck.left_alone = True
             return
         self._busy.add(victim)
         try:
+            if not await self._is_up(victim, 0):
+                struck.left_alone = True
+                return
             restarts = self.place.restarts(victim)
             ended = await self._blows[struck.fault.kind](self, struck.fault)
             if struck.fault.kind == "kill":

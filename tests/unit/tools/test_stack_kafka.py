@@ -49,7 +49,9 @@ def test_a_new_enough_java_is_found_on_the_path_or_in_its_home(tmp_path: Path) -
 
 
 def test_without_java_one_is_told_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(BinaryMissing, match=r"No java was found on PATH\. Kafka needs Java 17 .* apt-get install") as no:
+    with pytest.raises(
+        BinaryMissing, match=r"No java was found on PATH\. Kafka needs Java 17 .* apt-get install"
+    ) as no:
         find_java(_path(tmp_path))
     assert "--kafka embedded" in str(no.value)
     with pytest.raises(BinaryMissing, match="No java was found in JAVA_HOME"):
@@ -104,13 +106,17 @@ def test_kafka_makes_no_topic_by_itself_and_keeps_its_data() -> None:
 def test_the_topics_are_those_of_the_contracts_with_their_dead_letters() -> None:
     names = topic_names()
     assert {"order.commands", "order.events", "notify.events", "payment.commands.dead"} <= set(names)
-    assert {name for name in names if not name.endswith(".dead")} == {name[:-5] for name in names if name[-5:] == ".dead"}
+    assert {name for name in names if not name.endswith(".dead")} == {
+        name[:-5] for name in names if name[-5:] == ".dead"
+    }
 
 
 def test_kafka_is_prepared_and_furnished_on_its_ports(tmp_path: Path) -> None:
     program = kafka_program(Home(tmp_path), "/usr/bin/java", Path("/jars"))
     addresses = {"broker": "127.0.0.1:29092", CONTROLLER: "127.0.0.1:29093"}
-    prepare, furnish = (" ".join(fill_in(part, addresses) for part in each) for each in (program.prepare, program.furnish))
+    prepare, furnish = (
+        " ".join(fill_in(part, addresses) for part in each) for each in (program.prepare, program.furnish)
+    )
     assert "--port 29092 --controller-port 29093" in prepare
     assert f"--broker 127.0.0.1:29092 --partitions {PARTITIONS}" in furnish
     assert program.command[-2] == "kafka.Kafka"
