@@ -109,7 +109,8 @@ async def test_who_is_stopped_goes_on_in_the_end(victim: subprocess.Popen[bytes]
         if seconds in (8.0, STALL_SECONDS):
             await until(lambda: process.status() == psutil.STATUS_STOPPED, "it is stopped")
             stops.append(seconds)
-        await clock.sleep(seconds)
+        clock.now += seconds
+        await give_way(1)
 
     async def is_well(name: str) -> bool:
         return process.status() != psutil.STATUS_STOPPED
@@ -133,7 +134,8 @@ async def test_the_end_of_the_load_waits_for_what_lasts(victim: subprocess.Popen
             await thawing.wait()
         elif seconds > 100:
             await asyncio.Event().wait()
-        await clock.sleep(seconds)
+        clock.now += seconds
+        await give_way(1)
 
     async def is_well(name: str) -> bool:
         return True
