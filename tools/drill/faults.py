@@ -5,7 +5,7 @@ short drill has met every kind, and a long one meets each as often as the others
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, NamedTuple
@@ -57,6 +57,16 @@ def faults(seed: int, every: float, ground: Ground) -> Iterator[Fault]:
         dice.shuffle(deck)
         for kind, victim, seconds in deck:
             yield Fault(every * dice.uniform(0.5, 1.5), kind, victim, seconds)
+
+
+def within(plan: Iterable[Fault], seconds: float) -> Iterator[Fault]:
+    """The faults that strike in the first `seconds` of a plan."""
+    at = 0.0
+    for fault in plan:
+        at += fault.after
+        if at > seconds:
+            return
+        yield fault
 
 
 def _deck(ground: Ground, dice: Random) -> Iterator[tuple[Kind, str, float]]:

@@ -14,7 +14,7 @@ from tools.drill.balancer import balanced
 from tools.drill.course import DOORS, Course, Place, Seen, run
 from tools.drill.disk import Disk
 from tools.drill.doors import Doors
-from tools.drill.faults import Ground, faults
+from tools.drill.faults import Ground, faults, within
 from tools.drill.judge import COMPLETED, Evidence
 from tools.drill.letters import dead_letters
 from tools.drill.plan import shares
@@ -88,7 +88,8 @@ async def drill_kill(
 
     def troubles(doors: Doors, seen: Seen) -> tuple[Coroutine[Any, Any, None], ...]:
         siege.kills = seen.kills
-        return (siege.go_on(faults(raid.seed, raid.every, raid.ground(has_disk=disk is not None))),)
+        planned = faults(raid.seed, raid.every, raid.ground(has_disk=disk is not None))
+        return (siege.go_on(within(planned, raid.minutes * 60)),)
 
     async def more(doors: Doors, evidence: Evidence) -> list[Check]:
         return [

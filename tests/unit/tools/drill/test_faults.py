@@ -21,6 +21,7 @@ from tools.drill.faults import (
     Ground,
     Kind,
     faults,
+    within,
 )
 from tools.drill.killing import HIT, Raid
 
@@ -55,6 +56,15 @@ def test_faults_come_as_often_as_asked() -> None:
     assert all(EVERY / 2 <= one.after <= EVERY * 1.5 for one in plan)
     assert sum(one.after for one in plan) / len(plan) == pytest.approx(EVERY, rel=0.1)
     assert list(faults(7, 0, GROUND)) == []
+
+
+def test_a_plan_ends_with_the_time_of_the_drill() -> None:
+    plan = [Fault(4.0, "kill", name) for name in ("order", "payment", "notify")]
+    assert list(within(plan, 8.0)) == plan[:2]
+    assert list(within(faults(7, 0, GROUND), 60.0)) == []
+    ten_minutes = list(within(faults(7, EVERY, GROUND), 600.0))
+    assert sum(one.after for one in ten_minutes) <= 600.0
+    assert len(ten_minutes) == pytest.approx(120, rel=0.1)
 
 
 def test_what_lasts_has_a_length_and_what_is_over_at_once_has_none() -> None:
