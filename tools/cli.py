@@ -120,7 +120,7 @@ def kill(
         Literal["auto", "native", "embedded"], typer.Option(help="auto: Apache Kafka where there is Java.")
     ] = "auto",
     every: Annotated[float, typer.Option(min=0, help="Seconds between two faults on average; 0 for none.")] = 5.0,
-    rate: Annotated[float, typer.Option(min=0.1, help="Orders per second.")] = 4.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Orders per second.")] = 3.0,
     instances: Annotated[int, typer.Option(min=1, max=5, help="Of every service; on Apache Kafka only.")] = 2,
     troubled: Annotated[float, typer.Option(min=0, max=0.9, help="Share of refunds with trouble as well.")] = 0.1,
     patience: Annotated[float, typer.Option(min=1, help="Seconds until every case must have ended.")] = 600.0,

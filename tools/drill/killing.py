@@ -44,7 +44,7 @@ class Raid:
     minutes: float = 10.0
     seed: int = 7
     every: float = 5.0
-    rate: float = 4.0
+    rate: float = 3.0
     instances: int = 2
     troubled: float = 0.1
     patience: float = 600.0
