@@ -126,7 +126,10 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         self._tasks = [asyncio.create_task(self._commit_for_ever()), asyncio.create_task(self._watch())]
 
     async def stop_hearing(self) -> None:
-        """Finish the batch in hand, commit it, leave the group. Messages can still be sent."""
+        """Finish the batch in hand, commit it, leave the group. Messages can still be sent. A second call finds nothing
+        to do: what did not end in time the first time is not waited for again."""
+        if self._draining:
+            return
         self._draining = True
         if self._receiver is not None:
             self._receiver.stopping.set()

@@ -1,6 +1,6 @@
 """The `tuidan` command: a list of what it can do. What each one does lives in the module it imports when called."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -15,11 +15,16 @@ app.add_typer(drills, name="drill")
 
 
 @app.command()
-def up() -> None:
+def up(
+    kafka: Annotated[
+        Literal["embedded", "native"],
+        typer.Option(help="The broker in memory, or Apache Kafka with its log on disk (needs Java)."),
+    ] = "embedded",
+) -> None:
     """Start the whole system on this machine and wait until it is ready."""
     from tools.stack.commands import run_up
 
-    run_up()
+    run_up(kafka)
 
 
 @app.command()
@@ -105,6 +110,29 @@ def refunds(
     from tools.drill.command import run_drill
 
     run_drill(Orders(count, seed, kill_every, patience), keep=keep)
+
+
+@drills.command()
+def kill(
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long orders keep coming.")] = 10.0,
+    seed: Annotated[int, typer.Option(help="Chooses orders, faults and victims.")] = 7,
+    kafka: Annotated[
+        Literal["auto", "native", "embedded"], typer.Option(help="auto: Apache Kafka where there is Java.")
+    ] = "auto",
+    every: Annotated[float, typer.Option(min=0, help="Seconds between two faults on average; 0 for none.")] = 5.0,
+    rate: Annotated[float, typer.Option(min=0.1, help="Orders per second.")] = 3.0,
+    instances: Annotated[int, typer.Option(min=1, max=5, help="Of every service; on Apache Kafka only.")] = 2,
+    troubled: Annotated[float, typer.Option(min=0, max=0.9, help="Share of refunds with trouble as well.")] = 0.1,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds until every case must have ended.")] = 600.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
+) -> None:
+    """Kill, freeze and stop processes and fill the database's disk under a steady load, then compare all books; exit
+    code 0 agrees, 1 differs, 2 could not be run."""
+    from tools.drill.command import run_kill_drill
+    from tools.drill.killing import Raid
+
+    raid = Raid("native", minutes, seed, every, rate, instances, troubled, patience)
+    run_kill_drill(raid, kafka, keep=keep)
 
 
 @app.command()

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 from contracts.message import CaseId
@@ -17,7 +19,7 @@ MET: tuple[Met, ...] = ("unknown", "parked", "closed", "abnormal", "transfer", "
 
 class CaseEntry(NamedTuple):
     """One case as the order service has it. `waits`: nothing more happens to it without a person, and a task says so.
-    `met`: what its timeline tells of the way there."""
+    `met`: what its timeline tells of the way there. `stood`: the longest time between two of its moments, seconds."""
 
     case_id: str
     order_id: str
@@ -27,6 +29,7 @@ class CaseEntry(NamedTuple):
     amount_minor: int
     received_minor: int
     met: frozenset[str]
+    stood: float = 0.0
 
 
 class RefundEntry(NamedTuple):
@@ -84,7 +87,15 @@ def _case(case: Mapping[str, Any], order: Mapping[str, Any]) -> CaseEntry:
         amount_minor=int(case["amount_minor"]),
         received_minor=int(refund["amount"]["amount_minor"]) if completed and refund else 0,
         met=frozenset(_met(case, order["timeline"])),
+        stood=_stood(case, order["timeline"]),
     )
+
+
+def _stood(case: Mapping[str, Any], timeline: Iterable[Mapping[str, Any]]) -> float:
+    mine = [str(moment["at"]) for moment in timeline if moment["case_id"] == case["case_id"] and moment.get("at")]
+    ends = [str(case[name]) for name in ("accepted_at", "ended_at") if case.get(name)]
+    times = sorted(datetime.fromisoformat(text) for text in (*mine, *ends))
+    return max(((after - before).total_seconds() for before, after in pairwise(times)), default=0.0)
 
 
 def _met(case: Mapping[str, Any], timeline: Iterable[Mapping[str, Any]]) -> Iterable[str]:

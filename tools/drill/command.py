@@ -1,4 +1,4 @@
-"""`tuidan drill refunds`, as a person types it: a fresh stack of its own, the drill, the report, an exit code."""
+"""`tuidan drill …`, as a person types it: a fresh stack of its own, the drill, the report, an exit code."""
 
 from __future__ import annotations
 
@@ -7,17 +7,27 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Literal, NoReturn
 
 import typer
+from confluent_kafka import KafkaException
 from rich.console import Console
 
-from tools.drill import Orders, drill
+from tools.drill import DEFAULT_PACE, Orders, drill
+from tools.drill.disk import Disk, NoDiskError, mounted
+from tools.drill.kill_report import case_table, fault_table, slowest_recoveries
+from tools.drill.killing import Raid, drill_kill, raid_plan
 from tools.drill.report import print_report
 from tools.replay.knock import UnexpectedAnswerError
 from tools.stack import Stack, StackError, down, up
 from tools.stack.display import UpDisplay
+from tools.stack.home import Home
+from tools.stack.layout import Kafka, choose_kafka
+from tools.stack.plan import Plan
 
 FAILED, NOT_RUN = 1, 2
 
@@ -25,18 +35,35 @@ FAILED, NOT_RUN = 1, 2
 def run_drill(orders: Orders, *, keep: bool) -> None:
     """Start a stack, drill it, stop it and, unless `keep`, delete it. Leaves with exit code 0 when there was no
     violation, 1 when there was one, 2 when the drill could not be run."""
+    _run(lambda home, console: _drilled(home, orders, console), keep=keep)
+
+
+def run_kill_drill(raid: Raid, kafka: Kafka | Literal["auto"], *, keep: bool) -> None:
+    """The same with processes killed and disks filled. What cannot be had here is said, and the drill goes on without;
+    a broker that was asked for by name and cannot be had ends it."""
+    console = Console()
+    chosen, why_not = choose_kafka(kafka)
+    if why_not:
+        _say(console, f"内置代理 · on the embedded broker: {why_not}")
+    if chosen == "embedded" and raid.instances > 1:
+        _say(console, "内置代理每组只服务一个成员 · the embedded broker serves one member per group: one instance each")
+    instances = raid.instances if chosen == "native" else 1
+    _run(lambda home, _: _killed(home, replace(raid, kafka=chosen, instances=instances), console), keep=keep)
+
+
+def _run(drilled: Callable[[Path, Console], bool], *, keep: bool) -> None:
     console, home = Console(), Path(tempfile.mkdtemp(prefix="tuidan-drill-"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends us so must not leave the stack behind
     try:
         try:
-            good = _drilled(home, orders, console)
+            good = drilled(home, console)
         finally:
             down(home)
             if keep:
-                console.print(f"数据与日志 · data and logs: {home}", highlight=False, markup=False)
+                _say(console, f"数据与日志 · data and logs: {home}")
             else:
                 shutil.rmtree(home, ignore_errors=True)
-    except (StackError, UnexpectedAnswerError, TimeoutError) as problem:
+    except (StackError, UnexpectedAnswerError, TimeoutError, KafkaException) as problem:
         _refuse(f"The drill could not be run: {problem}")
     except KeyboardInterrupt:
         _refuse("Interrupted: the drill's stack is stopped again.")
@@ -50,6 +77,37 @@ def _drilled(home: Path, orders: Orders, console: Console) -> bool:
     outcome = asyncio.run(drill(stack, orders, console))
     print_report(outcome, console)
     return outcome.good
+
+
+def _killed(root: Path, raid: Raid, console: Console) -> bool:
+    home = Home(root)
+    home.make()
+    with ExitStack() as held:
+        disk = _own_disk(home, held, console)
+
+        def draw(place: Home) -> Plan:
+            return raid_plan(place, raid, has_disk=disk is not None)
+
+        held.callback(down, root)  # before the disk is taken away
+        with UpDisplay(console) as display:
+            stack = up(root, plan=draw, progress=display.show)
+        plan = Plan.load(home.plan)
+        outcome, struck = asyncio.run(drill_kill(stack, raid, plan, disk, console, DEFAULT_PACE))
+    tables = (fault_table(struck), slowest_recoveries(struck), case_table(outcome.evidence, outcome.shares))
+    print_report(outcome, console, *tables)
+    return outcome.good
+
+
+def _own_disk(home: Home, held: ExitStack, console: Console) -> Disk | None:
+    try:
+        return held.enter_context(mounted(home.data("mongo"), home.root / "mongo.disk"))
+    except NoDiskError as why_not:
+        _say(console, f"不填满、不放慢磁盘 · the disk is neither filled nor slowed here: {why_not}")
+        return None
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, highlight=False, markup=False)
 
 
 def _refuse(text: str) -> NoReturn:

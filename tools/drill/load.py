@@ -32,12 +32,15 @@ class Driven:
 
 
 class Load:
-    """`count` orders of one seed. Only what is in flight is kept in memory, and two numbers per case."""
+    """`count` orders of one seed, one every `apart` seconds, or as fast as they go. Only what is in flight is kept in
+    memory, and two numbers per case."""
 
-    def __init__(self, doors: Doors, seed: int, count: int) -> None:
+    def __init__(self, doors: Doors, seed: int, count: int, apart: float = 0.0) -> None:
         self._doors = doors
         self._seed = seed
         self._count = count
+        self._apart = apart
+        self._began = 0.0
         self.driven = Driven()
 
     def visit_of(self, case_id: str) -> Visit | None:
@@ -48,7 +51,7 @@ class Load:
     async def run(self, in_flight: int = IN_FLIGHT) -> None:
         """Drive every order; one that fails is noted, after too many the rest is left out."""
         clock = self._doors.pace.clock
-        began = clock()
+        began = self._began = clock()
         visits = (visit(self._seed, number, self._count) for number in range(self._count))
         try:
             async with asyncio.TaskGroup() as workers:
@@ -61,10 +64,17 @@ class Load:
         for one in visits:
             if len(self.driven.failures) >= FAILURES_MAX:
                 return
+            await self._until_its_turn(one)
             try:
                 await self._drive(one)
             except (UnexpectedAnswerError, TimeoutError) as wrong:
                 self.driven.failures.append(f"order {one.number}: {wrong}")
+
+    async def _until_its_turn(self, one: Visit) -> None:
+        """A customer comes when it is time, however slow the shop is at the moment."""
+        wait = self._began + one.number * self._apart - self._doors.pace.clock()
+        if wait > 0:
+            await self._doors.pace.sleep(wait)
 
     async def _drive(self, one: Visit) -> None:
         customer, pace = self._doors.customer(one), self._doors.pace

@@ -103,10 +103,10 @@ def _some(lines: tuple[OrderLine, ...], dice: Random) -> tuple[tuple[int, int], 
     return tuple((line.line_no, dice.randint(1, line.quantity)) for line in chosen)
 
 
-def shares(seed: int) -> Shares:
-    """Which refund numbers meet which trouble, in the sandbox's own words."""
+def shares(seed: int, troubled: float = TROUBLED_SHARE) -> Shares:
+    """Which refund numbers meet which trouble, in the sandbox's own words. `troubled`: share of all numbers."""
     weights = {kind: WEIGHTS.get(kind, 1) for kind in get_args(Road)}
-    part = TROUBLED_SHARE / sum(weights.values())
+    part = troubled / sum(weights.values())
     return Shares(seed=seed, mix={kind: part * weight for kind, weight in weights.items()})
 
 

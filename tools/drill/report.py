@@ -43,10 +43,12 @@ class Outcome:
         return all(check.agrees for check in self.checks)
 
 
-def print_report(outcome: Outcome, console: Console) -> None:
-    """Everything at a glance, violations line by line."""
-    for table in (_run, _roads, _trouble, _sums, _lags, _verdict):
+def print_report(outcome: Outcome, console: Console, *more: Table) -> None:
+    """Everything at a glance, `more` before the verdict, violations line by line."""
+    for table in (_run, _roads, _trouble, _sums):
         console.print(table(outcome))
+    for found in (*([_lags(outcome)] if outcome.lags else []), *more, _verdict(outcome)):
+        console.print(found)
     for check in outcome.checks:
         for line in check.differences[:SHOWN]:
             console.print("✗", " · ".join(check.name), "—", line, style="red", highlight=False, markup=False)
@@ -58,7 +60,7 @@ def print_report(outcome: Outcome, console: Console) -> None:
         console.print("[bold red]✗ 演练未通过 · the drill has failed[/bold red]")
 
 
-def _table(name: tuple[str, str], *columns: str) -> Table:
+def new_table(name: tuple[str, str], *columns: str) -> Table:
     title = " · ".join(name)
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for place, column in enumerate(columns):
@@ -67,7 +69,7 @@ def _table(name: tuple[str, str], *columns: str) -> Table:
 
 
 def _run(outcome: Outcome) -> Table:
-    table = _table(("演练", "the drill"), "", "")
+    table = new_table(("演练", "the drill"), "", "")
     kills = Counter(kill.service for kill in outcome.evidence.kills)
     by_service = ", ".join(f"{service} {count}" for service, count in sorted(kills.items()))
     rate = outcome.ended / outcome.seconds if outcome.seconds else 0.0
@@ -87,7 +89,7 @@ def _run(outcome: Outcome) -> Table:
 
 
 def _roads(outcome: Outcome) -> Table:
-    table = _table(("取消单走过的路", "what cases met and how they ended"), "", "取消单 cases")
+    table = new_table(("取消单走过的路", "what cases met and how they ended"), "", "取消单 cases")
     for name, count in roads(outcome.evidence).items():
         table.add_row(" ".join(name), f"{count:,}")
     return table
@@ -95,7 +97,7 @@ def _roads(outcome: Outcome) -> Table:
 
 def _trouble(outcome: Outcome) -> Table:
     found = trouble(outcome.evidence, outcome.shares, outcome.calm_at)
-    table = _table(("故障", "trouble"), "", "退款单号 refund numbers")
+    table = new_table(("故障", "trouble"), "", "退款单号 refund numbers")
     table.add_row("沙箱见过的退款单号 seen by the sandbox", f"{found.numbers:,}")
     table.add_row("遇到故障 in trouble", f"{found.troubled:,} ({found.share:.1%})")
     for kind, count in sorted(found.kinds.items()):
@@ -106,14 +108,14 @@ def _trouble(outcome: Outcome) -> Table:
 
 def _sums(outcome: Outcome) -> Table:
     columns = ("沙箱资金账\nledger", "支付账\npayment", "订单账\norder")
-    table = _table(("三本账（元）", "the three books, yuan"), "", *columns)
+    table = new_table(("三本账（元）", "the three books, yuan"), "", *columns)
     for name, sides in sums(outcome.evidence).items():
         table.add_row(" ".join(SUMS[name]), *(yuan(sides[side]) for side in ("ledger", "payment", "order")))
     return table
 
 
 def _lags(outcome: Outcome) -> Table:
-    table = _table(("事件循环延迟", "event loop lag during the load"), "", "p50 ms", "p99 ms")
+    table = new_table(("事件循环延迟", "event loop lag during the load"), "", "p50 ms", "p99 ms")
     for service, lag in sorted(outcome.lags.items()):
         table.add_row(service, *(_milliseconds(lag.quantile(share)) for share in (0.5, 0.99)))
     return table
@@ -124,7 +126,7 @@ def _milliseconds(seconds: float | None) -> str:
 
 
 def _verdict(outcome: Outcome) -> Table:
-    table = _table(("判定", "verdict"), "", "项数\ncompared", "违反\nviolations", "")
+    table = new_table(("判定", "verdict"), "", "项数\ncompared", "违反\nviolations", "")
     for check in outcome.checks:
         mark = "[green]✓[/green]" if check.agrees else "[red]✗[/red]"
         table.add_row("\n".join(check.name), f"{check.compared:,}", f"{len(check.differences):,}", mark)

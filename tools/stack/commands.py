@@ -3,6 +3,7 @@
 import sys
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from rich.console import Console
 from tools.stack.control import StackError, down, up
 from tools.stack.display import UpDisplay, report_json, show_addresses, show_report
 from tools.stack.home import SUPERVISOR, current_home
+from tools.stack.layout import Kafka, tuidan_plan
 from tools.stack.logs import follow, lines_since
 from tools.stack.state import read_state
 from tools.stack.status import known_names, look
@@ -20,12 +22,13 @@ LINES_OF_ONE = 200
 LINES_OF_EACH = 10
 
 
-def run_up() -> None:
+def run_up(kafka: Kafka = "embedded") -> None:
     """Start everything, or say that it is up."""
     home, console, began = current_home(), Console(), time.monotonic()
     try:
         with UpDisplay(console) as display:
-            stack = up(home.root, progress=display.show)
+            plan = partial(tuidan_plan, broker=kafka) if kafka != "embedded" else None
+            stack = up(home.root, plan=plan, progress=display.show)
     except StackError as error:
         _refuse(str(error))
     except KeyboardInterrupt:

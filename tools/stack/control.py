@@ -24,6 +24,8 @@ LEFTOVER_GRACE_SECONDS = 5.0
 LOOK_EVERY_SECONDS = 0.05
 
 Progress = Callable[[State], None]
+Draw = Callable[[Home], Plan]
+"""Makes the plan for a folder, once that folder is ours. May raise BinaryMissing."""
 
 
 class StackError(Exception):
@@ -71,7 +73,7 @@ class Stack:
 
 
 def up(
-    home: Path, *, plan: Plan | None = None, progress: Progress | None = None, timeout: float = UP_LIMIT_SECONDS
+    home: Path, *, plan: Plan | Draw | None = None, progress: Progress | None = None, timeout: float = UP_LIMIT_SECONDS
 ) -> Stack:
     """Start a stack and wait until everything in it is ready; one that is up already is left as it is.
 
@@ -90,14 +92,14 @@ def up(
     return Stack(place.root, already_up=not started)
 
 
-def _start_or_join(home: Home, plan: Plan | None, deadline: float) -> bool:
+def _start_or_join(home: Home, plan: Plan | Draw | None, deadline: float) -> bool:
     """Start a supervisor, or find the one that is there. Tells whether it was started here."""
     home.make()
     while time.monotonic() < deadline:
         with claimed(home) as descriptor:
             if descriptor is not None:
                 _clear_leftovers(home)
-                _spawn(home, plan or _tuidan(home), descriptor)
+                _spawn(home, _drawn(home, plan), descriptor)
                 return True
         state = read_state(home)
         if state and state.phase in ("starting", "up") and find(state.supervisor):
@@ -106,9 +108,11 @@ def _start_or_join(home: Home, plan: Plan | None, deadline: float) -> bool:
     raise StackError(f"another stack in {home.root} is stopping and has not come to its end")
 
 
-def _tuidan(home: Home) -> Plan:
+def _drawn(home: Home, plan: Plan | Draw | None) -> Plan:
+    if isinstance(plan, Plan):
+        return plan
     try:
-        return tuidan_plan(home)
+        return (plan or tuidan_plan)(home)
     except BinaryMissing as missing:
         raise StackError(str(missing)) from missing
 

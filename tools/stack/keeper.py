@@ -126,7 +126,7 @@ class Keeper:
         """Ask until the program is ready or has ended; at its very first start there is a limit."""
         began = monotonic()
         while not child.exited.done():
-            why_not = await self._ask()
+            why_not = await self._ask() or await self._furnish()
             if child.exited.done():
                 return
             if why_not is None:
@@ -144,6 +144,14 @@ class Keeper:
         if address is None:
             return "it has not yet said where it listens"
         return await ask(self.program.check, address, self.program.path)
+
+    async def _furnish(self) -> str | None:
+        if self._has_been_ready or not self.program.furnish:
+            return None
+        command = [fill_in(part, self._house.addresses) for part in self.program.furnish]
+        log_file = self._house.home.log(self.program.name)
+        code = await self._house.children.start(command, os.environ, log_file).end()
+        return f"{shlex.join(command)} {ending(code)}" if code else None
 
     def _forget_address(self) -> None:
         if self.program.address_file:

@@ -6,12 +6,13 @@ environment carry placeholders (`{mongo.port}`, `{broker.address}`) that are fil
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-CheckKind = Literal["http", "mongo", "redis", "tcp"]
+CheckKind = Literal["http", "kafka", "mongo", "redis", "tcp"]
 
 DEFAULT_START_LIMIT_SECONDS = 60.0
 """How long one program may take to become ready. A cold disk under a 140 MB mongod is the slowest thing seen."""
@@ -33,6 +34,8 @@ class Program:
     """The usual port; another one is taken when it is not free. None: the program chooses, and says so in a file."""
     address_file: str | None = None
     """Where a program without a fixed port writes its `host:port`."""
+    side_ports: Mapping[str, int] = field(default_factory=dict)
+    """Usual ports it needs besides, by the names under which placeholders know them."""
     path: str = "/ready"
     env: Mapping[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
@@ -41,6 +44,8 @@ class Program:
     """Programs whose restart gives them a new address, so that this one has to be restarted too."""
     prepare: tuple[str, ...] = ()
     """A command that runs to its end before each start."""
+    furnish: tuple[str, ...] = ()
+    """A command that must have gone well once the program answers, before it counts as ready for the first time."""
     start_limit: float = DEFAULT_START_LIMIT_SECONDS
 
 
@@ -54,6 +59,7 @@ class Plan:
     def __post_init__(self) -> None:
         """Refuse at once what would otherwise wait for ever: unknown names, circles, and nameless addresses."""
         known: set[str] = set()
+        sides = {name for program in self.programs for name in program.side_ports}
         for program in self.programs:
             if program.name in known:
                 raise ValueError(f"two programs are called {program.name}")
@@ -62,6 +68,8 @@ class Plan:
             if (program.port is None) == (program.address_file is None):
                 raise ValueError(f"{program.name} must have either a port or an address file")
             known.add(program.name)
+        if taken := known & sides:
+            raise ValueError(f"a side port is called {', '.join(sorted(taken))}, as a program is")
 
     def __iter__(self) -> Iterator[Program]:
         """Iterate over the programs."""
@@ -98,3 +106,9 @@ def fill_in(text: str, addresses: Mapping[str, str]) -> str:
         return address if match[2] == "address" else address.rpartition(":")[2]
 
     return _PLACEHOLDER.sub(known, text)
+
+
+def python_module(name: str) -> tuple[str, ...]:
+    """How one of our modules is run."""
+    # -P: the folder one happens to stand in must not hide our packages. -u: a log is of no use a buffer later.
+    return (sys.executable, "-P", "-u", "-m", name)

@@ -37,12 +37,21 @@ async def _ask(check: CheckKind, reader: asyncio.StreamReader, writer: asyncio.S
     match check:
         case "tcp":
             return None
+        case "kafka":
+            return await _ask_kafka(reader, writer)
         case "redis":
             return await _ask_redis(reader, writer)
         case "mongo":
             return await _ask_mongo(reader, writer)
         case "http":
             return await _ask_http(reader, writer, path)
+
+
+async def _ask_kafka(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:
+    request = struct.pack(">hhih", 18, 0, 1, -1)  # ApiVersions in its oldest form, correlation id 1, no client id
+    writer.write(struct.pack(">i", len(request)) + request)
+    _, correlation, error = struct.unpack(">iih", await reader.readexactly(10))
+    return None if (correlation, error) == (1, 0) else f"ApiVersions was answered with error {error}"
 
 
 async def _ask_redis(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str | None:

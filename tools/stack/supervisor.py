@@ -60,10 +60,15 @@ class Supervisor:
         return self._state.failure is None
 
     def _choose_ports(self) -> None:
-        usual = {name: keeper.program.port for name, keeper in self._keepers.items()}
-        chosen = self._ports.choose({name: port for name, port in usual.items() if port is not None})
-        for name, port in chosen.items():
-            self._house.addresses[name] = self._state.programs[name].address = f"{LOOPBACK}:{port}"
+        usual: dict[str, int] = {}
+        for name, keeper in self._keepers.items():
+            if keeper.program.port is not None:
+                usual[name] = keeper.program.port
+            usual.update(keeper.program.side_ports)
+        for name, port in self._ports.choose(usual).items():
+            self._house.addresses[name] = f"{LOOPBACK}:{port}"
+            if name in self._keepers:
+                self._state.programs[name].address = self._house.addresses[name]
             if port != usual[name]:
                 log.info("%s uses port %d because %d is taken", name, port, usual[name])
         self._save()

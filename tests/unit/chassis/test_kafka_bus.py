@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import CommitFailedError
+from structlog.testing import capture_logs
 
 from chassis import bus as bus_module
 from chassis import clock
@@ -210,3 +211,15 @@ async def test_a_consumer_that_stands_still_ends_the_process(
     await until(lambda: left, "it leaves")
     assert left[0] == STUCK_EXIT_CODE
     await bus.stop()
+
+
+async def test_a_batch_that_does_not_end_is_waited_for_once_not_at_each_step_of_the_stop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bus_module, "STOP_DEADLINE_SECONDS", 0.02)
+    bus = KafkaBus("127.0.0.1:1", new_name("group"))
+    with capture_logs() as logs:
+        async with bus._in_hand:
+            await bus.stop_hearing()
+            await bus.stop()
+    assert [line["unfinished"] for line in logs if "unfinished" in line] == ["the batch in hand"]

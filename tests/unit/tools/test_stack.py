@@ -49,6 +49,25 @@ def test_up_again_leaves_a_running_stack_as_it_is(home: Path, fake: MakeFake) ->
     assert again.pid("store") == pid
 
 
+def test_a_program_is_furnished_before_it_counts_as_ready_and_only_once(
+    home: Path, fake: MakeFake, tmp_path: Path
+) -> None:
+    furnished = tmp_path / "furnished"
+    command = ("sh", "-c", f"echo {{store.port}} {{store-side.port}} >> {furnished}")
+    stack = start(home, fake("store", furnish=command, side_ports={"store-side": 21_700}))
+    port, side = furnished.read_text().split()
+    assert stack.address("store").endswith(f":{port}")
+    assert int(side) >= 21_700
+    os.kill(stack.pid("store"), signal.SIGKILL)
+    stack.wait_ready("store", restarts=1, timeout=LIMIT)
+    assert len(furnished.read_text().splitlines()) == 1
+
+
+def test_a_program_that_cannot_be_furnished_is_not_ready(home: Path, fake: MakeFake) -> None:
+    with pytest.raises(StackError, match=r"store was not ready within 1 s: sh -c 'exit 7' ended with exit code 7"):
+        start(home, fake("store", furnish=("sh", "-c", "exit 7"), start_limit=1.0))
+
+
 def test_two_ups_at_once_start_one_stack(home: Path, fake: MakeFake, processes: Processes) -> None:
     program = fake("store")
     with ThreadPoolExecutor(2) as pool:

@@ -31,7 +31,12 @@ def test_placeholders_are_filled_in_and_other_braces_stay() -> None:
 
 
 def test_a_plan_survives_its_journey(tmp_path: Path) -> None:
-    plan = Plan((program("a"), program("b", after=("a",), env={"K": "{a.port}"}, prepare=("x", "y"))))
+    plan = Plan(
+        (
+            program("a", side_ports={"c": 1}, furnish=("z",)),
+            program("b", after=("a",), env={"K": "{a.port}"}, prepare=("x", "y")),
+        )
+    )
     plan.save(tmp_path / "plan")
     assert Plan.load(tmp_path / "plan") == plan
 
@@ -43,6 +48,8 @@ def test_a_plan_survives_its_journey(tmp_path: Path) -> None:
         ((program("a", after=("a",)),), "a needs a"),
         ((program("a"), program("a")), "two programs are called a"),
         ((program("a", port=None),), "either a port or an address file"),
+        ((program("a", side_ports={"b": 21_400}), program("b")), "a side port is called b, as a program is"),
+        ((program("a", side_ports={"c": 21_400}), program("b", after=("c",))), "b needs c"),
     ],
 )
 def test_a_plan_that_cannot_work_is_refused(programs: tuple[Program, ...], complaint: str) -> None:
@@ -171,6 +178,8 @@ def test_a_missing_server_says_what_to_install(tmp_path: Path, monkeypatch: pyte
         ("redis", b"+PONG\r\n", None),
         ("redis", b"-LOADING\r\n", "PING was answered with '-LOADING'"),
         ("mongo", b"\x08\0\0\0oops", "ping was not answered with ok"),
+        ("kafka", b"\0\0\0\x06\0\0\0\x01\0\0", None),
+        ("kafka", b"\0\0\0\x06\0\0\0\x01\0\x23", "ApiVersions was answered with error 35"),
         ("tcp", b"", None),
     ],
 )
