@@ -110,6 +110,9 @@ def payment_received(order: Order | None, heard: payment.PaymentReceived, at: da
     case = paid.open_case
     if case is not None:
         return paid.with_case(case.model_copy(update={"state_before": "paid"})), says
+    if any(known.road == "paid" for known in order.cases):
+        # The payment is what that case was about, and this word of it was overtaken: nothing came late.
+        return paid, says
     after, more = cases.refund_late_payment(paid, at)
     return after, [*says, *more]
 

@@ -41,9 +41,10 @@ _REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
 
 # ── what is stored ───────────────────────────────────────────────────────────────────────────────────────────────────
 class Receipt(Fact):
-    """The customer's money, as the provider has it."""
+    """The customer's money, as the provider has it. `payer_minor`: what of it was not a coupon, fen, where shown."""
 
     amount: Money
+    payer_minor: int | None = None
     transaction_id: str
     paid_at: AwareDatetime
 
@@ -211,6 +212,12 @@ class Payment(Fact):
         """When a refund of this payment was last sent under another number than this one's."""
         others = [one.sent_at for one in self.refunds if one.case_id != other_than.case_id]
         return max((at for at in (*others, other_than.former_sent_at) if at is not None), default=None)
+
+    @property
+    def took_a_coupon(self) -> bool:
+        """Whether the provider shows that a coupon of its own paid a part."""
+        receipt = self.receipt
+        return receipt is not None and receipt.payer_minor not in (None, receipt.amount.amount_minor)
 
     def can_return(self, amount: Money) -> bool:
         """Whether this much more may go back: paid, not promised already, in the same currency."""

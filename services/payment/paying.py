@@ -155,6 +155,7 @@ def _receipt(payment: Payment, trade: Trade) -> Receipt | None:
         return None
     return Receipt(
         amount=Money(amount_minor=trade.amount.total, currency=trade.amount.currency),
+        payer_minor=trade.amount.payer_total,
         transaction_id=trade.transaction_id,
         paid_at=trade.success_time,
     )

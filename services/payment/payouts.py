@@ -27,10 +27,12 @@ SHUT_BY_PROVIDER: tuple[RefusalReason, ...] = ("account-abnormal", "too-old", "r
 
 def is_possible(payment: Payment, refund: Refund) -> bool:
     """Whether this money may go as a transfer: it is the provider that refused it, it was paid and is not promised
-    otherwise, and the provider would take such a transfer (yuan, within its bounds, to somebody known by openid)."""
+    otherwise, and the provider would take such a transfer (yuan, within its bounds, to somebody known by openid). What
+    a coupon paid was never the customer's money: such a payment is not paid out in cash."""
     amount = refund.amount
     return (
-        refund.status == "refused"
+        not payment.took_a_coupon
+        and refund.status == "refused"
         and refund.refused_because in SHUT_BY_PROVIDER
         and payment.with_refund(refund).can_return(amount)
         and bool(payment.openid)

@@ -25,9 +25,10 @@ class Fact(BaseModel):
 
 
 class TradeAmount(Fact):
-    """What the customer was asked for, fen."""
+    """What the customer was asked for, fen; `payer_total` is what of it was their own money, without coupons."""
 
     total: int
+    payer_total: int | None = None
     currency: str = "CNY"
 
 

@@ -242,6 +242,21 @@ def test_a_late_payment_is_refunded_by_itself(during: bool) -> None:
     assert order.hears(paid()).last == [], "the same payment told again"
 
 
+def test_a_payment_heard_of_only_after_its_refund_is_not_late() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSE_REFUSED, held(), accepted(), released())
+    order.hears(told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.order.state == "cancelled"
+    assert order.hears(paid()).last == ["order-paid"]
+    assert (len(order.order.cases), order.order.state) == (1, "cancelled")
+
+
+def test_a_payment_heard_of_only_after_its_case_was_undone_is_not_late() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSE_REFUSED, held(), refused(), kept())
+    order.hears(told("refund-failed"))
+    assert order.hears(paid()).last == ["order-paid"]
+    assert (len(order.order.cases), order.order.state) == (1, "paid")
+
+
 def test_two_partial_cancellations_give_back_exactly_what_was_paid() -> None:
     order = paid_order()
     order.hears(cancel((1, 1)), held(), accepted(amount=300), released(), told("refund-on-its-way"))

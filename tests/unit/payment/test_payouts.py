@@ -118,6 +118,14 @@ def test_a_refusal_that_was_reckoned_with_goes_by_transfer() -> None:
     assert (send.openid, send.amount, send.resend) == (OPENID, fen(4_000), False)
 
 
+@pytest.mark.parametrize(("payer", "goes"), [(None, True), (PAID_FEN, True), (PAID_FEN - 1, False)])
+def test_what_a_coupon_has_paid_is_never_paid_out_in_cash(payer: int | None, goes: bool) -> None:
+    story = prepaid()
+    story.hear(notified(amount={"total": PAID_FEN, "currency": "CNY", "payer_total": payer}))
+    story.hear(wish())
+    assert ("SendTransfer" in kinds(story.hear(rejected("USER_ACCOUNT_ABNORMAL")))) is goes
+
+
 def test_the_number_of_a_transfer_fits_the_provider() -> None:
     made = payout_number(CASE, 1)
     assert len(made) <= 32
