@@ -90,6 +90,7 @@ class Reactor:
         """Decide the messages at `indexes` on freshly loaded records and save; returns the record ids that lost."""
         ids = {index: self._aggregate.record_id(batch[index].message) for index in indexes}
         records = await self._store.load(list(dict.fromkeys(ids.values())))
+        known = frozenset(records)
         for index in indexes:
             id = ids[index]
             record = records.get(id) or Record(id)
@@ -103,7 +104,16 @@ class Reactor:
                 continue
             decided[index] = outcome
             records[id] = outcome.record
-        return await self._save([record for record in records.values() if record.fresh])
+        lost = await self._save([record for record in records.values() if record.fresh])
+        return lost | await self._hidden({ids[index] for index in indexes} - known, records)
+
+    async def _hidden(self, absent: set[str], records: Mapping[str, Record[Any]]) -> set[str]:
+        """Of the records that were not found, and about which nothing is stored now, those that exist all the same. A
+        save would have shown it; a refusal, or "nothing to do", would be told about something that is there."""
+        unsaved = sorted(id for id in absent if id not in records or not records[id].fresh)
+        if not unsaved:
+            return set()
+        return set(await self._store.load(unsaved, certain=True))
 
     async def _save(self, records: Sequence[Record[Any]]) -> set[str]:
         if not records:

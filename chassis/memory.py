@@ -21,7 +21,7 @@ class MemoryStore:
         self._state = aggregate.state
         self.documents: dict[str, dict[str, Any]] = {}
 
-    async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
+    async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
         return {id: self._read(id) for id in ids if id in self.documents}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:

@@ -22,8 +22,8 @@ T = TypeVar("T")
 
 
 class Line(Protocol):
-    """The way to the database. `what` is "read orders" or "write orders". Raises StoreUnavailable, before `work` was
-    done or after it."""
+    """The way to the database. `what` is "read orders", "write orders", or "certain orders" for a certain read. Raises
+    StoreUnavailable, before `work` was done or after it."""
 
     async def through(self, what: str, work: Callable[[], T]) -> T:
         """Do `work`, which is done in one piece."""
@@ -100,14 +100,15 @@ class MemoryRecords:
         self._state = aggregate.state
         self._line = line
         self._read, self._write = f"read {aggregate.name}", f"write {aggregate.name}"
+        self._certain = f"certain {aggregate.name}"
 
     async def prepare(self) -> None:
         """The two indexes of the sweep and the timers, which are nothing here."""
         for _ in range(2):
             await self._line.through(self._write, lambda: None)
 
-    async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
-        found = await self._line.through(self._read, lambda: self._stored(ids))
+    async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
+        found = await self._line.through(self._certain if certain else self._read, lambda: self._stored(ids))
         return {document["_id"]: from_document(document, self._state) for document in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:

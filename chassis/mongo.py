@@ -6,6 +6,7 @@ Writes are acknowledged by a majority and journaled. One document per record; se
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,8 +17,9 @@ from uuid import uuid4
 
 from bson.errors import InvalidDocument
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, InsertOne, UpdateOne
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
+from pymongo.read_concern import ReadConcern
 
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
@@ -59,6 +61,7 @@ class Collection:
 
     def __init__(self, collection: Any) -> None:
         self._collection = collection
+        self._replicated: bool | None = None
 
     async def find(
         self,
@@ -76,6 +79,19 @@ class Collection:
             if limit:
                 cursor = cursor.limit(limit)
             found: list[dict[str, Any]] = await cursor.to_list(None)
+            return found
+
+    async def find_certainly(self, id: str) -> dict[str, Any] | None:
+        """One document as the majority has it: a primary that was replaced answers old things for some seconds until
+        it knows (mongodb.com/docs/manual/reference/read-concern-linearizable). Waits for the majority. A standalone
+        server has no others, and refuses the question."""
+        with _answering():
+            if self._replicated is None:
+                hello = await self._collection.database.command("hello")
+                self._replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
+            concern = ReadConcern("linearizable" if self._replicated else "local")
+            reading = self._collection.with_options(read_concern=concern)
+            found: dict[str, Any] | None = await reading.find_one({"_id": id}, max_time_ms=_SOCKET_MS)
             return found
 
     async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]:
@@ -146,8 +162,12 @@ class MongoStore:
         await self._collection.ensure_index([("touched_at", 1)], partial={"unsaid.0": {"$exists": True}})
         await self._collection.ensure_index([("wake_at", 1)], partial={"wake_at": _SET})
 
-    async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
-        found = await self._collection.find({"_id": {"$in": list(ids)}})
+    async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
+        if certain:
+            looks = await asyncio.gather(*(self._collection.find_certainly(id) for id in ids))
+            found = [document for document in looks if document is not None]
+        else:
+            found = await self._collection.find({"_id": {"$in": list(ids)}})
         return {document["_id"]: from_document(document, self._state) for document in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
@@ -219,7 +239,8 @@ class Database:
         }
         connect: Callable[..., Any] = AsyncIOMotorClient if driver == "motor" else AsyncMongoClient
         self._client: Any = connect(url, **options)
-        self._database = self._client[name]
+        # Whatever the address says: decisions are made on what is there now.
+        self._database = self._client.get_database(name, read_preference=ReadPreference.PRIMARY)
 
     def collection(self, name: str) -> Collection:
         """A collection for what is not a record."""

@@ -29,8 +29,9 @@ class Unstorable(Exception):
 class Store(Protocol):
     """Records of one kind, one document each. Every call may raise StoreUnavailable."""
 
-    async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
-        """The records that exist among `ids`. Raises ValidationError when one of them cannot be read."""
+    async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
+        """The records that exist among `ids`. `certain`: none is missing only because the server that answers has been
+        replaced and does not know it yet; takes longer. Raises ValidationError when one of them cannot be read."""
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         """Save each record if its stored version is still `record.version` (absent when 0), with the version one

@@ -21,8 +21,9 @@ class MongoDidNotStart(Exception):
 
 
 @contextlib.contextmanager
-def running_mongod() -> Iterator[str]:
-    """The address (`mongodb://127.0.0.1:<port>`) of a standalone server that lives as long as the block."""
+def running_mongod(*words: str) -> Iterator[str]:
+    """The address (`mongodb://127.0.0.1:<port>`) of a server that lives as long as the block; standalone, unless `words`
+    for its command line make it another one."""
     with tempfile.TemporaryDirectory(prefix="tuidan-mongod-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         data = home / "data"
@@ -38,6 +39,7 @@ def running_mongod() -> Iterator[str]:
                 "--setParameter",
                 "diagnosticDataCollectionEnabled=0",
             ),
+            *words,
         ]
         with (home / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)

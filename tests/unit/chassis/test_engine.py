@@ -54,6 +54,17 @@ async def test_a_message_heard_twice_counts_once_and_is_answered_twice(process: 
     assert (await process.record("a")).version == 1
 
 
+async def test_what_only_an_old_primary_does_not_know_is_decided_again() -> None:
+    store = Shaky(MemoryStore(JARS))
+    process = rig(store, JARS)
+    await process.engine.hear(put("h"))
+    store.deposed = 2
+    seen = await process.engine.hear(heard(LookAtJar(jar_id="a"), "look"))
+    assert seen is not None
+    assert process.topics.messages[-1] == JarSeen(jar_id="a", total=1)
+    assert store.deposed == 0
+
+
 async def test_a_message_heard_twice_at_once_counts_once(process: Rig) -> None:
     await asyncio.gather(*(process.engine.hear(put("h")) for _ in range(5)))
     assert set(process.topics.ids) == {message_id("h", 0)}

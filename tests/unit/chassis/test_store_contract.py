@@ -56,6 +56,8 @@ async def test_absent_records_are_absent(store: Store) -> None:
     await store.save([jar_with("here")])
     assert set(await store.load(["here", "not-here"])) == {"here"}
     assert await store.load([]) == {}
+    assert set(await store.load(["here", "not-here"], certain=True)) == {"here"}
+    assert await store.load(["here"], certain=True) == await store.load(["here"])
     await store.ping()
 
 

@@ -328,8 +328,8 @@ async def test_an_old_reading_that_comes_late_does_not_hide_that_the_balance_is_
     class Late(SlowStore):
         gate: asyncio.Event | None = None
 
-        async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
-            gate, found = self.gate, await super().load(ids)
+        async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
+            gate, found = self.gate, await super().load(ids, certain=certain)
             if gate is not None:
                 await gate.wait()
             return found
@@ -435,10 +435,10 @@ async def test_while_the_database_is_away_refunds_go_on_with_what_was_known() ->
     class Away(SlowStore):
         away = False
 
-        async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
+        async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
             if self.away:
                 raise StoreUnavailable("away")
-            return await super().load(ids)
+            return await super().load(ids, certain=certain)
 
     time, store = Time(), Away(ACCOUNTS)
     process = Process(time, accounts=store)

@@ -69,8 +69,8 @@ class Time:
 class SlowStore(MemoryStore):
     """Others get a word in between a load and a save."""
 
-    async def load(self, ids: Sequence[str]) -> dict[str, Record[Any]]:
-        found = await super().load(ids)
+    async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
+        found = await super().load(ids, certain=certain)
         await asyncio.sleep(0)
         return found
 
