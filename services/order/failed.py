@@ -40,13 +40,15 @@ def learn(case: Case, message: Event) -> Case:
             confirm_by=message.confirm_by,
         )
         return case.model_copy(update={"refund": facts})
-    if isinstance(message, RefundSettled) and case.refund is not None:
+    if isinstance(message, RefundSettled):
+        # On a resumed road it may arrive without anybody having heard that it was accepted.
+        known = case.refund or RefundFacts(number=message.refund_number, amount=case.amount)
         settled = {
             "number": message.refund_number,
             "settled_at": message.settled_at,
             "received_minor": message.amount.amount_minor,
         }
-        return case.model_copy(update={"refund": case.refund.model_copy(update=settled)})
+        return case.model_copy(update={"refund": known.model_copy(update=settled)})
     if isinstance(message, RefundRefused | StockHoldRefused | StockNotTakenAgain):
         return case.model_copy(update={"refusal": message.reason})
     if isinstance(message, RefundNotResumed):
@@ -55,17 +57,16 @@ def learn(case: Case, message: Event) -> Case:
 
 
 def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> Decision:
-    """News of a refund that the case's step did not wait for. Accepted anew, as a transfer perhaps: the customer hears
-    of it. Refused after it was accepted (and closed): by the table of other roads."""
-    if isinstance(message, RefundAccepted) and case.refund is not None and case.refund.number != message.refund_number:
+    """News of a refund that the case's step did not wait for. Accepted anew, or only now that a person has decided, as
+    a transfer perhaps: the customer hears of it. Refused after that: by the table of other roads."""
+    if isinstance(message, RefundAccepted) and _is_news(case, message):
         again = learn(case, message)
         after = order.with_case(again).with_moment(moment_of(message, at))
         return after, [refund_on_its_way(Cancellation.of(after, again))] if message.confirm_by else []
     if isinstance(message, RefundNotResumed) and message.attempt == case.decisions and not case.run.ended:
         after, task = raise_task(order.with_moment(moment_of(message, at)), case, "refund-stuck", at)
         return after, [task]
-    waits = case.run.step == ARRIVING and not case.run.ended
-    if not (isinstance(message, RefundRefused) and case.refund is not None and waits):
+    if not (isinstance(message, RefundRefused) and case.run.step == ARRIVING and not case.run.ended):
         return order, []
     after = order.with_moment(moment_of(message, at))
     refused = case.model_copy(update={"refusal": message.reason})
@@ -76,6 +77,13 @@ def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> 
         return take_road(after, refused, "given-back", at)
     parked = refused.model_copy(update={"run": case.run.model_copy(update={"status": "undone", "wake_at": None})})
     return wait_for_a_person(after, parked, at)
+
+
+def _is_news(case: Case, message: RefundAccepted) -> bool:
+    """Another number than the one known; or the first one, and a person's decision has led to it."""
+    if case.refund is None:
+        return case.road == "resumed"
+    return case.refund.number != message.refund_number
 
 
 def delayed(order: Order, case: Case, message: RefundDelayed, at: datetime) -> Decision:

@@ -9,7 +9,7 @@ import pytest
 
 from chassis.record import Refusal
 from contracts import inventory, payment
-from contracts.message import Money, RefundNumber
+from contracts.message import CaseId, Money, RefundNumber
 from contracts.order import Reason, ReasonFamily
 from contracts.payment import RefusalReason
 from contracts.task import ResolveTask
@@ -429,3 +429,40 @@ def test_a_cancelled_order_that_wechat_calls_shipped_is_one_task() -> None:
     strange = payment.ShippingRecordStrange(order_id=ID, state=2)
     assert order.hears(strange).last == ["staff-task-raised"]
     assert order.hears(strange).last == []
+
+
+# ── a refund that was refused at once, and goes on because a person decided ──────────────────────────────────────────
+def refused_late_payment(choice: str) -> Told:
+    """Money came for a cancelled order, cannot go back the way it came, and a person has decided how it goes on."""
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"), paid())
+    order.hears(refused(LATE), told("refund-failed", LATE))
+    choose(order, choice)
+    return order.hears(resumed(1).model_copy(update={"case_id": LATE}))
+
+
+LATE = CaseId("o1-c2")
+
+
+def test_a_transfer_that_a_person_chose_is_told_to_the_customer_who_must_confirm_it() -> None:
+    order = refused_late_payment("transfer")
+    order.hears(BY_TRANSFER.model_copy(update={"case_id": LATE}))
+    assert order.last == ["tell-customer"]
+    order.hears(settled(LATE), told("refund-arrived", LATE))
+    assert order.order.cases[1].status == "completed"
+    assert order.order.refunded_minor == 1900
+
+
+def test_what_arrives_counts_though_nobody_heard_that_it_was_accepted() -> None:
+    order = refused_late_payment("send-again")
+    order.hears(settled(LATE), told("refund-arrived", LATE))
+    case = order.order.cases[1]
+    assert case.status == "completed"
+    assert case.refund is not None
+    assert (case.refund.amount.amount_minor, case.refund.received_minor) == (1900, 1900)
+
+
+def test_what_is_refused_again_comes_back_to_a_person_at_once() -> None:
+    order = refused_late_payment("send-again")
+    order.hears(refused(LATE))
+    assert order.last == ["staff-task-raised"]
+    assert order.order.cases[1].waits_for_a_person
