@@ -84,6 +84,15 @@ check: install ## everything that can be checked without running the system
 test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to pytest
 	@$(BIN)/pytest $(ARGS)
 
+# All services in one process, on virtual time (tests/simulation/README.md). Nothing is left out, unlike in `make test`.
+SEEDS ?= 1000
+.PHONY: simulate
+simulate: install ## worlds under every fault: SEEDS=20000 runs so many fresh seeds; all crashes, all guards
+	@$(BIN)/python -m tests.simulation corpus
+	@$(BIN)/python -m tests.simulation sabotage
+	@$(BIN)/python -m tests.simulation sweep
+	@$(BIN)/python -m tests.simulation run --seeds $(SEEDS)
+
 .PHONY: format
 format: install ## let ruff put the code into shape
 	@$(BIN)/ruff check --fix --quiet $(CODE) || true

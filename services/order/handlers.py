@@ -25,7 +25,7 @@ from contracts.order import (
     ShipOrder,
 )
 from contracts.task import ResolveTask
-from services.order import cases, failed, resolving
+from services.order import cases, failed, resolving, unpaid
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.pricing import NotPriced, price
@@ -102,7 +102,8 @@ def payment_received(order: Order | None, heard: payment.PaymentReceived, at: da
     """The customer has paid: in time, while a cancellation is under way, or too late."""
     if order is None or order.paid is not None:
         return order, []
-    paid = order.model_copy(update={"paid": heard.amount, "transaction_id": heard.transaction_id})
+    known = {"paid": heard.amount, "transaction_id": heard.transaction_id, "ask_payment_at": None}
+    paid = order.model_copy(update=known)
     paid = paid.with_moment(moment_of(heard, at))
     says: list[Message] = [OrderPaid(order_id=order.order_id, amount=heard.amount, paid_at=heard.paid_at)]
     if order.state == "pending-payment":
@@ -181,6 +182,8 @@ def hear_answer(order: Order | None, heard: Event, at: datetime) -> Decision:
     after, says = _walk(order, "placing", PLACE_ORDER, heard, at)
     if after is order:
         return _walk(order, "dispatching", DISPATCH_ORDER, heard, at)
+    if isinstance(heard, payment.PaymentOpened):
+        return unpaid.wait(after, at), says
     if isinstance(heard, inventory.StockShort):
         missing = ", ".join(heard.short)
         after = after.model_copy(update={"state": "cancelled"})
@@ -295,7 +298,8 @@ def wake(order: Order | None, rang: Woke, at: datetime) -> Decision:
     if case is not None:
         after, more = cases.wake(after, case, at)
         says.extend(more)
-    return after, says
+    after, more = unpaid.ask(after, at)
+    return after, [*says, *more]
 
 
 def _walk(order: Order, field: str, saga: Saga[Placement], heard: Event, at: datetime) -> tuple[Order, list[Message]]:

@@ -172,7 +172,8 @@ class Moment(_Part):
 
 
 class Order(_Part):
-    """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes."""
+    """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes. While
+    it knows of no payment it asks at `ask_payment_at` whether there was one; `payment_asked`: how often it did."""
 
     order_id: OrderId
     shop: str = ""
@@ -192,6 +193,8 @@ class Order(_Part):
     carrier: str = ""
     tracking_number: str = ""
     fingerprint: str
+    payment_asked: int = 0
+    ask_payment_at: AwareDatetime | None = None
     placing: Run | None = None
     dispatching: Run | None = None
     cases: tuple[Case, ...] = ()
@@ -200,10 +203,10 @@ class Order(_Part):
 
     @property
     def wake_at(self) -> datetime | None:
-        """When the earliest of its runs wants to be woken."""
+        """When the earliest of its runs wants to be woken, or it wants to ask for its payment."""
         runs = [self.placing, self.dispatching, *(case.run for case in self.cases)]
-        times = [run.wake_at for run in runs if run is not None and run.wake_at is not None]
-        return min(times, default=None)
+        times = [self.ask_payment_at, *(run.wake_at for run in runs if run is not None)]
+        return min((at for at in times if at is not None), default=None)
 
     @property
     def open_case(self) -> Case | None:

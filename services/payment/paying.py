@@ -44,12 +44,13 @@ PAY_POLL_FOR = timedelta(hours=24)
 # ── open, start to pay ───────────────────────────────────────────────────────────────────────────────────────────────
 @PAYMENTS.handles(OpenPayment)
 def open_payment(payment: Payment | None, wish: OpenPayment, at: datetime) -> tuple[Payment | None, Says]:
-    """Expect an order's money. Closed before: stays closed, and nothing is said."""
+    """Expect an order's money. Closed before: stays closed, and nothing is said. Asked again after it came: that is
+    what the order wants to know."""
     if payment is not None and payment.status == "closed":
         return payment, []
     opened = PaymentOpened(order_id=wish.order_id)
     if payment is not None and payment.status != "new":
-        return payment, [opened]
+        return payment, [opened, *([_received(payment, payment.receipt)] if payment.receipt else [])]
     known = payment or Payment(order_id=wish.order_id)
     trade_number(wish.order_id)
     update = {
@@ -131,17 +132,19 @@ def receive(payment: Payment, trade: Trade) -> tuple[Payment, Says]:
         detail = f"asked for {asked}, provider shows {trade.amount} as {trade.transaction_id} of {trade.out_trade_no}"
         worry = CallAttention(order_id=payment.order_id, what="strange-payment", detail=detail)
         return payment.model_copy(update={"strange": trade, "poll_at": None}), [worry]
-    says: Says = [
-        PaymentReceived(
-            order_id=payment.order_id,
-            amount=receipt.amount,
-            transaction_id=receipt.transaction_id,
-            paid_at=receipt.paid_at,
-        )
-    ]
+    says: Says = [_received(payment, receipt)]
     if payment.closing is not None:
         says += [_close_refused(payment, case_id) for case_id in payment.closing.case_ids]
     return payment.model_copy(update={"status": "paid", "receipt": receipt, "closing": None, "poll_at": None}), says
+
+
+def _received(payment: Payment, receipt: Receipt) -> PaymentReceived:
+    return PaymentReceived(
+        order_id=payment.order_id,
+        amount=receipt.amount,
+        transaction_id=receipt.transaction_id,
+        paid_at=receipt.paid_at,
+    )
 
 
 def _receipt(payment: Payment, trade: Trade) -> Receipt | None:

@@ -18,6 +18,9 @@ from chassis.memory import MemoryBroker, MemoryBus
 from chassis.record import Heard
 from chassis.store import StoreUnavailable
 from contracts.message import Message
+from tests.simulation import broker as simulated
+from tests.simulation.broker import SimBroker, SimBus
+from tests.simulation.sea import StillWater
 from tests.support.kafka import Broker, Raw
 from tests.support.waiting import until
 from tests.unit.chassis.jars import DropJar, PutMarbles, headers_of
@@ -144,6 +147,51 @@ class MemoryBench:
         return self.broker.committed.get((group, topic), 0)
 
 
+class SimMember:
+    def __init__(self, broker: SimBroker, group: str, topic: str, ears: Ears) -> None:
+        self._bus = SimBus(broker, group, batch_max=BATCH_MAX)
+        self._bus.listen([topic], Receiver("tests", ears, self._bus, clock.now))
+
+    async def start(self) -> None:
+        await self._bus.start()
+
+    async def stop(self) -> None:
+        await self._bus.stop()
+
+    async def crash(self) -> None:
+        """As the simulation kills: nothing of it runs any more, and the group finds out a session later."""
+        for task in self._bus.tasks:
+            task.cancel()
+        await asyncio.gather(*self._bus.tasks, return_exceptions=True)
+        self._bus.lost()
+
+
+class SimBench:
+    """The broker that simulated worlds have."""
+
+    def __init__(self) -> None:
+        self.broker = SimBroker(StillWater(), lambda: 0.5, partitions=1)
+
+    def topic(self, partitions: int = 1) -> str:
+        self.broker.partitions = partitions
+        return new_name("topic")
+
+    def member(self, group: str, topic: str, ears: Ears) -> Member:
+        return SimMember(self.broker, group, topic, ears)
+
+    async def write(self, topic: str, *records: Raw) -> None:
+        for record in records:
+            headers = [(name, value or b"") for name, value in record.headers]
+            await (await self.broker.send(topic, record.key or b"", record.body or b"", headers))
+
+    async def read(self, topic: str, expected: int = 0) -> list[Delivery]:
+        await until(lambda: len(self.broker.history[topic]) >= expected, f"{expected} records on {topic}")
+        return list(self.broker.history[topic])
+
+    async def committed(self, group: str, topic: str) -> int:
+        return self.broker.group(group).committed.get((topic, 0), 0)
+
+
 class KafkaMember:
     def __init__(self, broker: Broker, group: str, topic: str, ears: Ears) -> None:
         self.bus = KafkaBus(broker.address, group, fetch_wait_ms=20, batch_max=BATCH_MAX)
@@ -202,3 +250,5 @@ class KafkaBench:
 def quick_groups(setattr: Callable[[object, str, object], None]) -> None:
     """The mock broker lets a group form again a session time-out after somebody left it."""
     setattr(bus_module, "SESSION_TIMEOUT_MS", 1_500)
+    setattr(simulated, "SESSION_SECONDS", 0.05)
+    setattr(simulated, "HEARTBEAT_SECONDS", 0.01)

@@ -14,17 +14,19 @@ from chassis import delivery as delivery_module
 from chassis.delivery import TRIES_MAX
 from tests.support.kafka import Raw
 from tests.support.waiting import until, within
-from tests.unit.chassis.buses import Bench, Ears, KafkaBench, Member, MemoryBench, new_name, quick_groups, raw
+from tests.unit.chassis.buses import Bench, Ears, KafkaBench, Member, MemoryBench, SimBench, new_name, quick_groups, raw
 from tests.unit.chassis.jars import DropJar, MeltJar, PutMarbles, RainFell, headers_of
 
 
-@pytest.fixture(params=["memory", "kafka"])
+@pytest.fixture(params=["memory", "simulated", "kafka"])
 def bench(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
     quick_groups(monkeypatch.setattr)
     monkeypatch.setattr(delivery_module, "RETRY_FIRST_SECONDS", 0.001)
     monkeypatch.setattr(delivery_module, "OUTAGE_BACKOFF_MAX_SECONDS", 0.01)
     monkeypatch.setattr(bus_module, "COMMIT_EVERY_SECONDS", 3_600)  # only what a stop or a revocation commits
-    return MemoryBench() if request.param == "memory" else KafkaBench(request.getfixturevalue("kafka"))
+    if request.param == "kafka":
+        return KafkaBench(request.getfixturevalue("kafka"))
+    return MemoryBench() if request.param == "memory" else SimBench()
 
 
 @pytest.fixture

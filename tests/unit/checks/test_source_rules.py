@@ -28,6 +28,7 @@ BROKEN = [
     (TEST, "import asyncio\nasync def test_it():\n    await asyncio.sleep(0.1)\n    assert True", "test-sleep"),
     (TEST, "from time import sleep\nsleep(1)  # why: because", "test-sleep"),
     ("tests/support/stack.py", "from time import sleep\nsleep(1)", "test-sleep"),
+    ("tests/simulation/world.py", "import time\ntime.sleep(1)", "test-sleep"),
     (LOOP, "try:\n    f()\nexcept Exception:\n    pass", "swallowed"),
     (LOOP, "try:\n    f()\nexcept:\n    log.error('x')", "swallowed"),
     (LOOP, "try:\n    f()\nexcept (ValueError, BaseException) as e:\n    log.error('x')", "swallowed"),

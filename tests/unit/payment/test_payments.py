@@ -75,6 +75,14 @@ def test_open_payment_twice_is_answered_twice_and_changes_nothing() -> None:
     assert story.state is before
 
 
+def test_who_asks_for_a_payment_that_came_hears_of_it_again() -> None:
+    story = prepaid()
+    (first,) = [said for said in story.hear(notified()) if isinstance(said, PaymentReceived)]
+    opened, again = story.hear(open_payment())
+    assert isinstance(opened, PaymentOpened)
+    assert again == first
+
+
 def test_open_payment_after_close_payment_stays_closed_and_is_not_answered() -> None:
     story = Story()
     expect(story.hear(close_payment()), PaymentClosed)

@@ -1,0 +1,48 @@
+"""An order that does not know of a payment asks whether there was one. `PaymentReceived` answers no command, so nobody
+would say it again if it were lost with the broker: the customer would have paid, and the order would wait for ever.
+Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from contracts.message import Message
+from contracts.payment import OpenPayment
+from services.order.model import Order
+from services.order.placing import Placement
+
+ASK_AFTER = (
+    timedelta(minutes=10),
+    timedelta(hours=1),
+    timedelta(hours=6),
+    timedelta(hours=25),  # the payment service asks the provider about an unpaid payment for a day
+    timedelta(days=4),
+)
+"""From one question to the next; after the last one it is left to the nightly reconciliation."""
+
+Decision = tuple[Order, list[Message]]
+
+
+def wait(order: Order, at: datetime) -> Order:
+    """The payment is open: plan the first question."""
+    if order.paid is not None:
+        return order
+    return order.model_copy(update={"payment_asked": 0, "ask_payment_at": at + ASK_AFTER[0]})
+
+
+def ask(order: Order, at: datetime) -> Decision:
+    """Say once more what opened the payment, if it is time: who heard that before answers what it knows."""
+    if order.ask_payment_at is None or order.ask_payment_at > at:
+        return order, []
+    asked = order.payment_asked + 1
+    due = at + ASK_AFTER[asked] if asked < len(ASK_AFTER) else None
+    facts = Placement.of(order)
+    again = OpenPayment(
+        order_id=order.order_id,
+        shop=order.shop,
+        customer_id=order.customer_id,
+        openid=facts.openid,
+        amount=facts.amount,
+        description=facts.description,
+    )
+    return order.model_copy(update={"payment_asked": asked, "ask_payment_at": due}), [again]

@@ -1,0 +1,98 @@
+"""Everything else that people ask at the door: lists, figures, recounts, wishes that cannot be granted. One is picked
+by chance now and then, so that worlds go through all rooms of the house."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Json = dict[str, Any]
+
+
+class Errand(NamedTuple):
+    """One request. `who`: `customer` for the order's own, else a role of the staff. `{order}`, `{case}`, `{customer}`
+    and `{day}` stand for those of some order; `key`: it needs an Idempotency-Key."""
+
+    who: str
+    method: str
+    path: str
+    body: Json | None = None
+    key: bool = False
+
+
+REASON = {"family": "customer", "code": "changed-mind"}
+CONTACT = {"name": "张三", "phone": "13800000000"}
+
+
+def _order(**change: Any) -> Json:
+    line = {"product_id": "tea", "quantity": 1, "unit_price_minor": 300}
+    return {"currency": "CNY", "lines": [line], "contact": CONTACT} | change
+
+
+ERRANDS = (
+    Errand("customer", "GET", "/mp/v1/products?limit=2"),
+    Errand("customer", "GET", "/mp/v1/orders?state=cancelled&limit=1"),
+    Errand("customer", "GET", "/mp/v1/orders/no-such-order"),
+    Errand("customer", "GET", "/mp/v1/orders/{order}/cases/{case}/transfer"),
+    Errand("customer", "GET", "/mp/v1/orders/{order}/cases/elsewhere-c1/transfer"),
+    Errand("customer", "POST", "/mp/v1/orders/{order}/pay", {}),
+    Errand("customer", "POST", "/mp/v1/subscriptions", {"answers": {"some-template": "accept"}}, key=True),
+    Errand("customer", "POST", "/mp/v1/orders", _order(lines=[]), key=True),
+    Errand("customer", "POST", "/mp/v1/orders", _order(coupon="none-such"), key=True),
+    Errand("customer", "POST", "/mp/v1/orders", _order(coupon="ten-off"), key=True),
+    Errand("customer", "POST", "/mp/v1/orders", _order(currency="USD"), key=True),
+    Errand(
+        "customer",
+        "POST",
+        "/mp/v1/orders",
+        _order(lines=[{"product_id": "gold", "quantity": 1, "unit_price_minor": 1}]),
+        key=True,
+    ),
+    Errand(
+        "customer",
+        "POST",
+        "/mp/v1/orders",
+        _order(lines=[{"product_id": "tea", "quantity": 1, "unit_price_minor": 1}]),
+        key=True,
+    ),
+    Errand(
+        "customer",
+        "POST",
+        "/mp/v1/orders",
+        _order(reference={"number": "X-1", "occurred_at": "2025-01-01T00:00:00Z"}),
+        key=True,
+    ),
+    Errand("customer", "POST", "/mp/v1/orders/{order}/cancellation", {"reason": REASON | {"code": "other"}}, key=True),
+    Errand(
+        "customer",
+        "POST",
+        "/mp/v1/orders/{order}/cancellation",
+        {"reason": REASON, "lines": [{"line_no": 9, "quantity": 1}]},
+        key=True,
+    ),
+    Errand("customer", "GET", "/admin/v1/orders"),
+    Errand("supervisor", "GET", "/admin/v1/orders?state=paid&limit=3"),
+    Errand("supervisor", "GET", "/admin/v1/orders?customer_id={customer}"),
+    Errand("supervisor", "GET", "/admin/v1/orders/{order}"),
+    Errand("supervisor", "GET", "/admin/v1/cases?limit=2"),
+    Errand("supervisor", "GET", "/admin/v1/summary"),
+    Errand("supervisor", "GET", "/admin/v1/stock?limit=3"),
+    Errand("supervisor", "GET", "/admin/v1/stock/tea"),
+    Errand("supervisor", "GET", "/admin/v1/stock/gold"),
+    Errand("supervisor", "POST", "/admin/v1/stock/recount", {}),
+    Errand("supervisor", "PUT", "/admin/v1/coupons/ten-off", {"amount_minor": 10, "minimum_minor": 100}),
+    Errand("supervisor", "GET", "/admin/v1/notices?order_id={order}"),
+    Errand("supervisor", "GET", "/admin/v1/figures/orders"),
+    Errand("supervisor", "GET", "/admin/v1/figures/cancellations?by=reason"),
+    Errand("supervisor", "GET", "/admin/v1/figures/cancellations?by=month"),
+    Errand("supervisor", "GET", "/admin/v1/figures/refunds"),
+    Errand("supervisor", "GET", "/admin/v1/figures/notices"),
+    Errand("supervisor", "POST", "/admin/v1/orders/{order}/complete", {}),
+    Errand("supervisor", "POST", "/admin/v1/tasks/{case}-t1/done", {"note": "looked at it"}),
+    Errand("supervisor", "POST", "/admin/v1/tasks/{case}-t9/resolution", {"choice": "done"}),
+    Errand("customer-service", "POST", "/admin/v1/tasks/{case}-t1/resolution", {"choice": "done"}),
+    Errand("finance", "GET", "/admin/v1/reconciliations"),
+    Errand("finance", "POST", "/admin/v1/reconciliations/{day}", {}),
+    Errand("finance", "GET", "/admin/v1/reconciliations/house/{day}"),
+    Errand("finance", "POST", "/admin/v1/reconciliations/house/{day}/differences/1/close", {"remark": "a slip"}),
+    Errand("supervisor", "GET", "/openapi.json"),
+)

@@ -1,0 +1,70 @@
+"""What the judge is shown of one world: the provider's ledgers, every record on every topic, what is stored, and what
+people asked. Plain data, gathered by `world`, so that a check can be tried on made-up evidence too."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from chassis.delivery import Delivery
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One wish of a person at the public door and what was answered. `status` 0: no answer came, nobody knows.
+    `what` is the kind of action (`place`, `pay`, `cancel`, `ship`, `resolve`, …), `order_id` empty where there is none;
+    `answer` is the JSON of the answer, `body` that of the wish."""
+
+    at: datetime
+    who: str
+    what: str
+    order_id: str
+    body: Row
+    status: int
+    answer: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything the judge sees.
+
+    `at`: virtual time. `final`: faults have ceased and everything had time to end. `money` and `messages`: the lines
+    of the sandbox's two ledgers, oldest first (`/_ledger/money`, `/_ledger/messages`); `ledger_violations`: what its
+    own sums found. `topics`: every record that was ever stored, by topic, in the order of storing (each has its
+    partition and offset). `committed`: by (group, topic, partition) the next offset that group reads. `documents`: by
+    service and collection, the documents as they are stored. `initial_stock`: pieces received by product before
+    anything happened. `logs`: lines written to the logs. `sizes`: entries kept in the memory of the services'
+    processes, by what they are. `calm`: nothing failed, nothing was repeated, no process stopped. `emptied`: how often
+    the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
+    """
+
+    at: datetime
+    final: bool
+    money: Sequence[Row]
+    messages: Sequence[Row]
+    ledger_violations: Sequence[Row]
+    topics: Mapping[str, Sequence[Delivery]]
+    committed: Mapping[tuple[str, str, int], int]
+    documents: Mapping[str, Mapping[str, Mapping[str, Row]]]
+    asked: Sequence[Asked] = ()
+    initial_stock: Mapping[str, int] = field(default_factory=dict)
+    logs: Sequence[str] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    calm: bool = False
+    emptied: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise: which (I01 … I18, `liveness`), about what, and what was seen."""
+
+    invariant: str
+    subject: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.invariant} {self.subject}: {self.found}"

@@ -1,0 +1,84 @@
+"""The judge: one sentence for each promise, asked of everything a world has left behind. It shares no rule with the
+services: what they promise is written down here a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from tests.simulation.evidence import Evidence, Violation
+from tests.simulation.judge import figures, hearing, lives, messages, money, notices, privacy, records, stock
+from tests.simulation.judge.reading import Reading
+from tests.simulation.judge.replay import same_after_replay, since
+
+__all__ = ["CHECKS", "Check", "judge", "same_after_replay", "since"]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One promise. `says`: in one sentence. `final`: to be asked only at the end, when faults have ceased and
+    everything had time to end; the others hold at every quiet point. `calm`: to be asked only of worlds without faults.
+    """
+
+    name: str
+    invariant: str
+    says: str
+    find: Callable[[Reading], Iterable[Violation]]
+    final: bool = False
+    calm: bool = False
+
+    def __call__(self, evidence: Evidence) -> Iterable[Violation]:
+        return self.find(Reading(evidence))
+
+    def fits(self, evidence: Evidence) -> bool:
+        """Whether it may be asked of this evidence."""
+        return (evidence.final or not self.final) and (evidence.calm or not self.calm)
+
+
+_LIST = (
+    Check("within-what-was-paid", "I01", "no order gives back more than was paid, ever", money.within_what_was_paid),
+    Check(
+        "ended-cases-money", "I01", "a completed case gave back its amount, an undone one nothing", money.ended_cases
+    ),
+    Check(
+        "one-refund-at-a-time", "I02", "one effective refund or transfer per case, numbered well", money.one_at_a_time
+    ),
+    Check("money-for-a-reason", "I03", "no money without a case, no word about money without it", money.for_a_reason),
+    Check("stock-balances", "I04", "every piece is available, reserved or sold, as the ledger says", stock.balances),
+    Check("stock-movements", "I04", "each piece moves once and is in one place", stock.movements),
+    Check("stock-words", "I04", "what inventory says has happened in its ledger", stock.words),
+    Check("stock-of-orders", "I04", "stock is where the orders say", stock.orders, final=True),
+    Check("versions", "I05", "versions count saves, what is unsaid was decided", records.versions),
+    Check("legal-lives", "I05", "orders and payments live as they may, and ends are ends", lives.legal_lives),
+    Check("somebody-goes-on", "I06", "what has not ended has a timer, work to do, or a person", lives.somebody_goes_on),
+    Check("everything-ended", "I06", "everything has ended or lies with a person", lives.everything_ended, final=True),
+    Check("payments-known", "I06", "who has paid is known to have paid", lives.payments_known, final=True),
+    Check("wishes-kept", "I06", "what was promised to a person was done", lives.wishes_kept),
+    Check("told-once", "I07", "one message per outcome of a case, one more only where nobody knew", notices.told_once),
+    Check("told-the-truth", "I07", "customers hear what is true and was asked for", notices.told_the_truth),
+    Check("one-end", "I07", "no case tells two ends", notices.one_end),
+    Check("everybody-told", "I07", "everybody was told how it ended", notices.everybody_told, final=True),
+    Check("everything-sent", "I08", "what was said is in the topics", messages.everything_sent, final=True),
+    Check("nothing-invented", "I08", "what is in the topics was said", messages.nothing_invented),
+    Check("in-order", "I08", "without faults, in the order of decisions", messages.in_order, calm=True),
+    Check("facts", "I11", "analytics keeps what the events tell, no more and no less", figures.facts),
+    Check("products", "I11", "the products shown are the newest read", figures.products),
+    Check("undone-cases", "I12", "an undone case leaves nothing behind", stock.undone_cases),
+    Check("nothing-passed-over", "I13", "what was read was heard, answered or buried", hearing.nothing_passed_over),
+    Check("buried-rightly", "I13", "dead letters are true, and none is of our own making", hearing.buried_rightly),
+    Check("repeats-change-nothing", "I14", "a repeat changes nothing", hearing.repeats_change_nothing),
+    Check("whole-fen", "I15", "amounts are whole fen and shares add up", money.whole_fen),
+    Check(
+        "nothing-personal", "I16", "no personal data and no secret where it does not belong", privacy.nothing_personal
+    ),
+    Check("bounded", "I17", "journals and memory stay bounded", records.bounded),
+    Check("nothing-left-over", "I17", "nothing is left to be said or done", records.nothing_left_over, final=True),
+    Check("told-is-known", "I18", "what was told gives what is known", records.told_is_known),
+)
+CHECKS: Mapping[str, Check] = {check.name: check for check in _LIST}
+
+
+def judge(evidence: Evidence) -> list[Violation]:
+    """Everything that is wrong, by every check that may be asked of this evidence."""
+    reading = Reading(evidence)
+    return [violation for check in CHECKS.values() if check.fits(evidence) for violation in check.find(reading)]

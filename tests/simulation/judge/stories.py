@@ -1,0 +1,179 @@
+"""What became of one order, folded from its own events: a second, small reading of the rules, which shares no code with
+the order service. Whatever the events say that cannot be, is a problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.simulation.evidence import Row
+
+REOPENS = ("look-again", "send-again", "transfer", "settled-outside", "give-back")
+"""Choices of a task by which a case that had ended goes on."""
+
+
+@dataclass(slots=True)
+class CaseStory:
+    """One cancellation case. `refunded` and `because` come with its end; `resumed` counts decisions of people that let
+    it go on, `undone` how often it was undone."""
+
+    case_id: str
+    accepted: Row
+    state_before: str
+    status: str = "open"
+    refunded: int = 0
+    because: str = ""
+    resumed: int = 0
+    undone: int = 0
+
+    @property
+    def amount(self) -> int:
+        return int(self.accepted["amount"]["amount_minor"])
+
+    @property
+    def pieces(self) -> dict[int, int]:
+        """Pieces by line number."""
+        return {line["line_no"]: line["quantity"] for line in self.accepted["lines"]}
+
+
+@dataclass(slots=True)
+class Story:
+    """One order. `lines`: by line number the line as placed. `state`: as the order service names states, `not-placed`
+    before anything was placed. `cancelled`: pieces by line number that completed cases gave back."""
+
+    order_id: str
+    state: str = "not-placed"
+    lines: dict[int, Row] = field(default_factory=dict)
+    total: int = 0
+    paid: int | None = None
+    cancelled: dict[int, int] = field(default_factory=dict)
+    cases: dict[str, CaseStory] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def open_case(self) -> CaseStory | None:
+        return next((case for case in self.cases.values() if case.status == "open"), None)
+
+    @property
+    def nothing_left(self) -> bool:
+        """Whether every piece was given back."""
+        return all(self.cancelled.get(no, 0) == line["quantity"] for no, line in self.lines.items())
+
+    def left(self, line_no: int) -> int:
+        """Pieces of a line that were not given back."""
+        return int(self.lines[line_no]["quantity"]) - self.cancelled.get(line_no, 0)
+
+    # ── what its events do ───────────────────────────────────────────────────────────────────────────────────────────
+    def placed(self, body: Row) -> None:
+        if self.state != "not-placed":
+            self._wrong("placed twice")
+            return
+        self.state = "pending-payment"
+        self.lines = {line["line_no"]: line for line in body["lines"]}
+        self.total = body["total"]["amount_minor"]
+
+    def not_placed(self, body: Row) -> None:
+        if body["reason"] == "out-of-stock" and self.state == "pending-payment":
+            self.state = "cancelled"
+
+    def was_paid(self, body: Row) -> None:
+        if self.paid is not None:
+            self._wrong("paid twice")
+        self.paid = body["amount"]["amount_minor"]
+        case = self.open_case
+        if self.state == "pending-payment":
+            self.state = "paid"
+        elif case is not None:
+            case.state_before = "paid"
+
+    def moves(self, wanted: str, then: str) -> Callable[[Row], None]:
+        def move(_: Row) -> None:
+            case = self.open_case
+            if case is not None:
+                self._wrong(f"{then} while {case.case_id} is open")
+            if self.state != wanted:
+                self._wrong(f"{then} while {self.state}")
+            self.state = then
+
+        return move
+
+    def accepted(self, body: Row) -> None:
+        known = self.cases.get(body["case_id"])
+        if known is not None:
+            # A second request met the open case.
+            if known.status != "open" or known.accepted != body:
+                self._wrong(f"{known.case_id} accepted again while {known.status}")
+            return
+        standing = self.open_case
+        if standing is not None:
+            self._wrong(f"{body['case_id']} accepted while {standing.case_id} is open")
+        if body["case_id"] != f"{self.order_id}-c{len(self.cases) + 1}":
+            self._wrong(f"{body['case_id']} is case {len(self.cases) + 1}")
+        # Without goods: money that came too late or went back by hand, whatever has become of the goods.
+        if body["lines"] and self.state not in ("pending-payment", "paid"):
+            self._wrong(f"{body['case_id']} accepted while {self.state}")
+        if not body["lines"] and self.paid is None:
+            self._wrong(f"{body['case_id']} gives back money of an order that nobody paid")
+        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state)
+        if body["lines"]:
+            self.state = "cancelling"
+
+    def completed(self, body: Row) -> None:
+        case = self._ending(body, "completed")
+        if case is None:
+            return
+        case.refunded = body["refunded"]["amount_minor"]
+        for line in body["lines"]:
+            self.cancelled[line["line_no"]] = self.cancelled.get(line["line_no"], 0) + line["quantity"]
+        self.state = "cancelled" if self.nothing_left else case.state_before
+
+    def undone(self, body: Row) -> None:
+        case = self._ending(body, "undone")
+        if case is not None:
+            case.because = body["because"]
+            case.undone += 1
+            self.state = case.state_before
+
+    def _ending(self, body: Row, status: str) -> CaseStory | None:
+        case = self.cases.get(body["case_id"])
+        if case is None:
+            self._wrong(f"{body['case_id']} {status}, but it was never accepted")
+            return None
+        if case.status != "open":
+            self._wrong(f"{case.case_id} {status} after it was {case.status}")
+        case.status = status
+        return case
+
+    def resolved(self, body: Row) -> None:
+        case = self.cases.get(body["task_id"].rpartition("-t")[0])
+        if case is None or body["choice"] not in REOPENS:
+            return
+        if case.status == "completed":
+            self._wrong(f"{case.case_id} goes on after it was completed")
+        case.status = "open"
+        case.resumed += 1
+
+    def _wrong(self, what: str) -> None:
+        self.problems.append(what)
+
+
+def told(order_id: str, events: Sequence[tuple[str, Row]]) -> Story:
+    """The story that these events tell, oldest first."""
+    story = Story(order_id)
+    heard: dict[str, Callable[[Any], None]] = {
+        "order-placed.v1": story.placed,
+        "order-not-placed.v1": story.not_placed,
+        "order-paid.v1": story.was_paid,
+        "order-shipped.v1": story.moves("paid", "shipped"),
+        "order-delivered.v1": story.moves("shipped", "delivered"),
+        "order-completed.v1": story.moves("delivered", "completed"),
+        "cancellation-accepted.v1": story.accepted,
+        "cancellation-completed.v1": story.completed,
+        "cancellation-undone.v1": story.undone,
+        "task-resolved.v1": story.resolved,
+    }
+    for wire, body in events:
+        if wire in heard and body:
+            heard[wire](body)
+    return story

@@ -1,0 +1,119 @@
+"""What goes wrong in a world: which of the faults that there are (see `faults`), when, and for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any, get_args
+
+from sandbox.fault_mix import Road
+from tests.simulation.plan import SERVICES, Fault
+
+Draw = Callable[[Random, str, str, float], dict[str, Any]]
+"""What a fault needs besides its time: of chance, a service, a process, and how long it lasts."""
+
+CALLS = (
+    "prepay",
+    "pay-query",
+    "close",
+    "refund-query",
+    "transfer",
+    "transfer-query",
+    "subscribe",
+    "sms-tencent",
+    "sms-alibaba",
+    "access-token",
+    "abnormal-refund",
+    "bill",
+    "pay-callback",
+    "shipping",
+)
+HOW = ("error-before", "error-after", "drop-before", "drop-after", "slow")
+
+
+def mishaps(dice: Random, until: float, instances: int) -> list[Fault]:
+    """Some worlds are calm, most have some faults, some are a storm."""
+    count = dice.choices((0, 3, 7, 14), (1, 4, 4, 2))[0]
+    faults = [_fault(dice, until, instances) for _ in range(count)]
+    if dice.random() < 0.7:
+        faults.append({"kind": "provider", "at": 0.0, "lasts": until, "seed": dice.randrange(10**6), "mix": _mix(dice)})
+    return sorted(faults, key=lambda one: float(one["at"]))
+
+
+def _mix(dice: Random) -> dict[str, float]:
+    roads = dice.sample(get_args(Road), dice.randint(3, 10))
+    share = dice.choice((0.2, 0.5, 0.8)) / len(roads)
+    return {road: round(share, 4) for road in roads}
+
+
+def _fault(dice: Random, until: float, instances: int) -> Fault:
+    kinds = list(FAULTS)
+    kind = dice.choices(kinds, [FAULTS[name][0] for name in kinds])[0]
+    at, lasts = round(dice.uniform(0, until), 3), round(dice.choice((0.5, 3.0, 12.0, 40.0)) * dice.uniform(0.3, 1.0), 3)
+    service = dice.choice(SERVICES)
+    who = dice.choice([*(f"{name}/{dice.randrange(instances)}" for name in SERVICES), "gateway/0"])
+    return {"kind": kind, "at": at, **FAULTS[kind][1](dice, service, who, lasts)}
+
+
+def _share(dice: Random) -> float:
+    return dice.choice((0.02, 0.1, 0.3))
+
+
+FAULTS: dict[str, tuple[int, Draw]] = {
+    "kill": (8, lambda dice, service, who, lasts: {"who": who, "lasts": lasts}),
+    "kill-at": (8, lambda dice, service, who, lasts: {"who": who, "crossing": dice.randint(1, 400), "lasts": lasts}),
+    "terminate": (2, lambda dice, service, who, lasts: {"who": who, "lasts": lasts}),
+    "freeze": (4, lambda dice, service, who, lasts: {"who": who, "lasts": lasts}),
+    "skew": (
+        2,
+        lambda dice, service, who, lasts: {"who": who, "seconds": dice.choice((-300, -60, 60, 300)), "lasts": 60},
+    ),
+    "broker-down": (2, lambda dice, service, who, lasts: {"lasts": lasts}),
+    "broker-emptied": (1, lambda dice, service, who, lasts: {}),
+    "unacknowledged": (2, lambda dice, service, who, lasts: {"share": _share(dice), "lasts": lasts}),
+    "unstored": (2, lambda dice, service, who, lasts: {"share": _share(dice), "lasts": lasts}),
+    "held": (3, lambda dice, service, who, lasts: {"partition": dice.randrange(4), "lasts": lasts}),
+    "rewound": (3, lambda dice, service, who, lasts: {"group": service, "records": dice.randint(1, 50)}),
+    "group-reset": (1, lambda dice, service, who, lasts: {"group": service}),
+    "database-away": (3, lambda dice, service, who, lasts: {"service": service, "lasts": lasts}),
+    "database-refuses": (
+        3,
+        lambda dice, service, who, lasts: {"service": service, "share": _share(dice), "lasts": lasts},
+    ),
+    "database-unanswered": (
+        4,
+        lambda dice, service, who, lasts: {"service": service, "share": _share(dice), "lasts": lasts},
+    ),
+    "database-stale": (
+        2,
+        lambda dice, service, who, lasts: {"service": service, "share": _share(dice), "lasts": min(lasts, 10.0)},
+    ),
+    "redis-away": (2, lambda dice, service, who, lasts: {"lasts": lasts}),
+    "redis-flushed": (1, lambda dice, service, who, lasts: {}),
+    "network": (
+        3,
+        lambda dice, service, who, lasts: {
+            "how": dice.choice(("lost", "unanswered", "cut")),
+            "share": _share(dice),
+            "lasts": lasts,
+        },
+    ),
+    "unreachable": (
+        2,
+        lambda dice, service, who, lasts: {"host": dice.choice(("sandbox", "gateway", service)), "lasts": lasts},
+    ),
+    "forged-payments": (1, lambda dice, service, who, lasts: {}),
+    "repeats-refused": (1, lambda dice, service, who, lasts: {"lasts": lasts}),
+    "balance-short": (2, lambda dice, service, who, lasts: {"left": dice.randint(0, 2000), "lasts": lasts}),
+    "sms-undeliverable": (1, lambda dice, service, who, lasts: {"lasts": lasts}),
+    "provider-call": (
+        4,
+        lambda dice, service, who, lasts: {
+            "call": dice.choice(CALLS),
+            "fault": dice.choice(HOW),
+            "times": dice.randint(1, 6),
+            "lasts": lasts,
+        },
+    ),
+}
+"""By kind: how often it comes, against the others, and what it needs."""

@@ -1,0 +1,37 @@
+"""From a seed to a plan. The same seed is the same plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from tests.simulation.mishaps import mishaps
+from tests.simulation.plan import SHOPPERS, Plan
+from tests.simulation.tales import shopper
+
+HOUSES = {"plain": 5, "pairs": 3, "fees": 2}
+"""How often a world is in which house, against the others (`world.SHAPES`)."""
+SCHEDULERS = {"random": 6, "pct-3": 2, "pct-10": 2}
+AFTER_THE_LAST_SECONDS = 40.0
+"""Things go wrong until so long after the last person has come."""
+
+
+def plan_of(seed: int) -> Plan:
+    """The world of a seed."""
+    dice = Random(f"plan/{seed}")
+    house = _one_of(dice, HOUSES)
+    scheduler = _one_of(dice, SCHEDULERS)
+    rolling = house == "pairs" and dice.random() < 0.4
+    shoppers = [shopper(dice, number) for number in range(SHOPPERS)]
+    plan = Plan(seed, house, scheduler, shoppers, staff=dice.choice((0.0, 0.5, 0.9)), rolling=rolling)
+    until = max(one.at for one in shoppers) + AFTER_THE_LAST_SECONDS
+    faults = mishaps(dice, until, 2 if house == "pairs" else 1)
+    if rolling:
+        faults.append({"kind": "deploy", "at": round(dice.uniform(10, until), 3), "lasts": 20.0})
+    by_hand = any(step[0] == "refund-by-hand" for one in shoppers for step in one.steps)
+    compares = house == "fees" and (by_hand or dice.random() < 0.3)
+    return replace(plan, faults=faults, nights=int(compares))
+
+
+def _one_of(dice: Random, weights: dict[str, int]) -> str:
+    return dice.choices(list(weights), list(weights.values()))[0]

@@ -1,0 +1,118 @@
+"""MongoDB in memory: one database per service, reached over the sea by every process of that service. It may be away,
+refuse, or do what it was asked and lose the answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from chassis.documents import Documents
+from chassis.store import StoreUnavailable
+from tests.simulation.loop import EPOCH, Sight
+from tests.simulation.sea import Sea, later
+
+T = TypeVar("T")
+
+SELECTION_SECONDS = 3.0
+SOCKET_SECONDS = 5.0
+
+
+@dataclass
+class Weather:
+    """What goes wrong now. `away`: nobody answers. Shares of operations: `refused` (not done, an error), `unanswered`
+    (done, and the answer is lost), `stale` (a read that an old primary answers with what it last had)."""
+
+    away: bool = False
+    refused: float = 0.0
+    unanswered: float = 0.0
+    stale: float = 0.0
+
+
+class Storage:
+    """The database server of one service. `sweep_after`: see the services' settings (s)."""
+
+    def __init__(
+        self,
+        service: str,
+        sea: Sea,
+        draw: Callable[[], float],
+        changed: Callable[[Sight], None],
+        sweep_after: float,
+    ) -> None:
+        self.service = service
+        self.collections: dict[str, Documents] = {}
+        self.weather = Weather()
+        self.sight = Sight(self._wakes)
+        self.skews: Callable[[], float] = lambda: 0.0
+        self.daily: Callable[[], float | None] = lambda: None
+        self._sea = sea
+        self._draw = draw
+        self._changed = changed
+        self._sweep_after = sweep_after
+        self._old: dict[str, dict[str, dict[str, Any]]] = {}
+        self._seen: tuple[int, float | None] = (-1, None)
+
+    async def through(self, what: str, work: Callable[[], T]) -> T:
+        """One operation of a process. `what`: `read NAME` or `write NAME`."""
+        await self._sea.cross(f"{what} goes")
+        if self.weather.away:
+            await asyncio.sleep(SELECTION_SECONDS)
+            raise StoreUnavailable("the database is away")
+        draw = self._draw()
+        if draw < self.weather.refused:
+            await later(self._sea.delay(), lambda: None)
+            raise StoreUnavailable("not primary")
+        if draw < self.weather.refused + self.weather.stale and what.startswith("read"):
+            found = await later(self._sea.delay(), lambda: self._read_old(work))
+        else:
+            found = await later(self._sea.delay(), work)
+        if what.startswith("write"):
+            self._changed(self.sight)
+        if draw > 1 - self.weather.unanswered:
+            await asyncio.sleep(SOCKET_SECONDS)
+            raise StoreUnavailable("the answer was lost")
+        await self._sea.cross(f"{what} answered")
+        return found
+
+    def remember(self) -> None:
+        """What there is now is what an old primary shows from now on."""
+        self._old = {name: dict(one.documents) for name, one in self.collections.items()}
+
+    def _read_old(self, work: Callable[[], T]) -> T:
+        now = {name: one.documents for name, one in self.collections.items()}
+        for name, documents in self.collections.items():
+            documents.documents = self._old.get(name, {})
+        try:
+            return work()
+        finally:
+            for name, documents in self.collections.items():
+                documents.documents = now[name]
+
+    def _wakes(self) -> float | None:
+        """When the next stored timer rings or something unsaid is old enough to be said, in virtual seconds."""
+        changes, when = self._seen
+        if changes != self.sight.changes:
+            moments = [moment for one in self.collections.values() for moment in self._moments(one)]
+            when = min(moments, default=None)
+            self._seen = (self.sight.changes, when)
+        daily = self.daily()
+        if when is None or (daily is not None and daily < when):
+            when = daily
+        return None if when is None else when - self.skews()
+
+    def _moments(self, documents: Documents) -> list[float]:
+        found: list[float] = []
+        for document in documents.documents.values():
+            if (wake_at := document.get("wake_at")) is not None:
+                found.append(_seconds(wake_at))
+            if document.get("unsaid") and document.get("touched_at") is not None:
+                found.append(_seconds(document["touched_at"]) + self._sweep_after)
+        return found
+
+
+def _seconds(at: Any) -> float:
+    assert isinstance(at, datetime)
+    return at.timestamp() - EPOCH

@@ -1,0 +1,111 @@
+"""What people do in a world: tales of orders that are paid, cancelled, shipped, and all of it at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from tests.simulation.plan import BUSY_SECONDS, PRODUCTS, Shopper, Step
+
+Tale = Callable[[Random, list[Step], int], None]
+"""Adds the steps that follow an order of so many lines."""
+
+REASONS = {
+    "customer": ("changed-mind", "wrong-item", "found-better"),
+    "merchant": ("out-of-stock", "quality", "delivery"),
+    "system": ("fault", "duplicate"),
+}
+
+
+def shopper(dice: Random, number: int) -> Shopper:
+    """Somebody with a tale of their own."""
+    steps: list[Step] = []
+    tale = dice.choices(list(TALES), [weight for weight, _ in TALES.values()])[0]
+    kinds, pieces = (3, 4) if tale == "cancelled in parts" else (dice.choice((1, 1, 2, 3)), 3)
+    lines = [[name, dice.randint(1, pieces)] for name in dice.sample(list(PRODUCTS), kinds)]
+    steps.append(["order", lines])
+    TALES[tale][1](dice, steps, len(lines))
+    if dice.random() < 0.2:
+        steps += [["look"], ["browse"]]
+    return Shopper(f"c{number}", round(dice.uniform(0, BUSY_SECONDS), 3), steps, dice.random() < 0.3)
+
+
+def _cancel(dice: Random, count: int, *, part: bool = False) -> Step:
+    staff = dice.random() < 0.4
+    family = dice.choice(("merchant", "system")) if staff else "customer"
+    lines = (
+        [[line_no, 1] for line_no in sorted(dice.sample(range(1, count + 1), dice.randint(1, count)))] if part else []
+    )
+    return ["cancel", lines, "staff" if staff else "customer", family, dice.choice(REASONS[family])]
+
+
+def _wait(dice: Random, upto: float = 8.0) -> Step:
+    return ["wait", round(dice.uniform(0, upto), 3)]
+
+
+def _pay(dice: Random) -> Step:
+    how = dice.choices(("wallet", "card", "coupon"), (6, 2, 2))[0]
+    return ["pay", how]
+
+
+def _paid_cancelled(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [_pay(dice), _wait(dice), _cancel(dice, count)]
+
+
+def _twice(dice: Random, steps: list[Step], count: int) -> None:
+    cancel = _cancel(dice, count)
+    steps += [_pay(dice), _wait(dice), cancel, _wait(dice, 1.0), list(cancel), ["again"]]
+
+
+def _in_parts(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [_pay(dice)]
+    steps += [_wait(dice, 3.0), _cancel(dice, count, part=True), _wait(dice, 3.0), _cancel(dice, count, part=True)]
+    for _ in range(dice.randint(2, 4)):
+        steps += [["wait", round(dice.uniform(1, 75), 3)], _cancel(dice, count, part=True)]
+    steps += [["wait", 70.0], _cancel(dice, count)]
+
+
+def _unpaid(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [_wait(dice), _cancel(dice, count)]
+
+
+def _pays_while_cancelling(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [["starts-to-pay"], _cancel(dice, count), _wait(dice, 0.5), ["confirms-payment", dice.random() < 0.6]]
+
+
+def _shipped_meanwhile(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [_pay(dice), _wait(dice), ["both", ["ship"], _cancel(dice, count)]]
+    if dice.random() < 0.5:
+        steps += [_wait(dice), ["deliver"], _wait(dice), ["complete"]]
+
+
+def _shipped(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [_pay(dice), _wait(dice), ["ship"], _wait(dice), ["deliver"], _wait(dice), _cancel(dice, count)]
+
+
+def _both_cancel(dice: Random, steps: list[Step], count: int) -> None:
+    one, other = _cancel(dice, count, part=dice.random() < 0.5), _cancel(dice, count, part=dice.random() < 0.5)
+    steps += [_pay(dice), _wait(dice), ["both", one, other]]
+
+
+def _refunded_by_hand(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [_pay(dice), _wait(dice), ["refund-by-hand", dice.random() < 0.5], _wait(dice), _cancel(dice, count)]
+
+
+def _never_paid(dice: Random, steps: list[Step], count: int) -> None:
+    steps += [["starts-to-pay"], _wait(dice)]
+
+
+TALES: dict[str, tuple[int, Tale]] = {
+    "paid, cancelled": (8, _paid_cancelled),
+    "cancelled twice": (2, _twice),
+    "cancelled in parts": (9, _in_parts),
+    "cancelled unpaid": (2, _unpaid),
+    "pays while cancelling": (2, _pays_while_cancelling),
+    "shipped meanwhile": (2, _shipped_meanwhile),
+    "shipped": (1, _shipped),
+    "both cancel": (2, _both_cancel),
+    "refunded by hand": (1, _refunded_by_hand),
+    "never paid": (1, _never_paid),
+}
+"""By name: how often it is told, against the others, and how it goes."""

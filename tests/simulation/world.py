@@ -1,0 +1,254 @@
+"""One world from its beginning to its verdict: people act, things go wrong, then all is calm, and when nothing moves
+any more the judge looks at the evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from sandbox.app import world_of
+from tests.simulation import rolling, schedules
+from tests.simulation.evidence import Evidence, Violation
+from tests.simulation.faults import calm, strike
+from tests.simulation.house import DAY_SECONDS, House, Shape
+from tests.simulation.judge import judge, same_after_replay
+from tests.simulation.loop import EPOCH, Actor, Quiet, Sight, SimLoop
+from tests.simulation.network import Network
+from tests.simulation.people import Door, Person, Staff, open_shop
+from tests.simulation.plan import STOCK, Plan
+from tests.simulation.redis import SimRedis
+from tests.simulation.sea import OpenSea, Trace
+from tests.simulation.sealed import SEAL
+
+SETTLED_WITHIN_SECONDS = 45 * 86_400.0
+STORY_LINES_MAX = 80
+STAFF_STAYS_SECONDS = 300.0
+SETTLED_WITHIN_STEPS = 300_000
+"""Four times what any world needed: one that goes round in circles is stopped by work, not by time."""
+LOOK_SECONDS = 20.0
+LOOK_SECONDS_MAX = 6 * 3_600.0
+
+SHAPES = {
+    "plain": Shape(nightly=False),
+    "pairs": Shape(instances=2, card_settle_seconds=86_400.0 * 2, nightly=False),
+    "fees": Shape(freight_minor=700, discount_percent=10, subscribe_quota=2, pushes=True),
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: `trace` and `logs` are wanted when somebody reads them; `replay`: everything is heard once more at
+    the end, and nothing may change (I09)."""
+
+    trace: bool = False
+    logs: bool = False
+    replay: bool = False
+
+
+@dataclass
+class Outcome:
+    """What came of a world. `virtual`: seconds that passed in it; `cases`: how many cancellations there were, by how
+    they stand; `cost`: real seconds."""
+
+    seed: int
+    digest: str
+    violations: list[Violation]
+    virtual: float = 0.0
+    crossings: dict[str, int] = field(default_factory=dict)
+    cases: dict[str, int] = field(default_factory=dict)
+    orders: int = 0
+    cost: float = 0.0
+    problem: str = ""
+    lines: list[str] = field(default_factory=list)
+    stories: list[str] = field(default_factory=list)
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.violations and not self.problem
+
+
+class World:
+    """A house with open doors at virtual time zero. Made once; every plan is run in a copy of the whole process."""
+
+    def __init__(self, keys: Path, shape: Shape) -> None:
+        self.loop = SimLoop(schedules.Random(Random(0)))  # type: ignore[abstract]  # asks for no files and signals
+        self.sea = OpenSea(Random(0), Trace(), lambda: self.loop.now)
+        self.network = Network(self.loop, self.sea, self._draw)
+        self.redis = SimRedis(lambda: self.loop.now)
+        self.put_on()
+        self.house: House = House(self.loop, keys, shape, self.network, self.redis, self.sea)
+        self.outside = Actor("people", Sight())
+        self.door = Door(self.loop, self.network)
+        self.people_gone = False
+        self.calm = False
+
+    def _draw(self) -> float:
+        return self.house.draw()
+
+    def put_on(self) -> None:
+        """Let this process live in this world."""
+        SEAL.put_on(self.loop, self.network, self.redis)
+
+    def _run(self, work: Any) -> Any:
+        return self.loop.run_until_complete(self.loop.start(self.outside, work))
+
+    def open(self) -> None:
+        """Start all processes, put goods on the shelf, and let everything come to rest."""
+        self.house.write_logs(keep=False)
+
+        async def opening() -> None:
+            await self.house.open()
+            await open_shop(self.door)
+            await asyncio.sleep(120.0)
+
+        self._run(opening())
+        self.began = self.loop.now
+
+    # ── a plan ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    def run(self, plan: Plan, options: Options = Options()) -> Outcome:
+        """Live through a plan and judge what came of it."""
+        began = time.process_time()
+        rng = Random(f"world/{plan.seed}")
+        SEAL.random = Random(f"entropy/{plan.seed}")
+        self.house.begin(rng, Trace(keep=options.trace))
+        self.loop.scheduler = schedules.named(plan.scheduler, Random(f"schedule/{plan.seed}"))
+        self.sea.even = plan.scheduler != "random"
+        self.house.write_logs(keep=options.logs)
+        self.calm = not plan.faults and not plan.rolling
+        outcome = Outcome(plan.seed, "", [])
+        try:
+            self._run(self._live(plan))
+            outcome.violations = self.judged(final=True)
+            if options.replay and not outcome.violations:
+                outcome.violations = self._run(self._replayed())
+        except Quiet:
+            outcome.problem = "everything stood still while somebody waited"
+        if self.loop.problems:
+            outcome.problem = outcome.problem or repr(self.loop.problems[0])[:500]
+        outcome.digest = self.sea.trace.digest
+        outcome.virtual = self.loop.now - self.began
+        outcome.crossings = dict(self.sea.crossings)
+        outcome.cases = self._count_cases()
+        outcome.orders = len(self.house.storages["order"].collections["orders"].documents)
+        outcome.stories = self._stories(outcome.violations)
+        outcome.lines = [*(self.sea.trace.lines or ()), *self.house.logs]
+        outcome.cost = time.process_time() - began
+        return outcome
+
+    async def _live(self, plan: Plan) -> None:
+        if plan.rolling:
+            rolling.set_out()
+            self.house.processes["order/0"].actor.version = rolling.OLD
+        staff = Staff(self.door, plan.staff, Random(f"staff/{plan.seed}").random)
+        working = asyncio.create_task(staff.live())
+        faults = [asyncio.create_task(strike(self, fault)) for fault in plan.faults]
+        people = asyncio.gather(*(Person(self.door, shopper).live() for shopper in plan.shoppers))
+        waits = any(fault.get("waits") for fault in plan.faults)
+        if waits:
+            # A kill that waits for its crossing may have to wait for what happens long after people have gone.
+            await people
+            await asyncio.sleep(STAFF_STAYS_SECONDS)
+            working.cancel()
+            await self.settle()
+            self.people_gone = True
+        await asyncio.gather(*faults)
+        await calm(self)
+        await people
+        working.cancel()
+        await self.settle()
+        if plan.nights:
+            await asyncio.sleep(plan.nights * DAY_SECONDS)
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until nothing is left to happen, or long enough."""
+        until, pause, looks = self.loop.now + SETTLED_WITHIN_SECONDS, LOOK_SECONDS, 0
+        steps = self.loop.steps + SETTLED_WITHIN_STEPS
+        while looks < 2 and self.loop.now < until and self.loop.steps < steps:
+            await asyncio.sleep(pause)
+            looks = looks + 1 if self._at_rest() else 0
+            pause = LOOK_SECONDS if looks else min(LOOK_SECONDS_MAX, pause * 1.5)
+
+    async def _replayed(self) -> list[Violation]:
+        """Hear everything once more, from the beginning: what changed that should not have."""
+        before = self.evidence(final=True)
+        for group in self.house.broker.groups.values():
+            group.reset()
+        await asyncio.sleep(LOOK_SECONDS)
+        await self.settle()
+        return same_after_replay(before, self.evidence(final=True))
+
+    def _at_rest(self) -> bool:
+        for storage in self.house.storages.values():
+            for name, documents in storage.collections.items():
+                for document in documents.documents.values():
+                    if document.get("unsaid"):
+                        return False
+                    if document.get("wake_at") is not None and name not in _WAIT_FOR_EVER:
+                        return False
+        groups = self.house.broker.groups.values()
+        return all(not member.noted and not member._anything() for group in groups for member in group.members)
+
+    # ── the verdict ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def judged(self, *, final: bool) -> list[Violation]:
+        """What the judge says now."""
+        return judge(self.evidence(final=final))
+
+    def evidence(self, *, final: bool) -> Evidence:
+        """Everything the judge sees."""
+        sandbox = world_of(self.house.sandbox)
+        broker = self.house.broker
+        return Evidence(
+            at=datetime.fromtimestamp(EPOCH + self.loop.now, UTC),
+            final=final,
+            money=sandbox.ledger.money_lines(0, 10**6),
+            messages=sandbox.ledger.message_lines(0, 10**6),
+            ledger_violations=sandbox.ledger.check()["violations"],
+            topics={topic: tuple(records) for topic, records in broker.history.items()},
+            committed={
+                (group.name, *place): offset
+                for group in broker.groups.values()
+                for place, offset in group.committed.items()
+            },
+            documents={
+                name: {kind: dict(one.documents) for kind, one in storage.collections.items()}
+                for name, storage in self.house.storages.items()
+            },
+            asked=tuple(self.door.asked),
+            initial_stock=STOCK,
+            logs=tuple(self.house.logs),
+            sizes=self.house.sizes(),
+            calm=self.calm,
+            emptied=broker.emptied,
+        )
+
+    def _stories(self, violations: Sequence[Violation]) -> list[str]:
+        """The timelines of the orders that violations speak of."""
+        told: list[str] = []
+        for id, order in self.house.storages["order"].collections["orders"].documents.items():
+            if order["state"] is None or not any(id in violation.subject for violation in violations):
+                continue
+            told.append(f"{id}: {order['state']['state']}")
+            for moment in order["state"]["timeline"]:
+                detail = " ".join(f"{name}={value}" for name, value in moment["detail"].items())
+                told.append(f"  {moment['at']:%d %H:%M:%S.%f} {moment['what']} {moment['case_id'] or ''} {detail}")
+            if len(told) > STORY_LINES_MAX:
+                break
+        return told[:STORY_LINES_MAX]
+
+    def _count_cases(self) -> dict[str, int]:
+        found: dict[str, int] = {}
+        for order in self.house.storages["order"].collections["orders"].documents.values():
+            for case in (order["state"] or {}).get("cases", ()):
+                found[case["status"]] = found.get(case["status"], 0) + 1
+        return found
+
+
+_WAIT_FOR_EVER = frozenset({"reconciliations"})

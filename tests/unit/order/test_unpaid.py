@@ -1,0 +1,41 @@
+"""An order that does not know of a payment asks, now and then, until it knows or nobody can pay any more."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from services.order.unpaid import ASK_AFTER
+from tests.unit.order.told import CLOSED, OPENED, RESERVED, Told, cancel, paid, place, released, told
+
+
+def test_an_unpaid_order_asks_again_and_again_and_at_last_no_more() -> None:
+    order = Told().hears(place(), RESERVED, OPENED)
+    for wait in ASK_AFTER:
+        order.after(wait)
+        assert order.last == ["open-payment"]
+        assert order.hears(OPENED).last == [], "it was opened long ago"
+    assert order.order.wake_at is None
+    assert order.order.state == "pending-payment"
+
+
+def test_a_paid_order_asks_nothing() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, paid())
+    assert order.order.wake_at is None
+
+
+def test_a_payment_that_was_heard_of_before_it_was_opened_is_not_asked_for() -> None:
+    order = Told().hears(place(), RESERVED, paid(), OPENED)
+    assert order.order.wake_at is None
+
+
+def test_a_cancelled_order_asks_too_and_a_payment_that_comes_to_light_goes_back() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"))
+    order.after(ASK_AFTER[0])
+    assert order.last == ["open-payment"]
+    assert order.hears(paid()).last[-1] == "refund-payment"
+
+
+def test_a_timer_of_something_else_asks_nothing_early() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel())
+    order.after(timedelta(seconds=25))
+    assert order.last == ["close-payment"], "only the case asked again"

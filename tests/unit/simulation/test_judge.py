@@ -1,0 +1,207 @@
+"""Each check of the judge passes a shop in which all went well, and is seen to fail when one thing is spoiled. A house
+with all services' real code and the sandbox passes too."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chassis.mongo import Database
+from contracts.message import message_id
+from tests.scenarios.power import AGGREGATES, House, build
+from tests.simulation.judge import CHECKS, judge, same_after_replay, since
+from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
+from tests.unit.order.told import cancel
+from tests.unit.simulation.given import LATER, Scene
+from tests.unit.simulation.spoils import Spoil
+from tests.unit.simulation.spoils_said import SPOILS
+from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, shop
+
+Change = Callable[[Scene], object]
+SHUT = {"kind": "error-before", "http": 403, "code": "USER_ACCOUNT_ABNORMAL"}
+
+
+# ── the shop as it should be ─────────────────────────────────────────────────────────────────────────────────────────
+def test_where_all_went_well_nothing_is_reported() -> None:
+    assert judge(shop().evidence()) == []
+
+
+def test_nothing_is_reported_before_the_end_either() -> None:
+    scene = shop()
+    scene.final = scene.calm = False
+    assert judge(scene.evidence()) == []
+
+
+# ── one thing spoiled ────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.parametrize(("check", "spoil"), SPOILS, ids=[f"{check}-{spoil.__name__}" for check, spoil in SPOILS])
+def test_what_is_spoiled_is_reported(check: str, spoil: Spoil) -> None:
+    scene = shop()
+    spoil(scene)
+    found = list(CHECKS[check](scene.evidence()))
+    assert found, f"{check} did not see it"
+    assert {violation.invariant for violation in found} == {CHECKS[check].invariant}
+
+
+def test_every_check_was_seen_to_fail() -> None:
+    assert {check for check, _ in SPOILS} == set(CHECKS)
+
+
+def test_a_check_is_asked_only_where_it_holds() -> None:
+    scene = shop()
+    scene.loses("order-shipped.v1", GONE)
+    scene.final = scene.calm = False
+    assert [str(violation) for violation in judge(scene.evidence()) if violation.invariant == "I08"] == []
+
+
+# ── everything heard once more ───────────────────────────────────────────────────────────────────────────────────────
+def an_answer_again(scene: Scene) -> None:
+    text = f'{{"order_id": "{GONE}"}}'
+    scene.sends("payment.events", "payment-opened.v1", message_id("again", 0), GONE, text, source="payment")
+
+
+def a_refund_again(scene: Scene) -> None:
+    scene.pays("refund-accepted", BACK, TOTAL, out_refund_no=f"{BACK}-c1-2")
+
+
+def a_message_again(scene: Scene) -> None:
+    scene.carries(BACK, "refund-arrived")
+
+
+def a_wish_again(scene: Scene) -> None:
+    text = f'{{"order_id": "{GONE}"}}'
+    scene.sends("inventory.commands", "dispatch-stock.v1", message_id("again", 0), GONE, text, source="order")
+
+
+def another_state(scene: Scene) -> None:
+    scene.state("order", "orders", KEPT)["state"] = "cancelled"
+
+
+def another_letter(scene: Scene) -> None:
+    headers = {"dead_topic": "order.commands", "dead_partition": "0", "dead_offset": "0", "dead_service": "order"}
+    scene.sends("order.commands.dead", "x", "x", "x", "", **headers)
+
+
+def test_a_replay_that_changes_nothing_passes_and_answers_may_be_repeated() -> None:
+    before, after = shop(), shop()
+    an_answer_again(after)
+    assert same_after_replay(before.evidence(), after.evidence()) == []
+
+
+@pytest.mark.parametrize("change", [a_refund_again, a_message_again, a_wish_again, another_state, another_letter])
+def test_a_replay_that_changes_something_is_reported(change: Change) -> None:
+    before, after = shop(), shop()
+    change(after)
+    assert {violation.invariant for violation in same_after_replay(before.evidence(), after.evidence())} == {"I09"}
+
+
+def test_a_record_whose_time_came_meanwhile_may_have_changed() -> None:
+    before, after = shop(), shop()
+    before.record("order", "orders", KEPT)["wake_at"] = LATER - timedelta(seconds=1)
+    another_state(after)
+    assert same_after_replay(before.evidence(), after.evidence()) == []
+
+
+# ── from one moment to the next ──────────────────────────────────────────────────────────────────────────────────────
+def version_up_by_two(scene: Scene) -> None:
+    scene.record("order", "orders", GONE)["version"] += 2
+
+
+def version_down(scene: Scene) -> None:
+    scene.record("order", "orders", GONE)["version"] -= 1
+
+
+def an_entry_lost(scene: Scene) -> None:
+    scene.record("order", "orders", GONE)["journal"].pop()
+
+
+def a_record_gone(scene: Scene) -> None:
+    del scene.documents["order"]["orders"][GONE]
+
+
+def a_record_of_a_topic_gone(scene: Scene) -> None:
+    scene.topics["order.events"].pop(0)
+
+
+def a_line_changed(scene: Scene) -> None:
+    scene.money[0]["amount_minor"] += 1
+
+
+def test_what_only_grows_passes() -> None:
+    before, after = shop(), shop()
+    after.hears(("order", "orders", GONE), "one more")
+    after.pays("payment", "another", TOTAL)
+    assert since(before.evidence(), after.evidence()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [version_up_by_two, version_down, an_entry_lost, a_record_gone, a_record_of_a_topic_gone, a_line_changed],
+)
+def test_what_shrinks_or_changes_is_reported(change: Change) -> None:
+    before = shop()
+    after = copy.deepcopy(before)
+    change(after)
+    assert since(before.evidence(), after.evidence()) != []
+
+
+def test_an_ended_case_stays_as_it_ended() -> None:
+    before, after = shop(), shop()
+    ends = [entry for entry in after.record("order", "orders", KEPT)["journal"] if entry["said"]]
+    ends[-1]["said"].clear()
+    assert "I05" in {violation.invariant for violation in since(before.evidence(), after.evidence())}
+
+
+# ── real code ────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+async def house(tmp_path: Path, mongo_url: str) -> AsyncIterator[House]:
+    """A house with ten tea and ten cups on the shelf."""
+    database = Database(mongo_url, f"judged_{tmp_path.name}"[:60])
+    opened = await build(tmp_path, database)
+    await opened.stocks(tea=10, cup=10)
+    yield opened
+    await opened.close()
+    await database.close()
+
+
+async def seen_in(house: House) -> Scene:
+    """The house as evidence. Its channels take everything and write nothing down: that is done here for them; and
+    nobody counts in it."""
+    scene = Scene(at=house.now, stock={"tea": 10, "cup": 10})
+    for service, aggregates in AGGREGATES.items():
+        for aggregate in aggregates:
+            scene.documents[service][aggregate.name] = house.stores[aggregate].documents
+    for name, books in (("balances", house.books.balances), ("ledger", house.books.ledger)):
+        scene.documents["inventory"][name] = {one["_id"]: one for one in await books.find({})}
+    scene.topics.update(house.broker.topics)
+    scene.money.extend((await house.sandbox.get("/_ledger/money", params={"limit": 10_000})).json()["lines"])
+    scene.ledger_violations.extend((await house.sandbox.get("/_ledger/check")).json()["violations"])
+    for notice in scene.documents["notify"]["notices"].values():
+        asked = notice["state"]["asked"]
+        scene.carries(asked["order_id"], asked["outcome"], notice["state"]["channel"])
+    scene.figures()
+    return scene
+
+
+async def ask_to_cancel(house: House, order_id: str) -> None:
+    wish = cancel(request=f"{order_id}-all").model_copy(update={"order_id": order_id})
+    await house.tell("order", wish, f"cancel {order_id}")
+
+
+@pytest.mark.timeout(120)
+async def test_a_house_in_which_all_went_well_passes(house: House) -> None:
+    back, kept = await house.paid_order("is-cancelled"), await house.paid_order("is-not")
+    await house.paid_order("is-kept")
+    shut = [{"call": "refund", "match": {"out_trade_no": kept}, "fault": SHUT}]
+    assert (await house.sandbox.post("/_control/faults/rules", json=shut)).status_code < 300
+    for order_id in (back, kept):
+        await ask_to_cancel(house, order_id)
+    await house.settles(lambda: house.stands(back) == "cancelled", back)
+    await house.settles(lambda: bool((order := house.order(kept)) and order.tasks), kept)
+    scene = await seen_in(house)
+    assert [str(violation) for violation in judge(scene.evidence())] == []
+    scene.money[:] = [line for line in scene.money if line["kind"] != "refund-success"]
+    assert {violation.invariant for violation in judge(scene.evidence())} >= {"I01", "I03", "I07"}
