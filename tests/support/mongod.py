@@ -22,8 +22,8 @@ class MongoDidNotStart(Exception):
 
 @contextlib.contextmanager
 def running_mongod(*words: str) -> Iterator[str]:
-    """The address (`mongodb://127.0.0.1:<port>`) of a server that lives as long as the block; standalone, unless `words`
-    for its command line make it another one."""
+    """The address (`mongodb://127.0.0.1:<port>`) of a server that lives as long as the block; standalone, unless
+    `words` for its command line make it another one."""
     with tempfile.TemporaryDirectory(prefix="tuidan-mongod-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         data = home / "data"
