@@ -34,8 +34,9 @@ from services.order.main import service as order
 from services.order.settings import OrderSettings
 from services.payment.main import service as payment
 from services.payment.settings import PaymentSettings
-from tests.simulation.broker import SimBroker, SimBus
+from tests.simulation.broker import SimBroker
 from tests.simulation.loop import ACTOR, EPOCH, Actor, Sight, SimLoop
+from tests.simulation.member import SimBus
 from tests.simulation.network import Network
 from tests.simulation.redis import SimRedis
 from tests.simulation.sea import OpenSea, Trace

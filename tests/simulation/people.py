@@ -26,6 +26,9 @@ PATIENCE_SECONDS = 40.0
 NO_ANSWER: tuple[int, Json] = (0, {})
 PHONE = "1380000{:04d}"
 ERRAND_SHARE = 0.7
+CARD_SHARE = 0.7
+ALWAYS = 1.0
+"""Staff so diligent do what a task asks for, and nothing else."""
 DAY_SECONDS = 86_400.0
 CARD = {"bank_type": "ICBC_DEBIT", "bank_account": "6222021234567890123", "real_name": "张三"}
 
@@ -267,7 +270,7 @@ class Staff:
 
     async def look(self) -> None:
         """Deal with what is there, and now and then do something else."""
-        if self.draw() < ERRAND_SHARE:
+        if self.diligence < ALWAYS and self.draw() < ERRAND_SHARE:
             await self._run_errand(ERRANDS[int(self.draw() * len(ERRANDS))])
         _, page = await self.door.ask("s-finance", "GET", "/admin/v1/tasks")
         for task in page.get("tasks", ()):
@@ -298,7 +301,7 @@ class Staff:
     async def _deal_with(self, task: Json) -> None:
         self._count += 1
         order_id = str(task["task_id"]).rsplit("-", 2)[0]
-        if task["kind"] == "refund-abnormal" and self.draw() < 0.7:
+        if task["kind"] == "refund-abnormal" and (self.diligence >= ALWAYS or self.draw() < CARD_SHARE):
             path = f"/admin/v1/cases/{task['case_id']}/bank-card"
             await self.door.ask("s-finance", "POST", path, CARD, key=f"card-{self._count}", what="card", order=order_id)
             return

@@ -41,7 +41,8 @@ class Shopper:
 class Plan:
     """One world. `house`: which of the prepared houses (`world.SHAPES`); `scheduler`: `random`, or `pct-D` with D
     changes of priority; `staff`: how diligent the staff are (0: nobody works); `rolling`: two versions of the order
-    service are under way; `nights`: so many bills are compared at the end."""
+    service are under way; `nights`: so many bills are compared at the end; `thorough`: what the
+    services log is read, and at the end everything is heard once more and may change nothing (I09)."""
 
     seed: int
     house: str = "plain"
@@ -51,6 +52,7 @@ class Plan:
     staff: float = 0.5
     rolling: bool = False
     nights: int = 0
+    thorough: bool = False
 
     def to_json(self) -> str:
         """One line that `from_json` reads."""

@@ -12,6 +12,7 @@ from tests.simulation.tales import shopper
 HOUSES = {"plain": 5, "pairs": 3, "fees": 2}
 """How often a world is in which house, against the others (`world.SHAPES`)."""
 SCHEDULERS = {"random": 6, "pct-3": 2, "pct-10": 2}
+THOROUGH_SHARE = 0.1
 AFTER_THE_LAST_SECONDS = 40.0
 """Things go wrong until so long after the last person has come."""
 
@@ -30,7 +31,7 @@ def plan_of(seed: int) -> Plan:
         faults.append({"kind": "deploy", "at": round(dice.uniform(10, until), 3), "lasts": 20.0})
     by_hand = any(step[0] == "refund-by-hand" for one in shoppers for step in one.steps)
     compares = house == "fees" and (by_hand or dice.random() < 0.3)
-    return replace(plan, faults=faults, nights=int(compares))
+    return replace(plan, faults=faults, nights=int(compares), thorough=dice.random() < THOROUGH_SHARE)
 
 
 def _one_of(dice: Random, weights: dict[str, int]) -> str:

@@ -16,8 +16,8 @@ from sandbox.app import world_of
 from tests.simulation import rolling, schedules
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.faults import calm, strike
-from tests.simulation.house import DAY_SECONDS, House, Shape
-from tests.simulation.judge import judge, same_after_replay
+from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, House, Shape
+from tests.simulation.judge import judge, same_after_replay, since
 from tests.simulation.loop import EPOCH, Actor, Quiet, Sight, SimLoop
 from tests.simulation.network import Network
 from tests.simulation.people import Door, Person, Staff, open_shop
@@ -43,12 +43,10 @@ SHAPES = {
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: `trace` and `logs` are wanted when somebody reads them; `replay`: everything is heard once more at
-    the end, and nothing may change (I09)."""
+    """What of a world is wanted because somebody reads it."""
 
     trace: bool = False
     logs: bool = False
-    replay: bool = False
 
 
 @dataclass
@@ -88,6 +86,8 @@ class World:
         self.door = Door(self.loop, self.network)
         self.people_gone = False
         self.calm = False
+        self._middle: Evidence | None = None
+        self._found: list[Violation] = []
 
     def _draw(self) -> float:
         return self.house.draw()
@@ -120,14 +120,15 @@ class World:
         self.house.begin(rng, Trace(keep=options.trace))
         self.loop.scheduler = schedules.named(plan.scheduler, Random(f"schedule/{plan.seed}"))
         self.sea.even = plan.scheduler != "random"
-        self.house.write_logs(keep=options.logs)
+        self.house.write_logs(keep=options.logs or plan.thorough)
         self.calm = not plan.faults and not plan.rolling
         outcome = Outcome(plan.seed, "", [])
         try:
             self._run(self._live(plan))
-            outcome.violations = self.judged(final=True)
-            if options.replay and not outcome.violations:
-                outcome.violations = self._run(self._replayed())
+            after = self.evidence(final=True)
+            outcome.violations = self._found or [*judge(after), *(since(self._middle, after) if self._middle else ())]
+            if plan.thorough and not outcome.violations:
+                outcome.violations = self._run(self._replayed(after))
         except Quiet:
             outcome.problem = "everything stood still while somebody waited"
         if self.loop.problems:
@@ -138,7 +139,7 @@ class World:
         outcome.cases = self._count_cases()
         outcome.orders = len(self.house.storages["order"].collections["orders"].documents)
         outcome.stories = self._stories(outcome.violations)
-        outcome.lines = [*(self.sea.trace.lines or ()), *self.house.logs]
+        outcome.lines = [*(self.sea.trace.lines or ()), *(self.house.logs if options.logs else ())]
         outcome.cost = time.process_time() - began
         return outcome
 
@@ -159,12 +160,14 @@ class World:
             await self.settle()
             self.people_gone = True
         await asyncio.gather(*faults)
+        self._middle = self.evidence(final=False)
+        self._found = judge(self._middle)
         await calm(self)
         await people
         working.cancel()
         await self.settle()
         if plan.nights:
-            await asyncio.sleep(plan.nights * DAY_SECONDS)
+            await asyncio.sleep(plan.nights * DAY_SECONDS + NIGHT_SECONDS)  # a day's bill is there the next morning
             await self.settle()
 
     async def settle(self) -> None:
@@ -176,9 +179,8 @@ class World:
             looks = looks + 1 if self._at_rest() else 0
             pause = LOOK_SECONDS if looks else min(LOOK_SECONDS_MAX, pause * 1.5)
 
-    async def _replayed(self) -> list[Violation]:
+    async def _replayed(self, before: Evidence) -> list[Violation]:
         """Hear everything once more, from the beginning: what changed that should not have."""
-        before = self.evidence(final=True)
         for group in self.house.broker.groups.values():
             group.reset()
         await asyncio.sleep(LOOK_SECONDS)
@@ -194,13 +196,9 @@ class World:
                     if document.get("wake_at") is not None and name not in _WAIT_FOR_EVER:
                         return False
         groups = self.house.broker.groups.values()
-        return all(not member.noted and not member._anything() for group in groups for member in group.members)
+        return not any(member.has_work() for group in groups for member in group.members)
 
     # ── the verdict ──────────────────────────────────────────────────────────────────────────────────────────────────
-    def judged(self, *, final: bool) -> list[Violation]:
-        """What the judge says now."""
-        return judge(self.evidence(final=final))
-
     def evidence(self, *, final: bool) -> Evidence:
         """Everything the judge sees."""
         sandbox = world_of(self.house.sandbox)

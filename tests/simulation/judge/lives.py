@@ -101,7 +101,8 @@ def _order_goes_on(order: Stored) -> Iterator[Violation]:
     state = order.state
     runs = {name: state[name] for name in ("placing", "dispatching") if state.get(name)}
     runs |= {case["case_id"]: case["run"] for case in state.get("cases", ())}
-    times = [run["wake_at"] for run in runs.values() if run["wake_at"] is not None]
+    waits = [state.get("ask_payment_at"), *(run["wake_at"] for run in runs.values())]
+    times = [at for at in waits if at is not None]
     if state and order.document["wake_at"] != min(times, default=None):
         yield Violation(
             "I06", order.name, f"its timer is set to {order.document['wake_at']}, its runs wait for {times}"

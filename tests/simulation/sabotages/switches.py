@@ -28,7 +28,7 @@ from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment, Refund, refund_number
 from services.payment.outside import SendRefund
 from services.payment.wechatpay import WechatPay
-from tests.simulation.broker import SimBus
+from tests.simulation.member import SimBus
 
 
 def replaced(place: Any, name: str, make: Callable[[Any], Any]) -> None:

@@ -19,7 +19,8 @@ from chassis.record import Heard
 from chassis.store import StoreUnavailable
 from contracts.message import Message
 from tests.simulation import broker as simulated
-from tests.simulation.broker import SimBroker, SimBus
+from tests.simulation.broker import SimBroker
+from tests.simulation.member import SimBus
 from tests.simulation.sea import StillWater
 from tests.support.kafka import Broker, Raw
 from tests.support.waiting import until

@@ -37,7 +37,8 @@ from services.payment.shown import ProviderRefund
 from services.payment.signing import BadSignature
 from services.payment.wechatpay import Refused, WechatPay
 from tests.simulation import faults
-from tests.simulation.broker import SimBroker, SimBus
+from tests.simulation.broker import SimBroker
+from tests.simulation.member import SimBus
 from tests.simulation.sabotage import GUARDS, switch_off
 from tests.simulation.sabotages import attacks
 from tests.simulation.sea import StillWater
