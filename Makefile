@@ -84,14 +84,18 @@ check: install ## everything that can be checked without running the system
 test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to pytest
 	@$(BIN)/pytest $(ARGS)
 
-# All services in one process, on virtual time (tests/simulation/README.md). Nothing is left out, unlike in `make test`.
+# All services in one process, on virtual time (tests/simulation/README.md).
 SEEDS ?= 1000
-.PHONY: simulate
-simulate: install ## worlds under every fault: SEEDS=20000 runs so many fresh seeds; all crashes, all guards
+.PHONY: simulate sweep sabotage
+simulate: install ## fresh worlds under every fault, behind those that failed once; SEEDS=20000 for so many
 	@$(BIN)/python -m tests.simulation corpus
-	@$(BIN)/python -m tests.simulation sabotage
-	@$(BIN)/python -m tests.simulation sweep
 	@$(BIN)/python -m tests.simulation run --seeds $(SEEDS)
+
+sweep: install ## kill every process of every story at each thing it does with the outside (a quarter of an hour)
+	@$(BIN)/python -m tests.simulation sweep
+
+sabotage: install ## switch each guard off and see that it is missed
+	@$(BIN)/python -m tests.simulation sabotage
 
 .PHONY: format
 format: install ## let ruff put the code into shape

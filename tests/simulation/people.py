@@ -1,5 +1,5 @@
-"""Who lives in a world: shoppers with their phones, a clerk, somebody who works through tasks, a bookkeeper. They know
-only the public door and the sandbox, and behave as clients do: who gets no answer asks again with the same key."""
+"""The public door of a world, and the shoppers with their phones who come to it. They know only the door and the
+sandbox, and behave as clients do: who gets no answer asks again with the same key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.subscribe import openid_of
-from tests.simulation.errands import ERRANDS, Errand
 from tests.simulation.evidence import Asked
 from tests.simulation.loop import EPOCH, SimLoop
 from tests.simulation.network import Cut, Network, Nobody, TooSlow
@@ -25,12 +24,6 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 40.0
 NO_ANSWER: tuple[int, Json] = (0, {})
 PHONE = "1380000{:04d}"
-ERRAND_SHARE = 0.7
-CARD_SHARE = 0.7
-ALWAYS = 1.0
-"""Staff so diligent do what a task asks for, and nothing else."""
-DAY_SECONDS = 86_400.0
-CARD = {"bank_type": "ICBC_DEBIT", "bank_account": "6222021234567890123", "real_name": "张三"}
 
 
 @dataclass
@@ -252,71 +245,3 @@ STEPS: Mapping[str, Callable[..., Awaitable[object]]] = {
     "both": Person.both,
     "refund-by-hand": Person.refund_by_hand,
 }
-
-
-class Staff:
-    """Works through what waits for a person: confirms transfers for customers, names bank cards, resolves tasks by
-    chance, looks at figures. `diligence`: how likely something is dealt with when it is seen."""
-
-    def __init__(self, door: Door, diligence: float, draw: Callable[[], float]) -> None:
-        self.door, self.diligence, self.draw = door, diligence, draw
-        self._count = 0
-
-    async def live(self) -> None:
-        """Look every now and then, for ever."""
-        while self.diligence:
-            await asyncio.sleep(15.0 + 30.0 * self.draw())
-            await self.look()
-
-    async def look(self) -> None:
-        """Deal with what is there, and now and then do something else."""
-        if self.diligence < ALWAYS and self.draw() < ERRAND_SHARE:
-            await self._run_errand(ERRANDS[int(self.draw() * len(ERRANDS))])
-        _, page = await self.door.ask("s-finance", "GET", "/admin/v1/tasks")
-        for task in page.get("tasks", ()):
-            if self.draw() < self.diligence:
-                await self._deal_with(task)
-        _, cases = await self.door.ask("s-supervisor", "GET", "/admin/v1/cases?status=open&limit=100")
-        for case in cases.get("cases", ()):
-            refund = case.get("refund") or {}
-            if refund.get("confirm_by") and not refund.get("settled_at") and self.draw() < self.diligence:
-                await self._confirm(case)
-
-    async def _run_errand(self, errand: Errand) -> None:
-        self._count += 1
-        known = [asked for asked in self.door.asked if asked.what == "place" and asked.status == 201]
-        order = known[int(self.draw() * len(known))] if known else None
-        order_id = str(order.answer["order_id"]) if order else "none"
-        customer = order.who if order else "c0"
-        day = datetime.fromtimestamp(EPOCH + self.door.loop.now - DAY_SECONDS, UTC).date().isoformat()
-        path = errand.path.format(order=order_id, case=f"{order_id}-c1", customer=customer, day=day)
-        who = customer if errand.who == "customer" else f"s-{errand.who}"
-        key = f"errand-{self._count}" if errand.key else ""
-        placing = errand.path == "/mp/v1/orders" and errand.method == "POST"
-        what = "place" if placing else "cancel" if errand.path.endswith("/cancellation") else ""
-        await self.door.ask(
-            who, errand.method, path, errand.body, key=key, what=what, order="" if placing else order_id
-        )
-
-    async def _deal_with(self, task: Json) -> None:
-        self._count += 1
-        order_id = str(task["task_id"]).rsplit("-", 2)[0]
-        if task["kind"] == "refund-abnormal" and (self.diligence >= ALWAYS or self.draw() < CARD_SHARE):
-            path = f"/admin/v1/cases/{task['case_id']}/bank-card"
-            await self.door.ask("s-finance", "POST", path, CARD, key=f"card-{self._count}", what="card", order=order_id)
-            return
-        choices = task.get("choices") or ["done"]
-        choice = choices[int(self.draw() * len(choices))]
-        path = f"/admin/v1/tasks/{task['task_id']}/resolution"
-        body = {"choice": choice, "note": "paid in cash, receipt 17"}
-        await self.door.ask("s-finance", "POST", path, body, what="resolve", order=order_id)
-
-    async def _confirm(self, case: Json) -> None:
-        customer = str(case.get("customer_id") or "")
-        if not customer:
-            _, order = await self.door.ask("s-supervisor", "GET", f"/admin/v1/orders/{case['order_id']}")
-            customer = str(order.get("customer_id", ""))
-        path = f"/mp/v1/orders/{case['order_id']}/cases/{case['case_id']}/transfer"
-        status, ticket = await self.door.ask(customer, "GET", path)
-        if status == 200:
-            await self.door.sandbox("POST", "/_customer/transfer/confirm", {"package_info": ticket["package"]})

@@ -20,11 +20,12 @@ from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, House, Shape
 from tests.simulation.judge import judge, same_after_replay, since
 from tests.simulation.loop import EPOCH, Actor, Quiet, Sight, SimLoop
 from tests.simulation.network import Network
-from tests.simulation.people import Door, Person, Staff, open_shop
+from tests.simulation.people import Door, Person, open_shop
 from tests.simulation.plan import STOCK, Plan
 from tests.simulation.redis import SimRedis
 from tests.simulation.sea import OpenSea, Trace
 from tests.simulation.sealed import SEAL
+from tests.simulation.staff import Staff
 
 SETTLED_WITHIN_SECONDS = 45 * 86_400.0
 STORY_LINES_MAX = 80
