@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
 import coverage
-
-from tests.simulation.seeds import plan_of
 
 SOURCES = ["services", "chassis"]
 NOT_SIMULATED = [
@@ -24,22 +23,31 @@ NOT_SIMULATED = [
 ]
 """What the simulation replaces, and what it replaces it with."""
 
+_watches: list[tuple[coverage.Coverage, Path]] = []
+
+
+def begin() -> None:
+    """Watch from now on. Call before anything that is watched is imported."""
+    folder = Path(tempfile.mkdtemp(prefix="tuidan-cover-"))
+    watch = _coverage(folder, apart=True)
+    watch.start()
+    _watches.append((watch, folder))
+
 
 def covered(seeds: int, first: int, missing: bool) -> float:
-    """Run worlds one after the other, each watched; the percentage of branches and lines reached."""
-    folder = Path(tempfile.mkdtemp(prefix="tuidan-cover-"))
-    watch = coverage.Coverage(
-        data_file=str(folder / "part"), data_suffix=True, branch=True, source=SOURCES, omit=NOT_SIMULATED
-    )
-    watch.start()
+    """Run worlds one after the other, each watched, and print what was reached; the percentage of lines and branches.
+    Raises RuntimeError when nobody watches."""
+    if not _watches:
+        raise RuntimeError("nobody watches: begin() comes first")
+    watch, folder = _watches[0]
     from tests.simulation.runner import Ready
+    from tests.simulation.seeds import plan_of
+    from tests.simulation.world import Options
 
     ready = Ready.made()
     for seed in range(first, first + seeds):
         child = os.fork()
         if child == 0:
-            from tests.simulation.world import Options
-
             try:
                 ready.live(plan_of(seed), (), Options())
             finally:
@@ -49,6 +57,19 @@ def covered(seeds: int, first: int, missing: bool) -> float:
         os.waitpid(child, 0)
     watch.stop()
     watch.save()
-    together = coverage.Coverage(data_file=str(folder / "all"), branch=True, source=SOURCES, omit=NOT_SIMULATED)
+    together = _coverage(folder)
     together.combine([str(folder)])
-    return together.report(show_missing=missing, skip_covered=True)
+    percent = together.report(show_missing=missing, skip_covered=True)
+    shutil.rmtree(folder)
+    return percent
+
+
+def _coverage(folder: Path, *, apart: bool = False) -> coverage.Coverage:
+    """`apart`: every process writes a file of its own."""
+    return coverage.Coverage(
+        data_file=str(folder / "part"),
+        data_suffix=apart or None,
+        branch=True,
+        source=SOURCES,
+        omit=NOT_SIMULATED,
+    )

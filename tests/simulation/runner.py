@@ -24,7 +24,6 @@ from tests.simulation.sealed import make_small_keys
 from tests.simulation.world import SHAPES, Options, Outcome, World
 
 REAL_SECONDS_MAX = 120
-HASH_SEED = "0"
 
 Task = tuple[Plan, tuple[str, ...]]
 """A plan, and the names of guards that are switched off (see `sabotage`)."""
@@ -141,10 +140,3 @@ def _outcome(task: Task, content: bytes, status: int) -> Outcome:
         late = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
         found = {"problem": f"no verdict within {REAL_SECONDS_MAX} s" if late else f"the world ended with {status}"}
     return outcome_of({"seed": task[0].seed, "digest": "", "violations": [], **found})
-
-
-def steady() -> None:
-    """Begin this program anew if its hashes are not the same every time: sets would come in another order."""
-    if os.environ.get("PYTHONHASHSEED") != HASH_SEED:
-        os.environ["PYTHONHASHSEED"] = HASH_SEED
-        os.execv(sys.executable, [sys.executable, "-W", "ignore", *sys.orig_argv[1:]])

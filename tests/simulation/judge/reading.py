@@ -295,5 +295,7 @@ class Reading:
 
     @cached_property
     def closed_unpaid(self) -> set[str]:
-        """Cases whose payment was closed before anybody paid."""
-        return {body["case_id"] for body in self.bodies("payment-closed.v1")}
+        """Cases whose payment was closed before anybody paid. Where a kill held that word back and the customer paid
+        after all, a later answer sent the case down the paid road: it is not among them."""
+        refunded = {body["case_id"] for body in self.bodies("refund-payment.v1")}
+        return {body["case_id"] for body in self.bodies("payment-closed.v1")} - refunded
