@@ -76,6 +76,16 @@ async def test_a_timer_set_between_the_look_and_the_ring_is_kept(process: Rig) -
     assert process.topics.messages == []
 
 
+async def test_a_timer_set_again_for_a_moment_it_rang_at_rings_again(process: Rig) -> None:
+    await process.store.save([jar_with("a", wake_at=T0)])
+    assert await timers.ring(process.engine) == 1
+    await process.engine.hear(heard(RemindOfJar(jar_id="a", at=T0), "after the clock stepped back"))
+    assert await timers.ring(process.engine) == 1
+    assert await timers.ring(process.engine) == 0
+    assert (await process.record("a")).wake_at is None
+    assert (await process.jar("a")).rows == (("rang", 1), ("rang", 1))
+
+
 async def test_one_timer_that_cannot_be_heard_holds_up_no_other() -> None:
     torn = Aggregate("jars", Jar)
     torn.handles(PutMarbles)(JARS.handlers[PutMarbles])
