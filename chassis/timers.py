@@ -19,25 +19,20 @@ DUE_LIMIT = 500
 log = structlog.get_logger()
 
 
-def _still_set(heard: Heard, outcome: Decided[Any]) -> bool:
-    """Whether the timer stands where it stood: the handler left it, so it would be found due for ever."""
-    return isinstance(heard.message, Woke) and outcome.record.wake_at == heard.message.due
+def _still_set(woke: Woke, outcome: Decided[Any]) -> bool:
+    """Whether the timer stands where it stood: it would be found due for ever."""
+    return outcome.record.wake_at == woke.due
 
 
-def _ring(aggregate: Aggregate[Any], record_id: str, at: datetime, now: datetime, nth: str = "") -> Heard:
-    return Heard(Woke(record_id=record_id, due=at), message_id(f"{aggregate.name}/{record_id}", f"woke/{at}{nth}"), now)
-
-
-async def _heard_at_last(engine: Engine, aggregate: Aggregate[Any], heard: Heard) -> Decided[Any]:
+async def _hear(engine: Engine, aggregate: Aggregate[Any], woke: Woke, now: datetime) -> Decided[Any]:
     """Let a timer be heard, also one set a second time for a moment it has rung at already, as it is when the clock
     steps back between. The version names that second time alike for whoever else rings it."""
-    outcome = await engine.hear_at(aggregate, heard)
-    if not outcome.repeat or not _still_set(heard, outcome):
-        return outcome
-    woke = heard.message
-    assert isinstance(woke, Woke)
-    again = _ring(aggregate, woke.record_id, woke.due, heard.at, f"/{outcome.record.version}")
-    return await engine.hear_at(aggregate, again)
+    place, moment = f"{aggregate.name}/{woke.record_id}", f"woke/{woke.due}"
+    outcome = await engine.hear_at(aggregate, Heard(woke, message_id(place, moment), now))
+    if outcome.repeat and _still_set(woke, outcome):
+        again = message_id(place, f"{moment}/{outcome.record.version}")
+        return await engine.hear_at(aggregate, Heard(woke, again, now))
+    return outcome
 
 
 async def ring(engine: Engine) -> int:
@@ -48,15 +43,15 @@ async def ring(engine: Engine) -> int:
             continue
         now = engine.clock()
         due = await engine.stores[aggregate.name].due(now, DUE_LIMIT)
-        rings = [_ring(aggregate, record_id, at, now) for record_id, at in due]
+        rings = [Woke(record_id=record_id, due=at) for record_id, at in due]
         outcomes = await asyncio.gather(
-            *(_heard_at_last(engine, aggregate, heard) for heard in rings), return_exceptions=True
+            *(_hear(engine, aggregate, woke, now) for woke in rings), return_exceptions=True
         )
-        for heard, outcome in zip(rings, outcomes, strict=True):
+        for woke, outcome in zip(rings, outcomes, strict=True):
             if isinstance(outcome, BaseException):
-                log.error("a timer could not be heard", record=heard.message.key_value, problem=repr(outcome)[:300])
-            elif _still_set(heard, outcome):
-                log.error("a timer rang and was left set", record=heard.message.key_value)
+                log.error("a timer could not be heard", record=woke.record_id, problem=repr(outcome)[:300])
+            elif _still_set(woke, outcome):
+                log.error("a timer rang and was left set", record=woke.record_id)
             else:
                 rung += 1
                 telemetry.TIMERS_RUNG.labels(aggregate.name).inc()
