@@ -3,80 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 
 from chassis.delivery import Delivery, Receiver, in_order
-from chassis.record import Aggregate, Record
-from chassis.store import entries_to_documents, from_document, readable, to_document
+from chassis.documents import Documents
+from chassis.memory_database import Direct, MemoryRecords
+from chassis.record import Aggregate
 
 
-class MemoryStore:
-    """Records of one kind (see `store.Store`). Keeps plain data, never the objects it was given."""
+class MemoryStore(MemoryRecords):
+    """Records of one kind, in a database of their own on a way on which nothing happens."""
 
     def __init__(self, aggregate: Aggregate[Any]) -> None:
-        self._state = aggregate.state
-        self.documents: dict[str, dict[str, Any]] = {}
+        self._alone = Documents()
+        super().__init__(self._alone, aggregate, Direct())
 
-    async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
-        return {id: self._read(id) for id in ids if id in self.documents}
-
-    async def save(self, records: Sequence[Record[Any]]) -> set[str]:
-        lost = set()
-        for record in records:
-            stored = self.documents.get(record.id, {"version": 0, "journal": []})
-            if stored["version"] != record.version:
-                lost.add(record.id)
-                continue
-            new = entries_to_documents(record.journal if record.pruned else record.fresh)
-            journal = new if record.pruned else [*stored["journal"], *new]
-            self.documents[record.id] = {
-                "_id": record.id,
-                **copy.deepcopy(to_document(record)),
-                "version": record.version + 1,
-                "journal": journal,
-            }
-        return lost
-
-    async def mark_said(self, said: Mapping[str, Iterable[str]]) -> None:
-        for id, messages in said.items():
-            if id in self.documents:
-                gone = set(messages)
-                self.documents[id]["unsaid"] = [one for one in self.documents[id]["unsaid"] if one not in gone]
-
-    async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
-        found = [
-            document
-            for document in self.documents.values()
-            if document["unsaid"] and document["touched_at"] is not None and document["touched_at"] < before
-        ]
-        found.sort(key=lambda document: document["touched_at"])
-        return readable(copy.deepcopy(found[:limit]), self._state)
-
-    async def claim(self, record: Record[Any], at: datetime) -> bool:
-        stored = self.documents.get(record.id)
-        if stored is None or (stored["touched_at"], stored["attempts"]) != (record.touched_at, record.attempts):
-            return False
-        stored["touched_at"] = at
-        stored["attempts"] += 1
-        return True
-
-    async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
-        found = [
-            (document["_id"], document["wake_at"])
-            for document in self.documents.values()
-            if document["wake_at"] is not None and document["wake_at"] <= at
-        ]
-        return sorted(found, key=lambda one: one[1])[:limit]
-
-    async def ping(self) -> None:
-        return None
-
-    def _read(self, id: str) -> Record[Any]:
-        return from_document(copy.deepcopy(self.documents[id]), self._state)
+    @property
+    def documents(self) -> dict[str, dict[str, Any]]:
+        """What is stored, by id."""
+        return self._alone.documents
 
 
 class MemoryBroker:
