@@ -13,7 +13,7 @@ import pytest
 WORLDS = int(os.environ.get("TUIDAN_WORLDS", "300"))
 """Some four minutes on two slow cores. `make simulate SEEDS=…` runs as many as one likes."""
 ONE_POINT_IN = 8
-"""The build kills at every eighth crossing, beginning anywhere; `make simulate` at each."""
+"""The build kills at every eighth crossing, beginning anywhere; `make sweep` at each."""
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3_000)]
 
