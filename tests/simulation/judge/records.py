@@ -105,7 +105,7 @@ def _payment(payment: Stored, events: list[Message]) -> Iterator[Violation]:
             last[one.body["case_id"]] = {"wire": one.wire, **one.body}
     for refund in state.get("refunds") or ():
         told = last.get(refund["case_id"])
-        if told is not None and refund["status"] not in _STATUS_OF[told["wire"]]:
+        if told is not None and not _may_be(told, refund):
             yield Violation(
                 "I18", payment.name, f"told {told['wire']} of {refund['case_id']}, known {refund['status']}"
             )
@@ -115,22 +115,21 @@ def _payment(payment: Stored, events: list[Message]) -> Iterator[Violation]:
             )
 
 
+def _may_be(told: Row, refund: Row) -> bool:
+    if told["wire"] == "refund-accepted.v1" and told["refund_number"] in refund["closed_numbers"]:
+        return refund["status"] in (*_STATUS_OF[told["wire"]], *_PENDING)
+    return refund["status"] in _STATUS_OF[told["wire"]]
+
+
+_PENDING = ("intended", "unknown", "parked")
 _STATUS_OF = {
-    "refund-accepted.v1": (
-        "accepted",
-        "paying-out",
-        "settled",
-        "mismatch",
-        "intended",
-        "unknown",
-        "abnormal",
-        "refused",
-    ),
+    "refund-accepted.v1": ("accepted", "paying-out", "settled", "mismatch", "abnormal", "refused"),
     "refund-refused.v1": ("refused", "unknown", "intended", "paying-out", "parked", "mismatch"),
     "refund-settled.v1": ("settled",),
 }
 """What a refund may be once this was the last that was told of it: `settled` is told to whoever watches only; a person
-may let a refused one go on; one that was accepted may close and go on under the next number."""
+may let a refused one go on. Of the accepted ones only one that closed since may be pending: it goes on under the next
+number."""
 
 
 def _reservation(reservation: Stored, events: list[Message]) -> Iterator[Violation]:

@@ -6,11 +6,19 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from contracts.message import message_id
-from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, WHEN, Scene, ended
+from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, WHEN, Body, Scene, ended
 from tests.unit.simulation.spoils import ORDERS, PAYMENTS, RESERVATIONS, SPOILS, seen_by
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, UNPAID
 
 __all__ = ["SPOILS"]
+
+
+def was_accepted_and_waits(scene: Scene) -> Body:
+    """The refund was accepted, that is the last that was told of it, and now it waits for money."""
+    scene.forgets((*PAYMENTS, BACK), f"poll {BACK}")
+    refund: Body = scene.state(*PAYMENTS, BACK)["refunds"][0]
+    refund["status"] = "parked"
+    return refund
 
 
 # ── notices ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -202,6 +210,11 @@ def paid_and_never_told(scene: Scene) -> None:
 @seen_by("told-is-known")
 def a_refund_that_is_known_to_have_failed(scene: Scene) -> None:
     scene.state(*PAYMENTS, BACK)["refunds"][0]["status"] = "refused"
+
+
+@seen_by("told-is-known")
+def an_accepted_refund_that_waits_under_its_number(scene: Scene) -> None:
+    was_accepted_and_waits(scene)
 
 
 @seen_by("told-is-known")

@@ -18,7 +18,7 @@ from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a f
 from tests.unit.order.told import cancel
 from tests.unit.simulation.given import LATER, Scene
 from tests.unit.simulation.spoils import Spoil
-from tests.unit.simulation.spoils_said import SPOILS
+from tests.unit.simulation.spoils_said import SPOILS, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, shop
 
 Change = Callable[[Scene], object]
@@ -55,6 +55,13 @@ def test_a_check_is_asked_only_where_it_holds() -> None:
     scene.loses("order-shipped.v1", GONE)
     scene.final = scene.calm = False
     assert [str(violation) for violation in judge(scene.evidence()) if violation.invariant == "I08"] == []
+
+
+def test_a_refund_that_closed_may_wait_under_its_next_number() -> None:
+    scene = shop()
+    refund = was_accepted_and_waits(scene)
+    refund |= {"closed_numbers": [refund["number"]], "number": f"{BACK}-c1-2"}
+    assert list(CHECKS["told-is-known"](scene.evidence())) == []
 
 
 # ── everything heard once more ───────────────────────────────────────────────────────────────────────────────────────
