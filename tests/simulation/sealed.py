@@ -146,7 +146,7 @@ def _seal_redis(seal: Seal) -> None:
 
 def make_small_keys(folder: Path) -> None:
     """The keys folder of a world, with small keys and a certificate of virtual time."""
-    from sandbox import certificates, keys, merchants
+    from sandbox import certificates, keys, merchants, signing_plan
 
     def small() -> rsa.RSAPrivateKey:
         return rsa.generate_private_key(public_exponent=65537, key_size=KEY_BITS)
@@ -158,7 +158,7 @@ def make_small_keys(folder: Path) -> None:
 
         fromtimestamp = datetime.fromtimestamp
 
-    for module in (certificates, keys, merchants):
+    for module in (certificates, keys, merchants, signing_plan):
         module.rsa_2048 = small  # type: ignore[attr-defined]
     certificates.datetime = Then  # type: ignore[assignment, attr-defined]
     keys.make_keys(folder)

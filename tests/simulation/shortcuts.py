@@ -10,6 +10,7 @@ from typing import Any
 import fastapi._compat.v2 as compat
 import fastapi.dependencies.utils as dependencies
 from cryptography.hazmat.primitives import serialization
+from fastapi import routing
 from pydantic import TypeAdapter
 
 
@@ -18,6 +19,7 @@ def take() -> None:
     _remember_adapters()
     _remember_signatures()
     _remember_keys()
+    _remember_places()
 
 
 def _remember_adapters() -> None:
@@ -57,3 +59,8 @@ def _remember_keys() -> None:
         return known[data]
 
     serialization.load_pem_private_key = load  # type: ignore[assignment]
+
+
+def _remember_places() -> None:
+    """Where in which file an endpoint stands is only told in errors of validation, which nobody reads here."""
+    routing._extract_endpoint_context = lambda func: {}

@@ -16,7 +16,7 @@ from sandbox.app import world_of
 from tests.simulation import rolling, schedules
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.faults import calm, strike
-from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, House, Shape
+from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, SERVICES, House, Shape
 from tests.simulation.judge import judge, same_after_replay, since
 from tests.simulation.loop import EPOCH, Actor, Quiet, Sight, SimLoop
 from tests.simulation.network import Network
@@ -107,10 +107,18 @@ class World:
         async def opening() -> None:
             await self.house.open()
             await open_shop(self.door)
+            await self._first_asked()
             await asyncio.sleep(120.0)
 
         self._run(opening())
         self.began = self.loop.now
+
+    async def _first_asked(self) -> None:
+        """An application reads its routes when it is first asked for one that is not there: once here, not in every
+        copy."""
+        for host in (*SERVICES, "gateway", "sandbox"):
+            for _ in range(self.house.shape.instances):
+                await self.network.ask("GET", host, "/nothing", [], b"", None)
 
     # ── a plan ───────────────────────────────────────────────────────────────────────────────────────────────────────
     def run(self, plan: Plan, options: Options = Options()) -> Outcome:
