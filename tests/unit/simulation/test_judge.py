@@ -57,6 +57,15 @@ def test_a_check_is_asked_only_where_it_holds() -> None:
     assert [str(violation) for violation in judge(scene.evidence()) if violation.invariant == "I08"] == []
 
 
+def test_a_coupon_is_no_money_also_where_the_order_has_not_heard_of_its_payment() -> None:
+    scene = shop()
+    scene.loses("order-paid.v1", BACK, unsaid=True)
+    for line in scene.money:
+        if line["out_trade_no"] == BACK and line["kind"] in ("payment", "refund-success"):
+            line["amount_minor"] -= 1
+    assert list(CHECKS["ended-cases-money"](scene.evidence())) == []
+
+
 def test_a_refund_that_closed_may_wait_under_its_next_number() -> None:
     scene = shop()
     refund = was_accepted_and_waits(scene)
