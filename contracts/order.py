@@ -228,7 +228,8 @@ class CompleteOrder(Command):
 
 @EVENTS.carries("cancellation-accepted.v1")
 class CancellationAccepted(Event):
-    """A case is open: the order cannot be shipped until it ends."""
+    """A case is open: the order cannot be shipped until it ends. `rule` of version `policy_version` of the shop's
+    policy decided it. `waits_for`: `approval`, or `undo-window`; nothing else has happened yet then."""
 
     order_id: OrderId
     case_id: CaseId
@@ -242,11 +243,15 @@ class CancellationAccepted(Event):
     accepted_at: AwareDatetime
     occurred_at: AwareDatetime
     reference: str = ""
+    waits_for: str = ""
+    rule: str = ""
+    policy_version: int = 0
 
 
-@EVENTS.carries("cancellation-not-accepted.v1")
+@EVENTS.carries("cancellation-not-accepted.v2")
 class CancellationNotAccepted(Event):
-    """No case was opened and nothing changed. `open_case_id`: the case that stands in the way."""
+    """No case was opened and nothing changed. `open_case_id`: the case that stands in the way. `rule` of
+    `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives."""
 
     order_id: OrderId
     reason: Literal[
@@ -260,16 +265,24 @@ class CancellationNotAccepted(Event):
         "cancel-whole-unpaid-order",
         "remark-required",
         "idempotency-key-reused",
+        "policy-denied",
+        "code-required",
     ]
     open_case_id: CaseId | None = None
     detail: str = ""
+    rule: str = ""
+    policy_version: int = 0
+    amount_minor: Fen = 0
+    zh: str = ""
+    en: str = ""
 
 
 @answered_by(yes=CancellationAccepted, no=CancellationNotAccepted)
 @COMMANDS.carries("cancel-order.v1")
 class CancelOrder(Command):
     """Cancel a whole order (`lines` empty) or some pieces. `request_id` names the request: heard again it meets the
-    same case; `fingerprint` is the digest of its body."""
+    same case; `fingerprint` is the digest of its body. `confirmed`: the member of staff gave a code for exactly
+    this."""
 
     order_id: OrderId
     request_id: str = Field(min_length=1, max_length=128)
@@ -278,6 +291,7 @@ class CancelOrder(Command):
     reason: Reason
     by: Actor
     reference: Reference | None = None
+    confirmed: bool = False
 
 
 @EVENTS.carries("cancellation-completed.v1")

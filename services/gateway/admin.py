@@ -93,19 +93,7 @@ async def cancel_order(
 ) -> Response:
     """Cancel an order or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key with the
     same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
-    caller = call.caller
-    if wanted.reference:
-        allow_scope(caller, model.IMPORT_SCOPE, "reference")
-    command = CancelOrder(
-        order_id=Order(order_id),
-        request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
-        fingerprint=model.fingerprint(wanted),
-        lines=wanted.lines,
-        reason=wanted.reason,
-        by=_staff(call),
-        reference=wanted.reference,
-    )
-    return await _order(call, order_id, "cancellation", command)
+    return await _order(call, order_id, "cancellation", cancellation(call, order_id, wanted))
 
 
 @router.post("/orders/{order_id}/ship")
@@ -119,7 +107,7 @@ async def ship_order(
         order_id=Order(order_id),
         carrier=wanted.carrier,
         tracking_number=wanted.tracking_number,
-        by=_staff(call),
+        by=staff(call),
     )
     return await _order(call, order_id, "ship", command)
 
@@ -127,13 +115,13 @@ async def ship_order(
 @router.post("/orders/{order_id}/deliver")
 async def deliver_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
     """The parcel has arrived. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
-    return await _order(call, order_id, "deliver", DeliverOrder(order_id=Order(order_id), by=_staff(call)))
+    return await _order(call, order_id, "deliver", DeliverOrder(order_id=Order(order_id), by=staff(call)))
 
 
 @router.post("/orders/{order_id}/complete")
 async def complete_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
     """Nothing more will happen to the order. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
-    return await _order(call, order_id, "complete", CompleteOrder(order_id=Order(order_id), by=_staff(call)))
+    return await _order(call, order_id, "complete", CompleteOrder(order_id=Order(order_id), by=staff(call)))
 
 
 @router.get("/cases")
@@ -153,7 +141,7 @@ async def finish_task(
     call: Calling, task_id: TaskId, done: Annotated[model.TaskDone, Depends(JsonBody(model.TaskDone))]
 ) -> Response:
     """A person has done a task."""
-    body = told(Done(note=done.note, by=_staff(call)))
+    body = told(Done(note=done.note, by=staff(call)))
     return passed_on(await call.services.order.ask("POST", f"/tasks/{segment(task_id)}/done", body=body))
 
 
@@ -164,7 +152,7 @@ async def resolve_task(
     """Do what was chosen about a task: the order as it is then. The same choice again changes nothing. Problems:
     unknown-task (404), already-resolved (409), not-a-choice, proof-required (422)."""
     order_id = Order(task_id.rsplit("-", 2)[0])
-    command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=_staff(call))
+    command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=staff(call))
     path = f"/tasks/{segment(task_id)}/resolve"
     return passed_on(await call.services.order.ask("POST", path, body=told(command)))
 
@@ -245,9 +233,26 @@ async def list_notices(call: Calling, which: Annotated[WhichNotices, Query()]) -
     return await fetched(call.services.notify, "/notices", which)
 
 
-def _staff(call: Call) -> Actor:
+def staff(call: Call) -> Actor:
+    """Who is acting."""
     return Actor(kind="staff", id=call.caller.sub, role=call.caller.role)
 
 
 async def _order(call: Call, order_id: str, what: str, command: BaseModel) -> Response:
     return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))
+
+
+def cancellation(call: Call, order_id: str, wanted: model.CancellationWanted) -> CancelOrder:
+    """The command for this wish. Raises the 403 problem scope-missing."""
+    caller = call.caller
+    if wanted.reference:
+        allow_scope(caller, model.IMPORT_SCOPE, "reference")
+    return CancelOrder(
+        order_id=Order(order_id),
+        request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
+        fingerprint=model.fingerprint(wanted),
+        lines=wanted.lines,
+        reason=wanted.reason,
+        by=staff(call),
+        reference=wanted.reference,
+    )

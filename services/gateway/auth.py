@@ -33,6 +33,8 @@ PROVIDER: frozenset[Kind] = frozenset()
 """No token: the service behind checks the provider's signature, where the provider signs."""
 MONEY: frozenset[str] = frozenset({"administrator", "finance", "supervisor"})
 """Staff who answer for money."""
+RULERS: frozenset[str] = frozenset({"administrator", "supervisor"})
+"""Staff who make the shop's rules."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,8 @@ RIGHTS: tuple[Right, ...] = (
     Right("GET", "/mp/v1/orders/{order_id}", CUSTOMER, "reads"),
     Right("POST", "/mp/v1/orders/{order_id}/pay", CUSTOMER, "repeatable", "an order has one payment"),
     Right("POST", "/mp/v1/orders/{order_id}/cancellation", CUSTOMER, "needs-key"),
+    Right("POST", "/mp/v1/orders/{order_id}/cancellation-preview", CUSTOMER, "repeatable", "it changes nothing"),
+    Right("POST", "/mp/v1/orders/{order_id}/cases/{case_id}/withdrawal", CUSTOMER, "repeatable", "it is undone once"),
     Right("GET", "/mp/v1/orders/{order_id}/cases/{case_id}/transfer", CUSTOMER, "reads"),
     Right("GET", "/mp/v1/inbox", CUSTOMER, "reads"),
     Right("POST", "/mp/v1/subscriptions", CUSTOMER, "needs-key"),
@@ -63,7 +67,15 @@ RIGHTS: tuple[Right, ...] = (
     Right("POST", "/admin/v1/orders/{order_id}/ship", STAFF, "repeatable", "an order is shipped once"),
     Right("POST", "/admin/v1/orders/{order_id}/deliver", STAFF, "repeatable", "an order is delivered once"),
     Right("POST", "/admin/v1/orders/{order_id}/complete", STAFF, "repeatable", "an order is completed once"),
+    Right("POST", "/admin/v1/orders/{order_id}/cancellation-preview", STAFF, "repeatable", "it changes nothing"),
     Right("GET", "/admin/v1/cases", STAFF, "reads"),
+    Right("POST", "/admin/v1/cases/{case_id}/withdrawal", STAFF, "repeatable", "it is undone once"),
+    Right("POST", "/admin/v1/cases/{case_id}/decision", STAFF, "repeatable", "a case is decided once"),
+    Right("GET", "/admin/v1/policies", STAFF, "reads"),
+    Right("GET", "/admin/v1/policies/{version}", STAFF, "reads"),
+    Right("POST", "/admin/v1/policies", STAFF, "repeatable", "the same rules are the same version", RULERS),
+    Right("POST", "/admin/v1/policies/{version}/preview", STAFF, "repeatable", "it changes nothing"),
+    Right("POST", "/admin/v1/policies/{version}/activation", STAFF, "repeatable", "it is switched once", RULERS),
     Right("GET", "/admin/v1/tasks", STAFF, "reads"),
     Right("POST", "/admin/v1/tasks/{task_id}/done", STAFF, "repeatable", "a task is done once"),
     Right("POST", "/admin/v1/tasks/{task_id}/resolution", STAFF, "repeatable", "a task is resolved once", MONEY),

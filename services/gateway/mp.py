@@ -10,6 +10,8 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from chassis.problem import Problem
+from contracts.decision import WithdrawCancellation
+from contracts.message import CaseId as Case
 from contracts.message import CustomerId
 from contracts.message import OrderId as Order
 from contracts.order import Actor, CancelOrder, Contact, PlaceOrder
@@ -32,6 +34,8 @@ from services.gateway.auth import allow_scope
 from services.gateway.clients import Answer, segment
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
+
+Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
 
 
 class OwnOrders(Page):
@@ -92,7 +96,7 @@ async def show_own_order(call: Calling, order_id: OrderId) -> Response:
 async def pay_order(
     call: Calling,
     order_id: OrderId,
-    _: Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))],
+    _: Empty,
 ) -> Response:
     """Start to pay one of my orders: what the mini-program needs for it. Problems: unknown-order (404),
     payment-not-ready and others (409)."""
@@ -110,6 +114,33 @@ async def cancel_own_order(
 ) -> Response:
     """Cancel one of my orders or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key
     with the same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
+    return await _cancel(call, order_id, wanted, "cancellation")
+
+
+@router.post("/orders/{order_id}/cancellation-preview")
+async def preview_own_cancellation(
+    call: Calling,
+    order_id: OrderId,
+    wanted: Annotated[model.CustomersCancellation, Depends(JsonBody(model.CustomersCancellation))],
+) -> Response:
+    """What the same body would do at `…/cancellation`: whether I may, what comes back and when, until when I can take
+    it back: `{"way", "amount_minor", "expected_by", "undo_until", "lines", …}`. Problems: as there."""
+    return await _cancel(call, order_id, wanted, "cancellation-preview")
+
+
+@router.post("/orders/{order_id}/cases/{case_id}/withdrawal")
+async def withdraw_own_cancellation(call: Calling, order_id: OrderId, case_id: CaseId, _: Empty) -> Response:
+    """Take a cancellation back while it waits. Problems: unknown-order, unknown-case (404), too-late (409)."""
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
+    by = Actor(kind="customer", id=call.caller.sub)
+    command = WithdrawCancellation(order_id=Order(order_id), case_id=Case(case_id), by=by)
+    path = f"/cases/{segment(case_id)}/withdrawal"
+    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+
+
+async def _cancel(call: Call, order_id: str, wanted: model.CustomersCancellation, what: str) -> Response:
     caller = call.caller
     if wanted.reference:
         allow_scope(caller, model.IMPORT_SCOPE, "reference")
@@ -125,8 +156,7 @@ async def cancel_own_order(
         by=Actor(kind="customer", id=caller.sub),
         reference=wanted.reference,
     )
-    path = f"/orders/{order_id}/cancellation"
-    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))
 
 
 @router.get("/orders/{order_id}/cases/{case_id}/transfer")

@@ -11,13 +11,13 @@ from chassis.engine import Engine
 from chassis.problem import Problem
 from chassis.record import Heard, Refusal
 from contracts.message import Command, Message, message_id
-from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, PlaceOrder, ShipOrder
+from contracts.order import Actor, CompleteOrder, DeliverOrder, PlaceOrder, ShipOrder
 from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.model import Coupon, Order, TaskDone
 from services.order.problems import problem_of
-from services.order.views import OrderViews, case_view, order_view
+from services.order.views import OrderViews, order_view
 
 After = Annotated[str, Query(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -52,16 +52,8 @@ def routes(engine: Engine, catalogue: Catalogue, views: OrderViews) -> APIRouter
 def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views: OrderViews) -> None:
     @router.post("/orders", status_code=201)
     async def place(asked: PlaceOrder) -> dict[str, Any]:
-        order = await _tell(engine, await catalogue.ready(asked), f"{asked.order_id}/place/{asked.fingerprint}")
+        order = await tell(engine, await catalogue.ready(asked), f"{asked.order_id}/place/{asked.fingerprint}")
         return order_view(order)
-
-    @router.post("/orders/{order_id}/cancellation", status_code=202)
-    async def cancel(order_id: str, asked: CancelOrder) -> dict[str, Any]:
-        _same_order(order_id, asked)
-        cause = f"{order_id}/cancel/{asked.request_id}/{asked.fingerprint}"
-        order = await _tell(engine, asked, cause)
-        case = next(case for case in order.cases if case.met_by(asked.request_id))
-        return case_view(order, case)
 
     @router.post("/orders/{order_id}/ship")
     async def ship(order_id: str, asked: ShipOrder) -> dict[str, Any]:
@@ -78,11 +70,11 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
     @router.post("/tasks/{task_id}/done")
     async def task_done(task_id: str, done: Done) -> dict[str, Any]:
         order_id = task_id.rsplit("-", 2)[0]
-        known = await _read(engine, order_id)
+        known = await read(engine, order_id)
         if not any(task.task_id == task_id for task in known.tasks):
             raise Problem(404, "unknown-task", "没有这个任务。", "There is no such task.")
         heard = TaskDone(order_id=known.order_id, task_id=task_id, by=done.by, note=done.note)
-        order = await _tell(engine, heard, f"{task_id}/done")
+        order = await tell(engine, heard, f"{task_id}/done")
         return {"task": next(task.model_dump() for task in order.tasks if task.task_id == task_id)}
 
     @router.post("/tasks/{task_id}/resolve")
@@ -95,7 +87,7 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
                 "The task in the path is not the one in the body.",
             )
         cause = f"{task_id}/resolve/{asked.choice}/{asked.note}"
-        return order_view(await _tell(engine, asked, cause))
+        return order_view(await tell(engine, asked, cause))
 
     @router.put("/coupons/{code}", status_code=204)
     async def put_coupon(code: str, body: CouponBody) -> Response:
@@ -106,7 +98,7 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
 def _add_readings(router: APIRouter, engine: Engine, views: OrderViews) -> None:
     @router.get("/orders/{order_id}")
     async def show(order_id: str) -> dict[str, Any]:
-        return order_view(await _read(engine, order_id))
+        return order_view(await read(engine, order_id))
 
     @router.get("/orders")
     async def list_orders(
@@ -135,7 +127,7 @@ def _add_readings(router: APIRouter, engine: Engine, views: OrderViews) -> None:
         return await views.summary()
 
 
-async def _tell(engine: Engine, message: Message, cause: str) -> Order:
+async def tell(engine: Engine, message: Message, cause: str) -> Order:
     """Let the order hear `message`; returns it as it is afterwards. The same `cause` is heard once."""
     heard = Heard(message, message_id(cause, "http"), engine.clock(), answers_travel=False)
     try:
@@ -148,18 +140,20 @@ async def _tell(engine: Engine, message: Message, cause: str) -> Order:
 
 
 async def _move(engine: Engine, order_id: str, asked: ShipOrder | DeliverOrder | CompleteOrder) -> Order:
-    _same_order(order_id, asked)
-    return await _tell(engine, asked, f"{order_id}/{asked.wire}")
+    same_order(order_id, asked)
+    return await tell(engine, asked, f"{order_id}/{asked.wire}")
 
 
-def _same_order(order_id: str, asked: Command) -> None:
+def same_order(order_id: str, asked: Command) -> None:
+    """Raises a 422 problem when path and body speak of two orders."""
     if asked.key_value != order_id:
         raise Problem(
             422, "invalid-request", "地址与内容中的订单号不一致。", "The order in the path is not the one in the body."
         )
 
 
-async def _read(engine: Engine, order_id: str) -> Order:
+async def read(engine: Engine, order_id: str) -> Order:
+    """The order. Raises a 404 problem when there is none."""
     record = await engine.read(ORDERS, order_id)
     if record is None or not isinstance(record.state, Order):
         raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")

@@ -8,6 +8,7 @@ from datetime import datetime
 from chassis.record import Aggregate, Refusal
 from chassis.saga import Run, Saga
 from contracts import inventory, notify, payment
+from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import Event, Message, Money, Woke
 from contracts.order import (
     CancelOrder,
@@ -25,9 +26,10 @@ from contracts.order import (
     ShipOrder,
 )
 from contracts.task import ResolveTask
-from services.order import cases, failed, resolving, unpaid
+from services.order import cases, deciding, failed, resolving, unpaid
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
+from services.order.policies import LookUpPolicy, ReadyToCancel
 from services.order.pricing import NotPriced, price
 from services.order.tasks import Kind, has_open_task, raise_task
 from services.order.timeline import moment_of
@@ -168,7 +170,28 @@ def _in_state(order: Order | None, asked: ShipOrder | DeliverOrder | CompleteOrd
 
 @ORDERS.handles(CancelOrder)
 def cancel_order(order: Order | None, asked: CancelOrder, at: datetime) -> Decision:
-    return cases.request_cancellation(order, asked, at)
+    """A wish that came over a topic: the shop's policy has to be looked up first."""
+    return order, [LookUpPolicy(order_id=asked.order_id, asked=asked)]
+
+
+@ORDERS.handles(ReadyToCancel)
+def cancel_by_policy(order: Order | None, ready: ReadyToCancel, at: datetime) -> Decision:
+    try:
+        return cases.request_cancellation(order, ready.asked, ready.policy, at)
+    except Refusal as refusal:
+        if ready.from_topic:
+            return order, [refusal.event]
+        raise
+
+
+@ORDERS.handles(WithdrawCancellation)
+def withdraw_cancellation(order: Order | None, asked: WithdrawCancellation, at: datetime) -> Decision:
+    return deciding.withdraw(order, asked, at)
+
+
+@ORDERS.handles(DecideCancellation)
+def decide_cancellation(order: Order | None, asked: DecideCancellation, at: datetime) -> Decision:
+    return deciding.decide(order, asked, at)
 
 
 def hear_answer(order: Order | None, heard: Event, at: datetime) -> Decision:

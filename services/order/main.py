@@ -10,10 +10,14 @@ from fastapi import APIRouter
 from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
+from services.order import cancelling_api
 from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.model import LookUpProducts, PriceRules
+from services.order.policies import LookUpPolicy
+from services.order.policybook import PolicyBook
+from services.order.preview import PastCases
 from services.order.projections import PRODUCTS
 from services.order.settings import OrderSettings
 from services.order.views import OrderViews
@@ -28,10 +32,15 @@ def service(settings: OrderSettings) -> Service:
         coupons = parts.database.collection("coupons")
         rules = PriceRules.model_validate(settings, from_attributes=True)
         catalogue = Catalogue(products, coupons, rules)
+        policies = PolicyBook(parts.database.collection("policies"))
+        past = PastCases(parts.database.collection(ORDERS.name))
+        await past.prepare()
         views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
         await views.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
-        yield [routes(parts.engine, catalogue, views)]
+        parts.engine.perform(LookUpPolicy, policies.look_up)
+        deciding = cancelling_api.routes(parts.engine, policies, past)
+        yield [routes(parts.engine, catalogue, views), deciding]
 
     return Service(
         "order",

@@ -13,10 +13,19 @@ from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, Produc
 from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
 from contracts.payment import RefusalReason
+from services.order.policies import Ruling, Verdict
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
 Road = Literal[
-    "unpaid", "paid", "no-money", "late-payment", "resumed", "given-back", "made-outside", "made-outside-in-part"
+    "unpaid",
+    "paid",
+    "no-money",
+    "late-payment",
+    "resumed",
+    "given-back",
+    "made-outside",
+    "made-outside-in-part",
+    "rejected",
 ]
 
 TIMELINE_MAX = 300
@@ -133,6 +142,13 @@ class Case(_Part):
     proof: str = ""
     decided_by: str = ""
     found: RefundNumber | None = None
+    ruling: Ruling | None = None
+    verdict: Verdict | None = None
+
+    @property
+    def waits(self) -> bool:
+        """It has not begun yet: nothing has moved, and it can be taken back."""
+        return self.status == "open" and self.ruling is not None and bool(self.ruling.waits_for)
 
     @property
     def waits_for_a_person(self) -> bool:
@@ -205,7 +221,8 @@ class Order(_Part):
     def wake_at(self) -> datetime | None:
         """When the earliest of its runs wants to be woken, or it wants to ask for its payment."""
         runs = [self.placing, self.dispatching, *(case.run for case in self.cases)]
-        times = [self.ask_payment_at, *(run.wake_at for run in runs if run is not None)]
+        windows = [case.ruling.until for case in self.cases if case.waits and case.ruling is not None]
+        times = [self.ask_payment_at, *windows, *(run.wake_at for run in runs if run is not None)]
         return min((at for at in times if at is not None), default=None)
 
     @property

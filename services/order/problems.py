@@ -44,6 +44,26 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "未付款的订单只能整单取消,然后重新下单。",
         "An unpaid order can only be cancelled as a whole. Place a new one afterwards.",
     ),
+    "policy-denied": (403, "按本店规则不能取消。", "The shop's rules do not allow this cancellation."),
+    "code-required": (
+        403,
+        "此操作需要确认码:请先获取短信确认码,再用同一请求提交。",
+        "This needs a confirmation code. Ask for one by text message and send the same request with it.",
+    ),
+    "unknown-case": (404, "没有这个取消申请。", "There is no such cancellation."),
+    "too-late": (
+        409,
+        "取消已开始处理,不能再撤回。",
+        "The cancellation has begun and cannot be taken back any more.",
+    ),
+    "already-decided": (409, "该取消申请已处理。", "This cancellation has been decided already."),
+    "not-your-role": (403, "当前岗位不能审批这个取消申请。", "This role may not decide this cancellation."),
+    "second-person-needed": (
+        403,
+        "申请人不能审批自己的申请,请换一位同事。",
+        "Whoever asked may not approve it. Ask a second person.",
+    ),
+    "note-required": (422, "拒绝时请填写给顾客的说明。", "Say why it is rejected; the customer reads it."),
     "remark-required": (422, "原因为“其他”时请填写说明。", "The reason “other” needs a remark."),
     "unknown-task": (404, "没有这个任务。", "There is no such task."),
     "already-resolved": (409, "该任务已处理。", "The task has been dealt with already."),
@@ -61,7 +81,10 @@ def problem_of(refusal: Event) -> Problem:
     """The problem document for a refusal; its code is the refusal's reason."""
     said: dict[str, Any] = refusal.model_dump(exclude_none=True)
     status, zh, en = _PROBLEMS[said["reason"]]
-    more = {name: said[name] for name in ("open_case_id", "state", "choices") if said.get(name)}
+    shown = ("open_case_id", "state", "choices", "rule", "policy_version", "amount_minor", "roles")
+    more = {name: said[name] for name in shown if said.get(name)}
+    if said["reason"] == "policy-denied":
+        zh, en = said["zh"], said["en"]
     if said.get("detail"):
         more["about"] = said["detail"]
     if said["reason"] == "cancellation-open":

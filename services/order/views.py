@@ -58,6 +58,12 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
         "road": case.road,
         "waits_for_a_person": case.waits_for_a_person,
         "step": case.run.step,
+        "waits_for": case.ruling.waits_for if case.ruling else "",
+        "undo_until": case.ruling.until if case.ruling else None,
+        "approve_by": case.ruling.approve_by if case.ruling and case.waits else (),
+        "rule": case.ruling.rule if case.ruling else "",
+        "policy_version": case.ruling.policy_version if case.ruling else 0,
+        "verdict": case.verdict.model_dump() if case.verdict else None,
         "attempts": case.run.attempts,
         "next_try_at": case.run.wake_at,
         "reason": {

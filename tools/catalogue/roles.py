@@ -12,6 +12,8 @@ from tools.catalogue.schemas import topic_name
 COMMANDS_SAID_BY: dict[str, tuple[str, ...]] = {
     "place-order.v1": ("gateway",),
     "cancel-order.v1": ("gateway",),
+    "withdraw-cancellation.v1": ("gateway",),
+    "decide-cancellation.v1": ("gateway",),
     "ship-order.v1": ("gateway",),
     "deliver-order.v1": ("gateway",),
     "complete-order.v1": ("gateway",),

@@ -39,6 +39,12 @@ BODIES: dict[str, Json] = {
     "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/mp/v1/subscriptions": {"answers": {"template-1": "accept"}},
     "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/mp/v1/orders/{order_id}/cancellation-preview": CANCELLATION,
+    "/admin/v1/orders/{order_id}/cancellation-preview": CANCELLATION,
+    "/admin/v1/cases/{case_id}/decision": {"approve": True},
+    "/admin/v1/policies": {"rules": [{"name": "anything", "way": "allow"}], "note": "no rules"},
+    "/admin/v1/policies/{version}/preview": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+    "/admin/v1/policies/{version}/activation": {"instead_of": 0},
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
     "/admin/v1/coupons/{code}": {"amount_minor": 500, "minimum_minor": 2000},
     "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
@@ -170,7 +176,7 @@ class World:
 def filled(right: Right) -> tuple[str, str, Json | None]:
     """Method, path and body of a good request for a row of the table of rights."""
     ids = {"{order_id}": "o1", "{task_id}": "t1", "{case_id}": "o1-c1", "{product_id}": "tea", "{subject}": "orders"}
-    ids |= {"{shop}": "house", "{day}": "2026-02-27", "{n}": "1", "{family}": "pay"}
+    ids |= {"{shop}": "house", "{day}": "2026-02-27", "{n}": "1", "{version}": "1", "{family}": "pay"}
     path = right.path
     for name, value in ids.items():
         path = path.replace(name, value)
