@@ -17,14 +17,14 @@ class CancellationNotWithdrawn(Event):
 
     order_id: OrderId
     case_id: CaseId
-    reason: Literal["unknown-case", "too-late"]
+    reason: Literal["unknown-case", "not-yours", "too-late"]
 
 
 @answered_by(yes=CancellationUndone, no=CancellationNotWithdrawn)
 @COMMANDS.carries("withdraw-cancellation.v1")
 class WithdrawCancellation(Command):
-    """Take a cancellation back while it waits for approval or its undo window is open: no money has moved, and the
-    order is what it was."""
+    """Take one's own cancellation back while it waits for approval or its undo window is open: no money has moved, and
+    the order is what it was."""
 
     order_id: OrderId
     case_id: CaseId

@@ -66,16 +66,21 @@ def wake(order: Order, case: Case, at: datetime) -> Decision:
 
 # ── taken back ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def withdraw(order: Order | None, asked: WithdrawCancellation, at: datetime) -> Decision:
-    """Whoever asked thinks better of it. Raises Refusal once the case has begun: money may be on its way."""
+    """Whoever asked thinks better of it, the customer or the staff; the other's wish is not theirs to take back. Raises
+    Refusal also once the case has begun: money may be on its way."""
     case = order.case(asked.case_id) if order is not None else None
     stranger = order is not None and asked.by.kind == "customer" and asked.by.id != order.customer_id
     if order is None or case is None or stranger:
         raise Refusal(_not_withdrawn(asked, "unknown-case"))
+    if case.by.kind != asked.by.kind:
+        raise Refusal(_not_withdrawn(asked, "not-yours"))
     if case.status == "undone" and case.refusal == "withdrawn":
         return order, [undone(order, case)]
     if not case.waits:
         raise Refusal(_not_withdrawn(asked, "too-late"))
-    ended = case.model_copy(update={"status": "undone", "refusal": "withdrawn", "ended_at": at, "ruling": _over(case)})
+    over = case.run.model_copy(update={"status": "undone"})
+    update = {"status": "undone", "refusal": "withdrawn", "ended_at": at, "ruling": _over(case), "run": over}
+    ended = case.model_copy(update=update)
     after = order.with_case(ended).model_copy(update={"state": case.state_before})
     after = after.noting(at, "cancellation-withdrawn", case.case_id, by=f"{asked.by.kind} {asked.by.id}".strip())
     return after, [undone(order, ended)]
@@ -128,7 +133,7 @@ def _reject(order: Order, case: Case, at: datetime) -> Decision:
 
 
 def _over(case: Case) -> Ruling | None:
-    return case.ruling and case.ruling.model_copy(update={"waits_for": "", "until": None})
+    return case.ruling and case.ruling.model_copy(update={"over": True})
 
 
 def _decided(order: Order, case: Case, verdict: Verdict) -> CancellationDecided:

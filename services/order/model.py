@@ -148,12 +148,14 @@ class Case(_Part):
     @property
     def waits(self) -> bool:
         """It has not begun yet: nothing has moved, and it can be taken back."""
-        return self.status == "open" and self.ruling is not None and bool(self.ruling.waits_for)
+        ruling = self.ruling
+        return self.status == "open" and ruling is not None and bool(ruling.waits_for) and not ruling.over
 
     @property
     def waits_for_a_person(self) -> bool:
         """Nothing more happens to it by itself."""
-        return self.status == "open" and self.run.ended
+        approval = self.waits and self.ruling is not None and self.ruling.waits_for == "approval"
+        return approval or (self.status == "open" and self.run.ended)
 
     def met_by(self, request_id: str) -> Request | None:
         """The request of that id, if it led to this case or met it."""
@@ -221,7 +223,7 @@ class Order(_Part):
     def wake_at(self) -> datetime | None:
         """When the earliest of its runs wants to be woken, or it wants to ask for its payment."""
         runs = [self.placing, self.dispatching, *(case.run for case in self.cases)]
-        windows = [case.ruling.until for case in self.cases if case.waits and case.ruling is not None]
+        windows = [case.ruling.until for case in self.cases if case.ruling is not None and case.waits]
         times = [self.ask_payment_at, *windows, *(run.wake_at for run in runs if run is not None)]
         return min((at for at in times if at is not None), default=None)
 

@@ -157,8 +157,8 @@ class Policy(BaseModel):
 
 
 class Ruling(_Frozen):
-    """Which rule of which version of the policy let a case be opened, and what it still waits for: approval by one of
-    these roles, or the end of its undo window."""
+    """Which rule of which version of the policy let a case be opened, and what it had to wait for: approval by one of
+    these roles, or the end of its undo window. `over`: it waits no more."""
 
     rule: str
     policy_version: int
@@ -166,6 +166,7 @@ class Ruling(_Frozen):
     waits_for: Literal["", "approval", "undo-window"] = ""
     until: AwareDatetime | None = None
     approve_by: tuple[str, ...] = ()
+    over: bool = False
 
 
 class Verdict(_Frozen):

@@ -51,6 +51,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "This needs a confirmation code. Ask for one by text message and send the same request with it.",
     ),
     "unknown-case": (404, "没有这个取消申请。", "There is no such cancellation."),
+    "not-yours": (
+        403,
+        "这个取消不是您申请的,不能撤回。",
+        "Somebody else asked for this cancellation: it is not yours to take back.",
+    ),
     "too-late": (
         409,
         "取消已开始处理,不能再撤回。",

@@ -50,6 +50,18 @@ def _pay(dice: Random) -> Step:
 
 def _paid_cancelled(dice: Random, steps: list[Step], count: int) -> None:
     steps += [_pay(dice), _wait(dice), _cancel(dice, count)]
+    if dice.random() < 0.25:
+        steps += [_wait(dice, 12.0), ["withdraw"]]
+
+
+def _regrets(dice: Random, steps: list[Step], count: int) -> None:
+    """Thinks better of it, at any instant: while it waits, while it begins, when it has begun; and better again."""
+    cancel = ["cancel", [], "customer", "customer", dice.choice(("found-better", "wrong-item"))]
+    steps += [_pay(dice), _wait(dice, 3.0), cancel, _wait(dice, 14.0), ["withdraw"]]
+    if dice.random() < 0.5:
+        steps += [_wait(dice, 3.0), _cancel(dice, count, part=dice.random() < 0.3)]
+    elif dice.random() < 0.5:
+        steps += [_wait(dice, 3.0), ["ship"]]
 
 
 def _twice(dice: Random, steps: list[Step], count: int) -> None:
@@ -105,6 +117,7 @@ TALES: dict[str, tuple[int, Tale]] = {
     "shipped meanwhile": (2, _shipped_meanwhile),
     "shipped": (1, _shipped),
     "both cancel": (2, _both_cancel),
+    "regrets": (3, _regrets),
     "refunded by hand": (1, _refunded_by_hand),
     "never paid": (1, _never_paid),
 }

@@ -106,10 +106,10 @@ def test_a_second_request_for_the_same_meets_the_waiting_case() -> None:
 
 # ── taken back ───────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize("policy", [UNDO, APPROVAL])
-@pytest.mark.parametrize("by", [CUSTOMER, HELPER])
-def test_what_is_taken_back_leaves_the_order_as_it_was(policy: Policy, by: Actor) -> None:
+@pytest.mark.parametrize(("asked_by", "by"), [(CUSTOMER, CUSTOMER), (STAFF, HELPER)])
+def test_what_is_taken_back_leaves_the_order_as_it_was(policy: Policy, asked_by: Actor, by: Actor) -> None:
     before = paid_order().order
-    order = waits(policy).hears(withdraw(by))
+    order = waits(policy, asked_by).hears(withdraw(by))
     after = order.order
     assert order.last == ["cancellation-undone"]
     same = {"cases": (), "timeline": ()}
@@ -137,6 +137,25 @@ def test_what_has_begun_cannot_be_taken_back() -> None:
 @pytest.mark.parametrize("asked", [withdraw(Actor(kind="customer", id="c2")), withdraw(case="o1-c9")])
 def test_a_stranger_takes_nothing_back(asked: WithdrawCancellation) -> None:
     assert refused(waits(UNDO), asked).reason == "unknown-case"
+
+
+@pytest.mark.parametrize(("asked_by", "by"), [(CUSTOMER, HELPER), (STAFF, CUSTOMER)])
+def test_what_the_other_side_asked_for_is_not_theirs_to_take_back(asked_by: Actor, by: Actor) -> None:
+    assert refused(waits(UNDO, asked_by), withdraw(by)).reason == "not-yours"
+
+
+def test_until_it_is_decided_it_lies_with_a_person_and_afterwards_not() -> None:
+    order = waits(APPROVAL)
+    assert order.order.cases[0].waits_for_a_person
+    assert not order.hears(decide(True)).order.cases[0].waits_for_a_person
+    assert not waits(UNDO).order.cases[0].waits_for_a_person
+
+
+def test_what_is_told_of_it_is_the_same_before_and_after_it_has_begun() -> None:
+    order = waits(UNDO)
+    first = order.record.journal[-1].said[0].body
+    order.after(WINDOW).hears(cancel(request="r2", policy=UNDO))
+    assert order.record.journal[-1].said[0].body == first
 
 
 # ── approved or rejected ─────────────────────────────────────────────────────────────────────────────────────────────
