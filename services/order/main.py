@@ -10,8 +10,10 @@ from fastapi import APIRouter
 from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
+from services.order import deletion_api
 from services.order.api import routes
 from services.order.catalogue import Catalogue
+from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
 from services.order.model import LookUpProducts, PriceRules
 from services.order.projections import PRODUCTS
@@ -31,7 +33,10 @@ def service(settings: OrderSettings) -> Service:
         views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
         await views.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
-        yield [routes(parts.engine, catalogue, views)]
+        collection = parts.database.collection
+        exports = Exports(collection(ORDERS.name), collection(EXPORTS), collection(EXPORTED))
+        deletion = deletion_api.routes(parts.engine, exports, settings.retention_days)
+        yield [routes(parts.engine, catalogue, views), deletion]
 
     return Service(
         "order",
