@@ -65,7 +65,8 @@ class Shelf:
         self.notices = Notices(kept)  # type: ignore[arg-type]  # its twin in memory
         self.engines["notify"].perform(SendWechat, _told)
         self.engines["notify"].perform(ForgetCustomers, forgetting(self.engines["notify"], self.notices))
-        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self._app()), base_url="http://order")
+        self.app = self._app()
+        self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://order")
         self._heard = 0
 
     def _add(self, name: str, aggregates: Any, topics: Any) -> None:
