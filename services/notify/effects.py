@@ -42,7 +42,8 @@ from services.notify.model import (
 )
 from services.notify.quota import Fact, What
 from services.notify.settings import NotifySettings
-from services.notify.subscriptions import Subscriptions
+from services.notify.subscriptions import Deletable, Subscriptions
+from services.notify.subscriptions import forget as forget_facts
 from services.notify.tencent import TencentSms
 from services.notify.views import Notices
 
@@ -193,7 +194,7 @@ def overtaking(engine: Engine) -> Overtake:
     return overtake
 
 
-def forgetting(engine: Engine, notices: Notices) -> Performer:
+def forgetting(engine: Engine, notices: Notices, ledger: Deletable) -> Performer:
     """Who lets every notice about an order forget whom it was for, a page at a time."""
 
     async def forget(intent: ForgetCustomers, _: int) -> CustomersForgotten:
@@ -201,6 +202,7 @@ def forgetting(engine: Engine, notices: Notices) -> Performer:
             id = message_id(f"{notice_id}/{intent.erasure}/{intent.look}", "forget")
             heard = Heard(ForgetCustomer(notice_id=notice_id), id, engine.clock(), answers_travel=False, passing=True)
             await engine.hear(heard)
+        await forget_facts(ledger, intent.order_id)
         return CustomersForgotten(order_id=intent.order_id, erasure=intent.erasure, look=intent.look)
 
     return forget

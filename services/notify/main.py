@@ -29,12 +29,13 @@ def service(settings: NotifySettings) -> Service:
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
         notices = Notices(parts.database.collection(NOTICES.name))
         await notices.prepare()
-        subscriptions = Subscriptions(parts.database.collection(LEDGER))
+        ledger = parts.database.collection(LEDGER)
+        subscriptions = Subscriptions(ledger)
         await subscriptions.prepare()
         async with senders(settings) as opened:
             for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
                 parts.engine.perform(intent, performer)
-            parts.engine.perform(ForgetCustomers, forgetting(parts.engine, notices))
+            parts.engine.perform(ForgetCustomers, forgetting(parts.engine, notices, ledger))
             yield [router(parts.engine, notices, subscriptions, push_token(settings.keys))]
 
     return Service("notify", settings, topics=TOPICS, aggregates=(NOTICES, ERASURES), wire=wire)

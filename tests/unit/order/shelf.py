@@ -26,6 +26,9 @@ from services.notify.effects import forgetting
 from services.notify.erasing import ERASURES, ForgetCustomers
 from services.notify.handlers import NOTICES
 from services.notify.model import ChannelAnswered, SendWechat
+from services.notify.quota import Fact
+from services.notify.subscriptions import NAME as LEDGER
+from services.notify.subscriptions import Subscriptions
 from services.notify.views import Notices
 from services.order import api, deletion_api
 from services.order.catalogue import Catalogue
@@ -64,7 +67,9 @@ class Shelf:
         kept = self.databases["notify"].collection(NOTICES.name)
         self.notices = Notices(kept)  # type: ignore[arg-type]  # its twin in memory
         self.engines["notify"].perform(SendWechat, _told)
-        self.engines["notify"].perform(ForgetCustomers, forgetting(self.engines["notify"], self.notices))
+        facts = self.databases["notify"].collection(LEDGER)
+        self.ledger = Subscriptions(facts)
+        self.engines["notify"].perform(ForgetCustomers, forgetting(self.engines["notify"], self.notices, facts))
         self.app = self._app()
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://order")
         self._heard = 0
@@ -139,6 +144,8 @@ class Shelf:
         to = Addressee(customer_id=asked.customer_id, **asked.contact.model_dump())
         tell = TellCustomer(order_id=id, case_id=CaseId(f"{id}-c1"), outcome="refund-delayed", to=to, amount_minor=5)
         await self.hears(tell, service="notify")
+        about = {"openid": asked.contact.openid, "template_id": "t", "what": "sent", "source": "send", "at": self.now}
+        await self.ledger.note([Fact.model_validate({"id": f"send/{tell.notice_id}/1", **about})])
         return order_id
 
     async def old_order(self, order_id: str = "o1-long-enough") -> str:
