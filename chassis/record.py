@@ -67,6 +67,11 @@ class Said:
     saga: str | None = None
     traceparent: str | None = None
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether only its id is left: its words were erased with the record's personal data."""
+        return not self.body
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -93,7 +98,12 @@ class Record(Generic[S]):
     fresh: tuple[Entry, ...] = ()
     """Entries of the journal that are not in the database yet."""
     pruned: bool = False
-    """Old passing entries were dropped, so the stored journal must be replaced, not extended."""
+    """Old entries were dropped or forgotten, so the stored journal must be replaced, not extended."""
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether what it said may no longer be kept."""
+        return getattr(self.state, "erased_at", None) is not None
 
     def entry(self, heard_id: str) -> Entry | None:
         """What was said when `heard_id` was heard, or None if it never was."""
@@ -115,7 +125,8 @@ class Aggregate(Generic[S]):
     A handler gets the state (None when nothing is stored yet), the message and the time, and returns the new state and
     what to say. Returning the very same state object means "nothing changed": nothing is stored, the answer is said
     all the same. A state may have a `wake_at` (UTC or None): when it comes, the handler registered by `wakes` hears
-    `Woke`.
+    `Woke`. A state may have an `erased_at` (UTC or None): from the save that sets it on, the words of what the record
+    had said are forgotten, their ids stay, and the function registered by `once_erased`, if any, hears everything.
     """
 
     def __init__(self, name: str, state: type[S]) -> None:
@@ -123,6 +134,18 @@ class Aggregate(Generic[S]):
         self.state = state
         self.handlers: dict[type[Message], Handler] = {}
         self.keys: dict[type[Message], str] = {}
+        self.erased: Handler | None = None
+
+    def once_erased(self, function: Callable[[S, Message, datetime], tuple[S | None, Sequence[Message]]]) -> Handler:
+        """Register the function that hears everything instead of the handlers while a record is erased."""
+        self.erased = function
+        return function
+
+    def handler(self, record: Record[S], message: Message) -> Handler:
+        """Who hears `message` as the record stands."""
+        if self.erased is not None and record.is_erased:
+            return self.erased
+        return self.handlers[type(message)]
 
     def handles(
         self, message: type[M], *, key: str | None = None
@@ -177,24 +200,25 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
     handler raises."""
     known = record.entry(heard.id)
     if known is not None:
-        again = tuple(said for said in known.said if said.topic is not None)
+        again = tuple(said for said in known.said if said.topic is not None and not said.is_forgotten)
         return Decided(record, again, stored=False, repeat=True)
     if _is_stale(record, heard):
         return Decided(record, (), stored=False, repeat=True)
-    state, messages = aggregate.handlers[type(heard.message)](record.state, heard.message, heard.at)
+    state, messages = aggregate.handler(record, heard.message)(record.state, heard.message, heard.at)
     says = tuple(_said(message, heard, position) for position, message in enumerate(messages))
     intends = any(isinstance(message, Intent) for message in messages)
     if state is record.state and not intends and heard.settles is None:
         return Decided(record, says, stored=False)
     entry = Entry(heard.id, says, passing=heard.remembered_otherwise)
     unsaid = (*(id for id in record.unsaid if id != heard.settles), *(said.id for said in says))
-    journal, pruned = _prune((*record.journal, entry), set(unsaid))
+    kept, forgot = _forgotten(record, state, set(unsaid))
+    journal, pruned = _prune((*kept, entry), set(unsaid))
     after = replace(
         record,
         state=state,
         journal=journal,
         fresh=(*record.fresh, entry),
-        pruned=record.pruned or pruned,
+        pruned=record.pruned or pruned or forgot,
         unsaid=unsaid,
         wake_at=getattr(state, "wake_at", None),
         touched_at=heard.at,
@@ -213,6 +237,25 @@ def _is_stale(record: Record[S], heard: Heard) -> bool:
     if isinstance(heard.message, Woke):
         return record.wake_at != heard.message.due
     return heard.settles is not None and heard.settles not in record.unsaid
+
+
+def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:
+    """The journal so far, without the words of what was said when `state` is erased. What is still to be said keeps
+    them until the next save. Once erased, a record says events only, which hold no personal data: they are kept."""
+    if getattr(state, "erased_at", None) is None:
+        return record.journal, False
+
+    def lost(said: Said) -> bool:
+        firm = record.is_erased and said.topic is not None and said.topic.endswith(".events")
+        return not (said.is_forgotten or said.id in unsaid or firm)
+
+    if not any(lost(said) for entry in record.journal for said in entry.said):
+        return record.journal, False
+    journal = tuple(
+        replace(entry, said=tuple(replace(said, body="") if lost(said) else said for said in entry.said))
+        for entry in record.journal
+    )
+    return journal, True
 
 
 def _prune(journal: tuple[Entry, ...], unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:

@@ -1,5 +1,6 @@
 """The `tuidan` command: a list of what it can do. What each one does lives in the module it imports when called."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -12,6 +13,14 @@ app = typer.Typer(
 )
 drills = typer.Typer(help="Prove the system under fire, on a stack of its own.", no_args_is_help=True)
 app.add_typer(drills, name="drill")
+orders = typer.Typer(help="Export, delete and restore orders.", no_args_is_help=True)
+app.add_typer(orders, name="orders")
+
+Before = Annotated[str, typer.Option(help="Orders placed before this day (UTC), like 2023-11-01.")]
+Out = Annotated[Path, typer.Option(help="Folder for the files; they hold personal data.")]
+Gateway = Annotated[str, typer.Option(help="Address of the gateway; that of the stack that is up when left out.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with your token; signed in at the stack's sandbox without.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
 
 
 @app.command()
@@ -145,6 +154,50 @@ def reconcile(
     from tools.reconcile import run_reconcile
 
     run_reconcile(day, shop, as_json=as_json)
+
+
+@orders.command(name="export")
+def export_orders(before: Before, out: Out, gateway: Gateway = "", token_file: TokenFile = None) -> None:
+    """Write finished orders to files, read them back, and register their checksums; exit code 0 done, 2 not."""
+    from tools.orders import command, work
+
+    day = command.midnight(before)
+    command.run(gateway, token_file, lambda door: work.export(door, day, out, command.say))
+
+
+@orders.command(name="delete")
+def delete_orders(
+    before: Before,
+    out: Out = Path("exports"),
+    reason: Annotated[str, typer.Option(help="Why; kept with the order.")] = "kept long enough",
+    code: Annotated[str, typer.Option(help="The confirmation code; asked for when left out.")] = "",
+    dry_run: DryRun = False,
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+) -> None:
+    """Export finished orders, then erase the personal data of those that the rules let go; exit code 0 all, 1 some were
+    refused, 2 it could not be done. Run it again whenever it was stopped."""
+    from tools.orders import command, work
+
+    day = command.midnight(before)
+    if dry_run:
+        command.run(gateway, token_file, lambda door: work.delete_dry(door, day, command.say))
+    asker = command.code_asker(code)
+    command.run(gateway, token_file, lambda door: work.delete(door, day, out, reason, asker, command.say))
+
+
+@orders.command(name="restore")
+def restore_orders(
+    files: Annotated[list[Path], typer.Argument(help="Files that `export` or `delete` wrote.")],
+    dry_run: DryRun = False,
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+) -> None:
+    """Prove files of exported orders and put the orders back, never over a newer one; exit code 0 all, 1 some were
+    refused, 2 a file is damaged or nobody answers."""
+    from tools.orders import command, work
+
+    command.run(gateway, token_file, lambda door: work.restore(door, files, command.say, dry_run=dry_run))
 
 
 def main() -> None:

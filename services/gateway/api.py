@@ -19,6 +19,7 @@ from chassis import clock
 from chassis.problem import Problem
 from services.gateway.auth import RIGHTS, Caller, Right, Tokens, allow, right_for
 from services.gateway.clients import Answer, Service, Services
+from services.gateway.confirmation import Codes
 from services.gateway.limits import Limits
 from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN
 
@@ -55,11 +56,12 @@ class Page(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the routes work with."""
+    """What the routes work with. `codes`: who knows the codes staff confirm with; without them nothing is confirmed."""
 
     services: Services
     tokens: Tokens
     limits: Limits
+    codes: Codes | None = None
 
 
 @dataclass(frozen=True, slots=True)

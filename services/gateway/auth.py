@@ -35,6 +35,8 @@ MONEY: frozenset[str] = frozenset({"administrator", "finance", "supervisor"})
 """Staff who answer for money."""
 RULERS: frozenset[str] = frozenset({"administrator", "supervisor"})
 """Staff who make the shop's rules."""
+KEEPERS: frozenset[str] = frozenset({"administrator", "supervisor"})
+"""Staff who answer for what is kept of customers, and for how long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("POST", "/mp/v1/orders", CUSTOMER, "needs-key"),
     Right("GET", "/mp/v1/orders", CUSTOMER, "reads"),
     Right("GET", "/mp/v1/orders/{order_id}", CUSTOMER, "reads"),
+    Right("DELETE", "/mp/v1/orders/{order_id}", CUSTOMER, "repeatable", "an order is hidden once"),
     Right("POST", "/mp/v1/orders/{order_id}/pay", CUSTOMER, "repeatable", "an order has one payment"),
     Right("POST", "/mp/v1/orders/{order_id}/cancellation", CUSTOMER, "needs-key"),
     Right("POST", "/mp/v1/orders/{order_id}/cancellation-preview", CUSTOMER, "repeatable", "it changes nothing"),
@@ -68,6 +71,14 @@ RIGHTS: tuple[Right, ...] = (
     Right("POST", "/admin/v1/orders/{order_id}/deliver", STAFF, "repeatable", "an order is delivered once"),
     Right("POST", "/admin/v1/orders/{order_id}/complete", STAFF, "repeatable", "an order is completed once"),
     Right("POST", "/admin/v1/orders/{order_id}/cancellation-preview", STAFF, "repeatable", "it changes nothing"),
+    Right("GET", "/admin/v1/orders/{order_id}/deletion", STAFF, "reads", roles=KEEPERS),
+    Right("POST", "/admin/v1/orders/{order_id}/deletion", STAFF, "repeatable", "an order is erased once", KEEPERS),
+    Right("GET", "/admin/v1/orders/{order_id}/export", STAFF, "reads", roles=KEEPERS),
+    Right("GET", "/admin/v1/exports/orders", STAFF, "reads", roles=KEEPERS),
+    Right("POST", "/admin/v1/exports", STAFF, "repeatable", "an export is known under its checksum", KEEPERS),
+    Right("GET", "/admin/v1/exports/{export_id}/deletion", STAFF, "reads", roles=KEEPERS),
+    Right("POST", "/admin/v1/exports/{export_id}/deletion", STAFF, "repeatable", "an order is erased once", KEEPERS),
+    Right("POST", "/admin/v1/restorations", STAFF, "repeatable", "what is there already stays", KEEPERS),
     Right("GET", "/admin/v1/cases", STAFF, "reads"),
     Right("POST", "/admin/v1/cases/{case_id}/withdrawal", STAFF, "repeatable", "it is undone once"),
     Right("POST", "/admin/v1/cases/{case_id}/decision", STAFF, "repeatable", "a case is decided once"),

@@ -132,6 +132,8 @@ def _problems(route: GuardedRoute) -> dict[int, str]:
     statuses = {422, 503}
     if "{" in route.path:
         statuses.add(404)
+    if right.method == "DELETE":
+        statuses.add(409)
     if right.method == "POST":
         statuses |= {400, 409, 413}
     return dict(sorted((_TOKEN_PROBLEMS | {status: _WORDS[status] for status in statuses}).items()))

@@ -11,6 +11,7 @@ from fastapi.responses import Response
 
 from chassis.problem import Problem
 from contracts.decision import WithdrawCancellation
+from contracts.deleting import HideOrder
 from contracts.message import CaseId as Case
 from contracts.message import CustomerId
 from contracts.message import OrderId as Order
@@ -83,13 +84,25 @@ async def place_order(
 async def list_own_orders(call: Calling, which: Annotated[OwnOrders, Query()]) -> Response:
     """My orders: `{"orders", "next"}`."""
     query = which.model_dump(exclude_none=True)
-    return passed_on(await call.services.order.ask("GET", "/orders", query={**query, "customer_id": call.caller.sub}))
+    own = {"customer_id": call.caller.sub, "hidden": "false"}
+    return passed_on(await call.services.order.ask("GET", "/orders", query=query | own))
 
 
 @router.get("/orders/{order_id}")
 async def show_own_order(call: Calling, order_id: OrderId) -> Response:
     """One of my orders. Problem: unknown-order (404)."""
     return passed_on(await _own_order(call, order_id))
+
+
+@router.delete("/orders/{order_id}")
+async def hide_own_order(call: Calling, order_id: OrderId) -> Response:
+    """Take one of my orders out of my list: `{"order_id", "hidden_at"}`. Problems: unknown-order (404), not-finished,
+    cancellation-open (409)."""
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
+    command = HideOrder(order_id=Order(order_id), by=Actor(kind="customer", id=call.caller.sub))
+    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/hide", body=told(command)))
 
 
 @router.post("/orders/{order_id}/pay")

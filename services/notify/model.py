@@ -187,7 +187,7 @@ class Tried(_Part):
 class Notice(BaseModel):
     """One outcome of one case told to one customer. `channel` is where it stands, `call` the call under way there since
     `called_at`, counted on each channel from `first_call`; `look` above 0 says that its outcome is looked for. With
-    `told_at` it has left, with `superseded_at` it never will."""
+    `told_at` it has left, with `superseded_at` it never will; with `erased_at` it does not know any more whom for."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -203,6 +203,7 @@ class Notice(BaseModel):
     told_at: AwareDatetime | None = None
     superseded_at: AwareDatetime | None = None
     wake_at: AwareDatetime | None = None
+    erased_at: AwareDatetime | None = None
 
     @property
     def ended(self) -> bool:

@@ -35,6 +35,17 @@ class Documents(Protocol):
     async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Document | None = None) -> None: ...
 
 
+class Deletable(Protocol):
+    """What is needed to forget: `mongo.Collection`, or a stand-in."""
+
+    async def delete(self, filter: Document) -> None: ...
+
+
+async def forget(documents: Deletable, order_id: str) -> None:
+    """Drop what was learnt by calls about this order: such facts name it and its customer."""
+    await documents.delete({"_id": {"$gt": f"send/{order_id}-", "$lt": f"send/{order_id}."}})
+
+
 class Subscriptions:
     """Reads and writes the ledger. Every method raises StoreUnavailable when the database does not answer."""
 

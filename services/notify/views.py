@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 from chassis.mongo import Collection
@@ -30,6 +30,18 @@ class Notices:
             {"state.asked.order_id": order_id}, fields=["state"], sort=[("state.words.time", 1)], limit=ORDER_MAX
         )
         return [_for_staff(notice) for notice in _read(found)]
+
+    async def ids_of_order(self, order_id: str) -> AsyncIterator[str]:
+        """The ids of every notice of an order."""
+        after = ""
+        while True:
+            wanted = {"state.asked.order_id": order_id, "_id": {"$gt": after}}
+            found = await self._records.find(wanted, fields=["_id"], sort=[("_id", 1)], limit=ORDER_MAX)
+            for document in found:
+                yield str(document["_id"])
+            if len(found) < ORDER_MAX:
+                return
+            after = str(found[-1]["_id"])
 
     async def inbox(self, customer_id: str) -> list[dict[str, Any]]:
         """What a customer was told, newest first, whichever channel took it."""

@@ -105,10 +105,13 @@ def _add_readings(router: APIRouter, engine: Engine, views: OrderViews) -> None:
         customer_id: str | None = None,
         state: str | None = None,
         reference: str | None = None,
+        hidden: bool = True,
         after: After = "",
         limit: Limit = 50,
     ) -> dict[str, Any]:
-        return await views.orders(customer_id=customer_id, state=state, reference=reference, after=after, limit=limit)
+        return await views.orders(
+            customer_id=customer_id, state=state, reference=reference, hidden=hidden, after=after, limit=limit
+        )
 
     @router.get("/cases")
     async def list_cases(status: str | None = None, after: After = "", limit: Limit = 50) -> dict[str, Any]:

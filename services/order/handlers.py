@@ -9,6 +9,7 @@ from chassis.record import Aggregate, Refusal
 from chassis.saga import Run, Saga
 from contracts import inventory, notify, payment
 from contracts.decision import DecideCancellation, WithdrawCancellation
+from contracts.deleting import ContactErased, HideOrder, NoticesErased
 from contracts.message import Event, Message, Money, Woke
 from contracts.order import (
     CancelOrder,
@@ -26,7 +27,7 @@ from contracts.order import (
     ShipOrder,
 )
 from contracts.task import ResolveTask
-from services.order import cases, deciding, failed, resolving, unpaid
+from services.order import cases, deciding, erasing, failed, resolving, unpaid
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.policies import LookUpPolicy, ReadyToCancel
@@ -333,3 +334,11 @@ def _walk(order: Order, field: str, saga: Saga[Placement], heard: Event, at: dat
     if walked is run:
         return order, []
     return order.model_copy(update={field: walked}).with_moment(moment_of(heard, at)), says
+
+
+ORDERS.handles(HideOrder)(erasing.hide)
+ORDERS.handles(erasing.EraseOrder)(erasing.erase)
+ORDERS.handles(erasing.RestoreOrder)(erasing.restore)
+ORDERS.handles(ContactErased)(erasing.hear_outside)
+ORDERS.handles(NoticesErased)(erasing.hear_outside)
+erasing.keep_erased(ORDERS)

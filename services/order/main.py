@@ -10,9 +10,10 @@ from fastapi import APIRouter
 from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
-from services.order import cancelling_api
+from services.order import cancelling_api, deletion_api
 from services.order.api import routes
 from services.order.catalogue import Catalogue
+from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
 from services.order.model import LookUpProducts, PriceRules
 from services.order.policies import LookUpPolicy
@@ -40,7 +41,10 @@ def service(settings: OrderSettings) -> Service:
         parts.engine.perform(LookUpProducts, catalogue.look_up)
         parts.engine.perform(LookUpPolicy, policies.look_up)
         deciding = cancelling_api.routes(parts.engine, policies, past)
-        yield [routes(parts.engine, catalogue, views), deciding]
+        collection = parts.database.collection
+        exports = Exports(collection(ORDERS.name), collection(EXPORTS), collection(EXPORTED))
+        deletion = deletion_api.routes(parts.engine, exports, settings.retention_days)
+        yield [routes(parts.engine, catalogue, views), deciding, deletion]
 
     return Service(
         "order",

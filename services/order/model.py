@@ -180,6 +180,17 @@ class Task(_Part):
     facts: dict[str, str] = {}
 
 
+class Erased(_Part):
+    """That nobody knows any more whose order it was. `digest`: of the state that was erased, which alone may be put
+    back; `export_id`: where it is."""
+
+    at: AwareDatetime
+    digest: str
+    export_id: str
+    by: Actor
+    reason: str = ""
+
+
 class Moment(_Part):
     """One line of the timeline: `what` is a code (`paid`, `refund-accepted`, …), `detail` its facts."""
 
@@ -190,7 +201,8 @@ class Moment(_Part):
 
 
 class Order(_Part):
-    """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes. While
+    """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes,
+    `erasing` that of forgetting its customer everywhere. `hidden_at`: the customer took it out of the list. While
     it knows of no payment it asks at `ask_payment_at` whether there was one; `payment_asked`: how often it did."""
 
     order_id: OrderId
@@ -215,6 +227,9 @@ class Order(_Part):
     ask_payment_at: AwareDatetime | None = None
     placing: Run | None = None
     dispatching: Run | None = None
+    hidden_at: AwareDatetime | None = None
+    erased: Erased | None = None
+    erasing: Run | None = None
     cases: tuple[Case, ...] = ()
     tasks: tuple[Task, ...] = ()
     timeline: tuple[Moment, ...] = ()
@@ -222,10 +237,15 @@ class Order(_Part):
     @property
     def wake_at(self) -> datetime | None:
         """When the earliest of its runs wants to be woken, or it wants to ask for its payment."""
-        runs = [self.placing, self.dispatching, *(case.run for case in self.cases)]
         windows = [case.ruling.until for case in self.cases if case.ruling is not None and case.waits]
+        runs = [self.placing, self.dispatching, self.erasing, *(case.run for case in self.cases)]
         times = [self.ask_payment_at, *windows, *(run.wake_at for run in runs if run is not None)]
         return min((at for at in times if at is not None), default=None)
+
+    @property
+    def erased_at(self) -> datetime | None:
+        """Since when nobody knows any more whose order it was."""
+        return self.erased.at if self.erased is not None else None
 
     @property
     def open_case(self) -> Case | None:

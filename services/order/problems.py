@@ -78,6 +78,36 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "This cannot be done now. Read the task's choices again.",
     ),
     "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
+    "not-finished": (
+        409,
+        "只有已完成或已取消的订单才能删除。",
+        "Only a completed or cancelled order can be taken out of the list. Wait until it is.",
+    ),
+    "deletion-denied": (
+        409,
+        "现在不能删除该订单,请按 rules 中的说明处理。",
+        "The order cannot be deleted now. See in rules what to do.",
+    ),
+    "export-outdated": (
+        409,
+        "导出之后订单又有变化,请重新导出。",
+        "The order has changed since it was exported. Export it again.",
+    ),
+    "restore-over-newer": (
+        409,
+        "现有订单比导出的更新,不会覆盖。",
+        "The order there is newer than the exported one and is left as it is.",
+    ),
+    "restore-another": (
+        409,
+        "删除的是订单的另一个版本,请使用删除时的导出文件。",
+        "Another version of the order was erased. Use the export it was erased with.",
+    ),
+    "erasing-under-way": (
+        409,
+        "删除仍在进行,请稍后再恢复。",
+        "Its erasing is still under way. Restore it when that is over.",
+    ),
     "wrong-state": (409, "订单当前状态不允许此操作。", "The order's state does not allow this."),
 }
 
@@ -86,7 +116,7 @@ def problem_of(refusal: Event) -> Problem:
     """The problem document for a refusal; its code is the refusal's reason."""
     said: dict[str, Any] = refusal.model_dump(exclude_none=True)
     status, zh, en = _PROBLEMS[said["reason"]]
-    shown = ("open_case_id", "state", "choices", "rule", "policy_version", "amount_minor", "roles")
+    shown = ("open_case_id", "state", "choices", "rule", "policy_version", "amount_minor", "roles", "rules")
     more = {name: said[name] for name in shown if said.get(name)}
     if said["reason"] == "policy-denied":
         zh, en = said["zh"], said["en"]

@@ -8,9 +8,11 @@ from chassis.settings import ServiceSettings
 
 
 class OrderSettings(ServiceSettings):
-    """Besides the common ones: the shop's price rules, in fen and percent."""
+    """Besides the common ones: the shop's price rules, in fen and percent; how long orders are kept before their
+    personal data may be erased (E-Commerce Law, article 31: three years at least)."""
 
     freight_minor: int = Field(0, ge=0)
     freight_free_from_minor: int | None = Field(None, ge=0)
     discount_percent: int = Field(0, ge=0, le=100)
     discount_from_minor: int = Field(0, ge=0)
+    retention_days: int = Field(1_096, ge=0, le=36_500)

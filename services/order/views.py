@@ -40,6 +40,8 @@ def order_view(order: Order) -> dict[str, Any]:
         "paid_minor": order.paid.amount_minor if order.paid else 0,
         "refunded_minor": order.refunded_minor,
         "placed_at": order.placed_at,
+        "hidden_at": order.hidden_at,
+        "erased_at": order.erased_at,
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
         "cases": [case_view(order, case) for case in order.cases],
         "tasks": [task.model_dump() for task in order.tasks],
@@ -107,12 +109,21 @@ class OrderViews:
         )
 
     async def orders(
-        self, *, customer_id: str | None, state: str | None, reference: str | None, after: str, limit: int
+        self,
+        *,
+        customer_id: str | None,
+        state: str | None,
+        reference: str | None,
+        hidden: bool = True,
+        after: str,
+        limit: int,
     ) -> dict[str, Any]:
-        """A page of orders, without lines and timeline."""
+        """A page of orders, without lines and timeline; `hidden`: also those that their customer took out."""
         wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.order_id": {"$exists": True}}
         given = {"state.customer_id": customer_id, "state.state": state, "state.reference": reference}
         wanted.update({name: value for name, value in given.items() if value is not None})
+        if not hidden:
+            wanted["state.hidden_at"] = None
         found = await self._orders.find(wanted, fields=_LISTED, sort=[("_id", 1)], limit=limit)
         return {"orders": [_listed(document["state"]) for document in found], "next": _next(found, limit)}
 

@@ -231,6 +231,12 @@ class Person:
             path = f"/admin/v1/orders/{self.order_id}/{what}"
             await self.door.ask("s-warehouse", "POST", path, body, what=what, order=self.order_id)
 
+    async def hide(self, key: str) -> None:
+        """Take the order out of the list."""
+        if self.order_id:
+            path = f"/mp/v1/orders/{self.order_id}"
+            await self.door.ask(self.name, "DELETE", path, what="hide", order=self.order_id)
+
     async def both(self, key: str, one: Step, other: Step) -> None:
         """Two things at once."""
         await asyncio.gather(self._do(one), self._do(other))
@@ -269,6 +275,7 @@ STEPS: Mapping[str, Callable[..., Awaitable[object]]] = {
     "ship": lambda person, key: person.move("ship"),
     "deliver": lambda person, key: person.move("deliver"),
     "complete": lambda person, key: person.move("complete"),
+    "hide": Person.hide,
     "both": Person.both,
     "refund-by-hand": Person.refund_by_hand,
 }

@@ -104,6 +104,18 @@ def _refunded_by_hand(dice: Random, steps: list[Step], count: int) -> None:
     steps += [_pay(dice), _wait(dice), ["refund-by-hand", dice.random() < 0.5], _wait(dice), _cancel(dice, count)]
 
 
+def _hidden(dice: Random, steps: list[Step], count: int) -> None:
+    """Too early, in time, twice; and now and then the order is cancelled after all."""
+    steps += [_pay(dice), ["hide"], _wait(dice)]
+    if dice.random() < 0.5:
+        steps += [["ship"], _wait(dice), ["deliver"], _wait(dice), ["both", ["complete"], ["hide"]]]
+    else:
+        steps += [_cancel(dice, count), ["hide"], ["wait", round(dice.uniform(20, 90), 3)]]
+    steps += [["hide"], _wait(dice), ["hide"], ["browse"]]
+    if dice.random() < 0.3:
+        steps += [_cancel(dice, count)]
+
+
 def _never_paid(dice: Random, steps: list[Step], count: int) -> None:
     steps += [["starts-to-pay"], _wait(dice)]
 
@@ -119,6 +131,7 @@ TALES: dict[str, tuple[int, Tale]] = {
     "both cancel": (2, _both_cancel),
     "regrets": (3, _regrets),
     "refunded by hand": (1, _refunded_by_hand),
+    "hidden": (2, _hidden),
     "never paid": (1, _never_paid),
 }
 """By name: how often it is told, against the others, and how it goes."""

@@ -18,6 +18,7 @@ COMMANDS_SAID_BY: dict[str, tuple[str, ...]] = {
     "deliver-order.v1": ("gateway",),
     "complete-order.v1": ("gateway",),
     "resolve-task.v1": ("gateway",),
+    "hide-order.v1": ("gateway",),
     "list-product.v1": ("gateway",),
     "receive-stock.v1": ("gateway",),
     "reserve-stock.v1": ("order",),
@@ -34,6 +35,8 @@ COMMANDS_SAID_BY: dict[str, tuple[str, ...]] = {
     "adopt-refund.v1": ("order",),
     "record-shipping.v1": ("order",),
     "tell-customer.v2": ("order",),
+    "erase-contact.v1": ("order",),
+    "erase-notices.v1": ("order",),
 }
 
 EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
@@ -68,6 +71,8 @@ EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
     "stock-dispatch-refused.v1": ("order",),
     "product-listed.v1": ("order",),
     "customer-told.v2": ("order", "analytics"),
+    "contact-erased.v1": ("order",),
+    "notices-erased.v1": ("order",),
 }
 
 

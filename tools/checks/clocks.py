@@ -10,10 +10,13 @@ from tools.checks.source import Problem, Source
 
 # The places that decide. Deciding again must give the same answer and the same ids.
 _BUSINESS = {
-    "notify": ("texts",),
+    "notify": ("erasing", "texts"),
     "order": (
         "cancellation",
         "cases",
+        "deleting",
+        "erasing",
+        "exporting",
         "failed",
         "otherroads",
         "placing",
@@ -29,6 +32,7 @@ _BUSINESS = {
         "bills",
         "byhand",
         "differences",
+        "erasing",
         "outside",
         "paying",
         "payouts",

@@ -304,7 +304,7 @@ async def test_notices_are_those_of_one_order(world: World) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("DELETE", "/mp/v1/orders/o1"),
+        ("PATCH", "/mp/v1/orders/o1"),
         ("PUT", "/mp/v1/orders"),
         ("POST", "/mp/v1/inbox"),
         ("GET", "/callbacks/wechat/pay"),

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from fastapi import FastAPI
 
+from chassis.problem import Problem
 from services.gateway.api import Door
 from services.gateway.auth import Kind, Right, Tokens
 from services.gateway.clients import Service, Services
@@ -55,6 +56,14 @@ BODIES: dict[str, Json] = {
         "real_name": "张三",
     },
     "/admin/v1/reconciliations/{shop}/{day}/differences/{n}/close": {"remark": "paid by hand, see the bank's paper"},
+    "/admin/v1/orders/{order_id}/deletion": {
+        "export_id": "a" * 64,
+        "reason": "kept long enough",
+        "code": "123456",
+    },
+    "/admin/v1/exports": {"order_ids": ["o1"], "sha256": "a" * 64},
+    "/admin/v1/exports/{export_id}/deletion": {"reason": "kept long enough", "code": "123456"},
+    "/admin/v1/restorations": {"lines": ["{}"]},
     "/admin/v1/products": {"products": [{"product_id": "tea", "name": "茶", "offers_minor": [1050]}]},
     "/admin/v1/stock-receipts": {"receipts": [{"receipt_id": "r1", "product_id": "tea", "quantity": 5}]},
 }
@@ -103,6 +112,11 @@ class FakeServices:
             raise found
         if found is not None:
             return found
+        if (name, method) == ("order", "GET") and path.endswith("/deletion"):
+            shown = {"erased_at": None, "confirmation": {"amount_minor": 1900}, "amount_minor": 1900}
+            return httpx.Response(200, json=shown)
+        if (name, method) == ("order", "GET") and path.endswith("/export"):
+            return httpx.Response(200, json={"from": name})
         if (name, method) == ("order", "GET") and path.startswith("/orders/"):
             order_id = path.removeprefix("/orders/")
             if order_id not in self.owners:
@@ -120,6 +134,19 @@ def problem(status: int, code: str) -> httpx.Response:
     )
 
 
+@dataclass
+class SentCodes:
+    """Knows one code for everything, and remembers what it was asked for."""
+
+    good: str = "123456"
+    asked: list[tuple[str, str, str, int]] = field(default_factory=list)
+
+    async def confirm(self, *, staff: str, action: str, subject: str, amount_minor: int, code: str) -> None:
+        self.asked.append((staff, action, subject, amount_minor))
+        if code != self.good:
+            raise Problem(409, "code-wrong", "确认码不正确。", "The code is not right.")
+
+
 class World:
     """One gateway and all it speaks with. `now` is what its clock says."""
 
@@ -129,8 +156,9 @@ class World:
         self.fake = FakeServices()
         public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         services = {name: Service(name, f"http://{name}", self.fake.transport(name)) for name in NAMES}
+        self.codes = SentCodes()
         self.limits = Limits(connect(redis, patience), rate, self._seconds)
-        self.app: FastAPI = build(Door(Services(**services), Tokens(public, lambda: self.now), self.limits))
+        self.app: FastAPI = build(Door(Services(**services), Tokens(public, lambda: self.now), self.limits, self.codes))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
 
     def _seconds(self) -> float:
@@ -177,10 +205,13 @@ def filled(right: Right) -> tuple[str, str, Json | None]:
     """Method, path and body of a good request for a row of the table of rights."""
     ids = {"{order_id}": "o1", "{task_id}": "t1", "{case_id}": "o1-c1", "{product_id}": "tea", "{subject}": "orders"}
     ids |= {"{shop}": "house", "{day}": "2026-02-27", "{n}": "1", "{version}": "1", "{family}": "pay"}
+    ids |= {"{export_id}": "a" * 64}
     path = right.path
     for name, value in ids.items():
         path = path.replace(name, value)
-    path += {"/admin/v1/notices": "?order_id=o1"}.get(right.path, "")
+    path += {"/admin/v1/notices": "?order_id=o1", "/admin/v1/exports/orders": "?before=2026-01-01T00:00:00Z"}.get(
+        right.path, ""
+    )
     return right.method, path, BODIES.get(right.path, {} if right.method == "POST" else None)
 
 
