@@ -21,6 +21,7 @@ def router(figures: Figures) -> APIRouter:
         "refunds": figures.refunds,
         "refund-attempts": figures.refund_attempts,
         "stock-returns": figures.stock_returns,
+        "ratings": figures.ratings,
     }
 
     @routes.get("/notices")

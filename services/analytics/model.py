@@ -10,8 +10,9 @@ REFUNDS = "facts_refunds"
 REFUND_ATTEMPTS = "facts_refund_attempts"
 NOTICES = "facts_notices"
 STOCK_RETURNS = "facts_stock_returns"
+RATINGS = "facts_ratings"
 
-Figure = Literal["orders", "cancellations", "refunds", "refund-attempts", "stock-returns"]
+Figure = Literal["orders", "cancellations", "refunds", "refund-attempts", "stock-returns", "ratings"]
 
 BREAKDOWNS: dict[Figure, tuple[str, ...]] = {
     "orders": ("month", "product", "category", "group"),
@@ -19,6 +20,7 @@ BREAKDOWNS: dict[Figure, tuple[str, ...]] = {
     "refunds": ("month", "product", "reason", "group"),
     "refund-attempts": ("outcome", "provider_code"),
     "stock-returns": ("product",),
+    "ratings": ("stars", "reason", "month", "group", "answer"),
 }
 
 UNKNOWN = "unknown"

@@ -21,6 +21,7 @@ from contracts.order import (
     OrderPlaced,
 )
 from contracts.payment import RefundAttempted, RefundSettled
+from contracts.rating import CancellationRated
 from services.analytics import model
 
 ORDER_LINES = Projection(model.ORDER_LINES)
@@ -29,8 +30,9 @@ REFUNDS = Projection(model.REFUNDS)
 REFUND_ATTEMPTS = Projection(model.REFUND_ATTEMPTS)
 NOTICES = Projection(model.NOTICES)
 STOCK_RETURNS = Projection(model.STOCK_RETURNS)
+RATINGS = Projection(model.RATINGS)
 
-PROJECTIONS = (ORDER_LINES, CASES, REFUNDS, REFUND_ATTEMPTS, NOTICES, STOCK_RETURNS)
+PROJECTIONS = (ORDER_LINES, CASES, REFUNDS, REFUND_ATTEMPTS, NOTICES, STOCK_RETURNS, RATINGS)
 
 
 def month_of(at: datetime) -> str:
@@ -167,4 +169,21 @@ def stock_released(event: StockReleased) -> Sequence[Update]:
             quantity=line.quantity,
         )
         for line in event.lines
+    ]
+
+
+@RATINGS.of(CancellationRated)
+def cancellation_rated(event: CancellationRated) -> Sequence[Update]:
+    """One rating: a case is rated once, so it has the case's id."""
+    return [
+        _written(
+            event.case_id,
+            order_id=event.order_id,
+            stars=event.stars,
+            reason=event.reason.code,
+            group=event.customer_group,
+            outcome=event.outcome,
+            month=month_of(event.occurred_at),
+            answers=[f"{question}={answer}" for question, answer in sorted(event.answers.items())],
+        )
     ]

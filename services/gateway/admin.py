@@ -60,7 +60,7 @@ class WhichNotices(BaseModel):
 
 
 class WhichFigures(BaseModel):
-    """Figures per what: month, product, reason, group."""
+    """Figures per what: month, product, reason, group, and what else the figure can be broken down by."""
 
     model_config = ConfigDict(extra="forbid")
     by: Word | None = None
@@ -230,7 +230,7 @@ async def recount_stock(call: Calling, _: Empty) -> Response:
 @router.get("/figures/{subject}")
 async def show_figures(
     call: Calling,
-    subject: Literal["orders", "cancellations", "refunds", "notices"],
+    subject: Literal["orders", "cancellations", "refunds", "notices", "ratings"],
     which: Annotated[WhichFigures, Query()],
 ) -> Response:
     """Counts and sums: `{"rows"}`."""

@@ -9,14 +9,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.engine import Engine
 from chassis.problem import Problem
-from chassis.record import Heard, Refusal
-from contracts.message import Command, Message, message_id
 from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, PlaceOrder, ShipOrder
 from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
-from services.order.handlers import ORDERS
 from services.order.model import Coupon, Order, TaskDone
-from services.order.problems import problem_of
+from services.order.telling import read as _read
+from services.order.telling import same_order as _same_order
+from services.order.telling import tell as _tell
 from services.order.views import OrderViews, case_view, order_view
 
 After = Annotated[str, Query(max_length=64)]
@@ -135,32 +134,6 @@ def _add_readings(router: APIRouter, engine: Engine, views: OrderViews) -> None:
         return await views.summary()
 
 
-async def _tell(engine: Engine, message: Message, cause: str) -> Order:
-    """Let the order hear `message`; returns it as it is afterwards. The same `cause` is heard once."""
-    heard = Heard(message, message_id(cause, "http"), engine.clock(), answers_travel=False)
-    try:
-        decided = await engine.hear(heard)
-    except Refusal as refusal:
-        raise problem_of(refusal.event) from refusal
-    assert decided is not None
-    assert isinstance(decided.record.state, Order)
-    return decided.record.state
-
-
 async def _move(engine: Engine, order_id: str, asked: ShipOrder | DeliverOrder | CompleteOrder) -> Order:
     _same_order(order_id, asked)
     return await _tell(engine, asked, f"{order_id}/{asked.wire}")
-
-
-def _same_order(order_id: str, asked: Command) -> None:
-    if asked.key_value != order_id:
-        raise Problem(
-            422, "invalid-request", "地址与内容中的订单号不一致。", "The order in the path is not the one in the body."
-        )
-
-
-async def _read(engine: Engine, order_id: str) -> Order:
-    record = await engine.read(ORDERS, order_id)
-    if record is None or not isinstance(record.state, Order):
-        raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")
-    return record.state

@@ -24,8 +24,9 @@ from contracts.order import (
     PricedLine,
     ShipOrder,
 )
+from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
-from services.order import cases, failed, resolving, unpaid
+from services.order import cases, failed, rating, resolving, unpaid
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.pricing import NotPriced, price
@@ -262,6 +263,11 @@ def refund_found(order: Order | None, heard: payment.RefundFound, at: datetime) 
 @ORDERS.handles(ResolveTask)
 def resolve_task(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
     return resolving.resolve(order, asked, at)
+
+
+@ORDERS.handles(RateCancellation)
+def rate_cancellation(order: Order | None, asked: RateCancellation, at: datetime) -> Decision:
+    return rating.rate(order, asked, at)
 
 
 @ORDERS.handles(TaskDone)

@@ -15,6 +15,7 @@ from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.model import LookUpProducts, PriceRules
 from services.order.projections import PRODUCTS
+from services.order.rating_api import rating_routes
 from services.order.settings import OrderSettings
 from services.order.views import OrderViews
 
@@ -31,7 +32,7 @@ def service(settings: OrderSettings) -> Service:
         views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
         await views.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
-        yield [routes(parts.engine, catalogue, views)]
+        yield [routes(parts.engine, catalogue, views), rating_routes(parts.engine)]
 
     return Service(
         "order",

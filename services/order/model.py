@@ -13,6 +13,7 @@ from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, Produc
 from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
 from contracts.payment import RefusalReason
+from services.order.questionnaire import Rating
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
 Road = Literal[
@@ -133,6 +134,7 @@ class Case(_Part):
     proof: str = ""
     decided_by: str = ""
     found: RefundNumber | None = None
+    rating: Rating | None = None
 
     @property
     def waits_for_a_person(self) -> bool:

@@ -53,6 +53,27 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "This cannot be done now. Read the task's choices again.",
     ),
     "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
+    "unknown-case": (404, "没有这个取消单。", "There is no such cancellation."),
+    "case-open": (
+        409,
+        "取消还在处理中,结束后才能评价。",
+        "The cancellation is still under way. It can be rated once it has ended.",
+    ),
+    "already-rated": (
+        409,
+        "这次取消已评价过,不能更改。",
+        "This cancellation was rated before. A rating cannot be changed.",
+    ),
+    "unknown-questionnaire": (
+        422,
+        "没有这个版本的问卷,请重新加载问卷后再提交。",
+        "There is no such version of the questionnaire. Load it again.",
+    ),
+    "unknown-answer": (
+        422,
+        "问卷中没有这个问题或选项,请按问卷填写。",
+        "The questionnaire has no such question or answer. Use the words it gives.",
+    ),
     "wrong-state": (409, "订单当前状态不允许此操作。", "The order's state does not allow this."),
 }
 

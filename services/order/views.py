@@ -78,6 +78,7 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
         "refusal": case.refusal,
         "refund_number": refund.number if refund else None,
         "refund": {**refund.model_dump(), "expected_by": facts.expected_by} if refund else None,
+        "rating": case.rating.model_dump() if case.rating else None,
     }
 
 

@@ -18,6 +18,8 @@ _BUSINESS = {
         "otherroads",
         "placing",
         "pricing",
+        "questionnaire",
+        "rating",
         "resolving",
         "tasks",
         "timeline",

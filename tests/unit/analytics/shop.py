@@ -18,6 +18,7 @@ from contracts.order import (
     Reason,
 )
 from contracts.payment import RefundAttempted, RefundSettled
+from contracts.rating import CancellationRated
 
 JANUARY = datetime(2025, 1, 31, 23, 30, tzinfo=UTC)
 FEBRUARY = datetime(2025, 2, 3, 12, 0, tzinfo=UTC)
@@ -149,6 +150,21 @@ def released(case: str, order: str, lines: list[tuple[str, int]]) -> StockReleas
     )
 
 
+def rated(case: str, order: str, stars: int, at: datetime = JANUARY, **answers: str) -> CancellationRated:
+    return CancellationRated(
+        order_id=OrderId(order),
+        case_id=CaseId(case),
+        customer_group="vip",
+        questionnaire=1,
+        stars=stars,
+        answers=answers,
+        reason=REASONS[case],
+        outcome="completed",
+        rated_at=FEBRUARY,
+        occurred_at=at,
+    )
+
+
 STORY: tuple[Event, ...] = (
     placed("order-1", [("mug", "cups", 2, 20_00), ("lamp", "light", 1, 50_00), ("mug", "cups", 1, 10_00)]),
     placed("order-2", [("mug", "cups", 3, 30_00)], group="new", at=FEBRUARY),
@@ -166,4 +182,7 @@ STORY: tuple[Event, ...] = (
     accepted("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY),
     completed("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY),
     settled("case-3", "order-3", 50_00),
+    rated("case-1", "order-1", 5, again="yes", kept="later"),
+    rated("case-2", "order-2", 1, at=FEBRUARY),
+    rated("case-3", "order-3", 3, at=FEBRUARY, again="yes"),
 )

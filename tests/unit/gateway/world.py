@@ -37,6 +37,7 @@ REFERENCE: Json = {"number": "536365", "occurred_at": "2010-12-01T08:26:00Z"}
 BODIES: dict[str, Json] = {
     "/mp/v1/orders": ORDER,
     "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/mp/v1/orders/{order_id}/cases/{case_id}/rating": {"questionnaire": 1, "stars": 5, "answers": {"again": "yes"}},
     "/mp/v1/subscriptions": {"answers": {"template-1": "accept"}},
     "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
