@@ -1,6 +1,6 @@
 """The shared language of the services: every command and event that travels over Kafka. Start with `message`."""
 
-from contracts import inventory, notify, order, payment, rating, task
+from contracts import alternative, inventory, notify, order, payment, rating, task
 from contracts.message import CATALOGUE
 
-__all__ = ["CATALOGUE", "inventory", "notify", "order", "payment", "rating", "task"]
+__all__ = ["CATALOGUE", "alternative", "inventory", "notify", "order", "payment", "rating", "task"]

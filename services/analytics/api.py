@@ -22,6 +22,7 @@ def router(figures: Figures) -> APIRouter:
         "refund-attempts": figures.refund_attempts,
         "stock-returns": figures.stock_returns,
         "ratings": figures.ratings,
+        "saved-orders": figures.saved_orders,
     }
 
     @routes.get("/notices")

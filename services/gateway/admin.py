@@ -114,12 +114,13 @@ async def ship_order(
     order_id: OrderId,
     wanted: Annotated[model.ShipmentWanted, Depends(JsonBody(model.ShipmentWanted))],
 ) -> Response:
-    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
+    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open, deliver-later (409)."""
     command = ShipOrder(
         order_id=Order(order_id),
         carrier=wanted.carrier,
         tracking_number=wanted.tracking_number,
         by=_staff(call),
+        early=wanted.early,
     )
     return await _order(call, order_id, "ship", command)
 
@@ -230,7 +231,7 @@ async def recount_stock(call: Calling, _: Empty) -> Response:
 @router.get("/figures/{subject}")
 async def show_figures(
     call: Calling,
-    subject: Literal["orders", "cancellations", "refunds", "notices", "ratings"],
+    subject: Literal["orders", "cancellations", "refunds", "notices", "ratings", "saved-orders"],
     which: Annotated[WhichFigures, Query()],
 ) -> Response:
     """Counts and sums: `{"rows"}`."""

@@ -55,6 +55,8 @@ RIGHTS: tuple[Right, ...] = (
     Right("POST", "/mp/v1/orders/{order_id}/pay", CUSTOMER, "repeatable", "an order has one payment"),
     Right("POST", "/mp/v1/orders/{order_id}/cancellation", CUSTOMER, "needs-key"),
     Right("GET", "/mp/v1/orders/{order_id}/cases/{case_id}/transfer", CUSTOMER, "reads"),
+    Right("GET", "/mp/v1/orders/{order_id}/alternatives", CUSTOMER, "reads"),
+    Right("POST", "/mp/v1/orders/{order_id}/alternatives", CUSTOMER, "needs-key"),
     Right("GET", "/mp/v1/questionnaire", CUSTOMER, "reads"),
     Right("POST", "/mp/v1/orders/{order_id}/cases/{case_id}/rating", CUSTOMER, "repeatable", "a case is rated once"),
     Right("GET", "/mp/v1/inbox", CUSTOMER, "reads"),

@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from chassis import clock
 from chassis.service import http_app, serve
 from chassis.settings import load, read_key
-from services.gateway import admin, callbacks, mp, ratings, reconciliations
+from services.gateway import admin, alternatives, callbacks, mp, ratings, reconciliations
 from services.gateway.api import Door, check_rights
 from services.gateway.auth import Tokens
 from services.gateway.clients import Service, Services, pooled
@@ -52,7 +52,14 @@ def build(door: Door) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.door = door
-    for router in (mp.router, ratings.router, admin.router, reconciliations.router, callbacks.router):
+    for router in (
+        mp.router,
+        ratings.router,
+        alternatives.router,
+        admin.router,
+        reconciliations.router,
+        callbacks.router,
+    ):
         # Appended, not included: an included router is matched twice for every request.
         app.router.routes.extend(router.routes)
     serve_documentation(app)

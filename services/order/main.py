@@ -10,6 +10,7 @@ from fastapi import APIRouter
 from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
+from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
@@ -31,8 +32,14 @@ def service(settings: OrderSettings) -> Service:
         catalogue = Catalogue(products, coupons, rules)
         views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
         await views.prepare()
+        shelf = Shelf(products)
+        await shelf.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
-        yield [routes(parts.engine, catalogue, views), rating_routes(parts.engine)]
+        yield [
+            routes(parts.engine, catalogue, views),
+            rating_routes(parts.engine),
+            alternatives_routes(parts.engine, shelf),
+        ]
 
     return Service(
         "order",

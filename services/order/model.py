@@ -14,6 +14,7 @@ from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
 from contracts.payment import RefusalReason
 from services.order.questionnaire import Rating
+from services.order.taken import Taken
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
 Road = Literal[
@@ -202,6 +203,8 @@ class Order(_Part):
     cases: tuple[Case, ...] = ()
     tasks: tuple[Task, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    deliver_after: AwareDatetime | None = None
+    alternatives: tuple[Taken, ...] = ()
 
     @property
     def wake_at(self) -> datetime | None:

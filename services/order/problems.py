@@ -53,6 +53,27 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "This cannot be done now. Read the task's choices again.",
     ),
     "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
+    "deliver-later": (
+        409,
+        "顾客选择了晚些送达,未到日期不能发货;确需提前请填写 early。",
+        "The customer chose a later delivery. Ship it from that day on, or say `early` if it must leave before.",
+    ),
+    "too-late-to-change": (
+        409,
+        "订单已发货或已结束,不能再更改。",
+        "The order has been shipped or has ended. It cannot be changed any more.",
+    ),
+    "not-paid-yet": (409, "订单尚未付款。", "The order has not been paid yet."),
+    "day-out-of-reach": (
+        422,
+        "该日期不可选,请选择 earliest 到 latest 之间的日期。",
+        "This day cannot be chosen. Choose one from `earliest` to `latest`.",
+    ),
+    "too-many-alternatives": (
+        409,
+        "该订单已多次更改,请联系客服。",
+        "This order was changed too often. Write to our service.",
+    ),
     "unknown-case": (404, "没有这个取消单。", "There is no such cancellation."),
     "case-open": (
         409,
@@ -79,12 +100,14 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
 
 
 def problem_of(refusal: Event) -> Problem:
-    """The problem document for a refusal; its code is the refusal's reason."""
-    said: dict[str, Any] = refusal.model_dump(exclude_none=True)
-    status, zh, en = _PROBLEMS[said["reason"]]
-    more = {name: said[name] for name in ("open_case_id", "state", "choices") if said.get(name)}
+    """The problem document for a refusal; its code is the refusal's reason, or the finer word for it."""
+    said: dict[str, Any] = refusal.model_dump(mode="json", exclude_none=True)
+    code = said.get("because") or said["reason"]
+    status, zh, en = _PROBLEMS[code]
+    shown = ("open_case_id", "state", "choices", "earliest", "latest", "not_before")
+    more = {name: said[name] for name in shown if said.get(name)}
     if said.get("detail"):
         more["about"] = said["detail"]
     if said["reason"] == "cancellation-open":
         more["retry_after"] = 1
-    return Problem(status, said["reason"], zh, en, **more)
+    return Problem(status, code, zh, en, **more)

@@ -40,6 +40,7 @@ def order_view(order: Order) -> dict[str, Any]:
         "paid_minor": order.paid.amount_minor if order.paid else 0,
         "refunded_minor": order.refunded_minor,
         "placed_at": order.placed_at,
+        "deliver_after": order.deliver_after,
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
         "cases": [case_view(order, case) for case in order.cases],
         "tasks": [task.model_dump() for task in order.tasks],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from contracts.alternative import AlternativeTaken
 from contracts.inventory import StockLine, StockReleased
 from contracts.message import CaseId, CustomerId, Event, Money, OrderId, ProductId, RefundNumber
 from contracts.notify import CustomerTold
@@ -85,11 +86,21 @@ def accepted(
 
 
 def completed(
-    case: str, order: str, lines: list[tuple[str, int, int]], group: str = "vip", at: datetime = JANUARY
+    case: str,
+    order: str,
+    lines: list[tuple[str, int, int]],
+    group: str = "vip",
+    at: datetime = JANUARY,
+    after: int = 0,
 ) -> CancellationCompleted:
     refunded = Money(amount_minor=sum(minor for _, _, minor in lines))
     return CancellationCompleted.model_validate(
-        {**_case(case, order, lines, group, at), "refunded": refunded, "completed_at": at}
+        {
+            **_case(case, order, lines, group, at),
+            "refunded": refunded,
+            "completed_at": at,
+            "after_alternatives": after,
+        }
     )
 
 
@@ -150,6 +161,12 @@ def released(case: str, order: str, lines: list[tuple[str, int]]) -> StockReleas
     )
 
 
+def kept(order: str, number: int = 1, kind: str = "later-delivery", at: datetime = JANUARY) -> AlternativeTaken:
+    return AlternativeTaken(
+        order_id=OrderId(order), number=number, kind=kind, customer_group="vip", taken_at=at, occurred_at=at
+    )
+
+
 def rated(case: str, order: str, stars: int, at: datetime = JANUARY, **answers: str) -> CancellationRated:
     return CancellationRated(
         order_id=OrderId(order),
@@ -180,8 +197,13 @@ STORY: tuple[Event, ...] = (
     undone("case-2", "order-2"),
     told("case-2", "order-2", "inbox"),
     accepted("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY),
-    completed("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY),
+    completed("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY, after=2),
     settled("case-3", "order-3", 50_00),
+    kept("order-4"),
+    kept("order-4", 2),
+    kept("order-5", 1, "exchange", FEBRUARY),
+    kept("order-3"),
+    kept("order-3", 2),
     rated("case-1", "order-1", 5, again="yes", kept="later"),
     rated("case-2", "order-2", 1, at=FEBRUARY),
     rated("case-3", "order-3", 3, at=FEBRUARY, again="yes"),

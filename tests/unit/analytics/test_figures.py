@@ -139,3 +139,18 @@ async def test_ratings(office: Office, by: str) -> None:
     await office.hears([*STORY, *reversed(STORY)])
     rows = (await office.http.get("/figures/ratings", params={"by": by})).raise_for_status().json()["rows"]
     assert [(row["key"], row["count"], row["stars"]) for row in rows] == RATINGS[by]
+
+
+SAVED = {
+    "kind": [("exchange", 1), ("later-delivery", 1)],
+    "month": [("2025-01", 1), ("2025-02", 1)],
+    "group": [("vip", 2)],
+}
+
+
+@pytest.mark.parametrize("by", SAVED)
+async def test_saved_orders(office: Office, by: str) -> None:
+    """Two alternatives of one order save one order; what was cancelled later was not saved."""
+    await office.hears([*STORY, *reversed(STORY)])
+    rows = (await office.http.get("/figures/saved-orders", params={"by": by})).raise_for_status().json()["rows"]
+    assert [(row["key"], row["count"]) for row in rows] == SAVED[by]

@@ -38,6 +38,7 @@ BODIES: dict[str, Json] = {
     "/mp/v1/orders": ORDER,
     "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/mp/v1/orders/{order_id}/cases/{case_id}/rating": {"questionnaire": 1, "stars": 5, "answers": {"again": "yes"}},
+    "/mp/v1/orders/{order_id}/alternatives": {"kind": "later-delivery", "day": "2026-03-20"},
     "/mp/v1/subscriptions": {"answers": {"template-1": "accept"}},
     "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
@@ -99,7 +100,9 @@ class FakeServices:
         if found is not None:
             return found
         if (name, method) == ("order", "GET") and path.startswith("/orders/"):
-            order_id = path.removeprefix("/orders/")
+            order_id, _, part = path.removeprefix("/orders/").partition("/")
+            if part:
+                return httpx.Response(200, json={"from": name})
             if order_id not in self.owners:
                 return problem(404, "unknown-order")
             return httpx.Response(200, json={"order_id": order_id, "customer_id": self.owners[order_id]})

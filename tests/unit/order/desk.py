@@ -1,9 +1,7 @@
-"""The order service's HTTP without topics: its records and copies in memory, what it says kept in a list."""
+"""The order service's HTTP without topics: its records and copies in memory, a broker in memory."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import httpx
@@ -11,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from chassis import clock, problem
 from chassis.engine import Engine
+from chassis.memory import MemoryBroker
 from chassis.memory_database import MemoryDatabase
 from chassis.projection import Update
 from chassis.record import Heard, Record
@@ -21,28 +20,13 @@ from services.order.model import Order, PriceRules, Product
 from services.order.views import OrderViews
 
 
-class Said:
-    """A broker that takes everything at once."""
-
-    def __init__(self) -> None:
-        self.wires: list[str] = []
-
-    async def send(
-        self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
-    ) -> Awaitable[object]:
-        self.wires.append(dict(headers)["ce_type"].decode())
-        done: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
-
-
 class Desk:
     """`engine` hears, `http` asks."""
 
     def __init__(self) -> None:
-        self.said = Said()
+        self.broker = MemoryBroker()
         self.database = MemoryDatabase()
-        self.engine = Engine("order", {ORDERS: self.database.store(ORDERS)}, self.said, clock.now)
+        self.engine = Engine("order", {ORDERS: self.database.store(ORDERS)}, self.broker, clock.now)
         self.products = self.database.collection("products")
         self.coupons = self.database.collection("coupons")
         self.orders: Any = self.database.collection(ORDERS.name)

@@ -8,7 +8,7 @@ import pytest
 
 from chassis.record import Heard, Refusal, hear
 from contracts.message import CaseId
-from contracts.order import Actor
+from contracts.order import Actor, Reason
 from contracts.rating import CancellationNotRated, CancellationRated, RateCancellation
 from services.order.handlers import ORDERS
 from services.order.questionnaire import QUESTIONNAIRES, questionnaire_view
@@ -29,6 +29,8 @@ from tests.unit.order.told import (
     told,
 )
 
+OWN_WORDS = Reason(family="customer", code="changed-mind", remark="打 13800001111 找我")
+
 
 def rating(**changes: Any) -> RateCancellation:
     given = {
@@ -45,7 +47,9 @@ def rating(**changes: Any) -> RateCancellation:
 
 def ended() -> Told:
     """An order whose cancellation went through."""
-    order = paid_order().hears(cancel(), held(), accepted(), released(), told("refund-on-its-way"), settled())
+    order = paid_order().hears(
+        cancel(reason=OWN_WORDS), held(), accepted(), released(), told("refund-on-its-way"), settled()
+    )
     return order.hears(told("refund-arrived"))
 
 
