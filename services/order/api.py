@@ -8,12 +8,14 @@ from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.engine import Engine
+from chassis.etags import etag
 from chassis.problem import Problem
 from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, PlaceOrder, ShipOrder
 from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
 from services.order.model import Coupon, Order, TaskDone
 from services.order.telling import read as _read
+from services.order.telling import read_version
 from services.order.telling import same_order as _same_order
 from services.order.telling import tell as _tell
 from services.order.views import OrderViews, case_view, order_view
@@ -104,8 +106,10 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
 
 def _add_readings(router: APIRouter, engine: Engine, views: OrderViews) -> None:
     @router.get("/orders/{order_id}")
-    async def show(order_id: str) -> dict[str, Any]:
-        return order_view(await _read(engine, order_id))
+    async def show(order_id: str, response: Response) -> dict[str, Any]:
+        order, version = await read_version(engine, order_id)
+        response.headers["ETag"] = etag(version)
+        return order_view(order)
 
     @router.get("/orders")
     async def list_orders(

@@ -14,6 +14,7 @@ from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
+from services.order.live_api import live_routes
 from services.order.model import LookUpProducts, PriceRules
 from services.order.projections import PRODUCTS
 from services.order.rating_api import rating_routes
@@ -39,6 +40,7 @@ def service(settings: OrderSettings) -> Service:
             routes(parts.engine, catalogue, views),
             rating_routes(parts.engine),
             alternatives_routes(parts.engine, shelf),
+            live_routes(parts.database.collection(ORDERS.name)),
         ]
 
     return Service(

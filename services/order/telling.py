@@ -25,10 +25,15 @@ async def tell(engine: Engine, message: Message, cause: str) -> Order:
 
 async def read(engine: Engine, order_id: str) -> Order:
     """The order as it is stored now. Raises a 404 problem when there is none."""
+    return (await read_version(engine, order_id))[0]
+
+
+async def read_version(engine: Engine, order_id: str) -> tuple[Order, int]:
+    """The order as it is stored now, and which version of it that is. Raises a 404 problem when there is none."""
     record = await engine.read(ORDERS, order_id)
     if record is None or not isinstance(record.state, Order):
         raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")
-    return record.state
+    return record.state, record.version
 
 
 def same_order(order_id: str, asked: Command) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from services.gateway.auth import Kind, Right, Tokens
 from services.gateway.clients import Service, Services
 from services.gateway.limits import Limits, connect
 from services.gateway.main import build
+from services.gateway.watching import Watch
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NAMES = ("order", "payment", "inventory", "notify", "analytics")
@@ -76,12 +77,13 @@ class Seen:
 @dataclass
 class FakeServices:
     """Answer 200 `{"from": …}` to everything; orders belong to whom `owners` says; `answers` replace all that, by
-    service, method and path."""
+    service, method and path, as `answer_by` does for a service where it answers anything."""
 
     owners: dict[str, str] = field(default_factory=lambda: {"o1": "c1"})
     answers: dict[tuple[str, str, str], httpx.Response | Exception] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
     seen: list[Seen] = field(default_factory=list)
+    answer_by: dict[str, Callable[[str, str, bytes], httpx.Response | None]] = field(default_factory=dict)
 
     def transport(self, name: str) -> httpx.MockTransport:
         def answer(request: httpx.Request) -> httpx.Response:
@@ -89,7 +91,14 @@ class FakeServices:
                 raise httpx.ConnectError("refused")
             target = request.url.raw_path.decode()
             self.seen.append(Seen(name, request.method, target, request.headers, request.read()))
-            return self._answer(name, request.method, target.partition("?")[0])
+            path = target.partition("?")[0]
+            own = self.answer_by.get(name)
+            made = (
+                own(request.method, path, request.read())
+                if own and (name, request.method, path) not in self.answers
+                else None
+            )
+            return made or self._answer(name, request.method, path)
 
         return httpx.MockTransport(answer)
 
@@ -128,7 +137,10 @@ class World:
         public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
         services = {name: Service(name, f"http://{name}", self.fake.transport(name)) for name in NAMES}
         self.limits = Limits(connect(redis, patience), rate, self._seconds)
-        self.app: FastAPI = build(Door(Services(**services), Tokens(public, lambda: self.now), self.limits))
+        door = Door(Services(**services), Tokens(public, lambda: self.now), self.limits)
+        # Nobody looks by itself: a test says when.
+        self.watch = Watch(door.services.order, lambda: self.now, self._seconds, seconds=1e9)
+        self.app: FastAPI = build(door, self.watch)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
 
     def _seconds(self) -> float:
@@ -152,7 +164,8 @@ class World:
         key: str | None = "key-1",
         **more: Any,
     ) -> httpx.Response:
-        """One request. `body`: JSON, or bytes as they are."""
+        """One request. `body`: JSON, or bytes as they are. A stream that would not end ends after its first event."""
+        self.watch.closed = path.endswith("/live")
         headers = {**more.pop("headers", {})}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
