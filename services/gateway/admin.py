@@ -31,7 +31,7 @@ from services.gateway.api import (
     told,
 )
 from services.gateway.auth import allow_scope
-from services.gateway.clients import SLOW_SECONDS, segment
+from services.gateway.clients import SLOW_SECONDS, Answer, segment
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
@@ -155,7 +155,7 @@ async def finish_task(
 ) -> Response:
     """A person has done a task."""
     body = told(Done(note=done.note, by=_staff(call)))
-    return passed_on(await call.services.order.ask("POST", f"/tasks/{segment(task_id)}/done", body=body))
+    return passed_on(await _task(call, task_id, "done", body))
 
 
 @router.post("/tasks/{task_id}/resolution")
@@ -166,8 +166,7 @@ async def resolve_task(
     unknown-task (404), already-resolved (409), not-a-choice, proof-required (422)."""
     order_id = Order(task_id.rsplit("-", 2)[0])
     command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=_staff(call))
-    path = f"/tasks/{segment(task_id)}/resolve"
-    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+    return passed_on(await _task(call, task_id, "resolve", told(command)))
 
 
 @router.post("/cases/{case_id}/bank-card", status_code=202)
@@ -251,4 +250,10 @@ def _staff(call: Call) -> Actor:
 
 
 async def _order(call: Call, order_id: str, what: str, command: BaseModel) -> Response:
-    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))
+    path, body = f"/orders/{order_id}/{what}", told(command)
+    return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))
+
+
+async def _task(call: Call, task_id: str, what: str, body: bytes) -> Answer:
+    path = f"/tasks/{segment(task_id)}/{what}"
+    return await call.services.order.ask("POST", path, body=body, headers=call.conditions)

@@ -14,8 +14,8 @@ from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, Pla
 from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
 from services.order.model import Coupon, Order, TaskDone
+from services.order.telling import IfMatch, read_version
 from services.order.telling import read as _read
-from services.order.telling import read_version
 from services.order.telling import same_order as _same_order
 from services.order.telling import tell as _tell
 from services.order.views import OrderViews, case_view, order_view
@@ -57,37 +57,37 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
         return order_view(order)
 
     @router.post("/orders/{order_id}/cancellation", status_code=202)
-    async def cancel(order_id: str, asked: CancelOrder) -> dict[str, Any]:
+    async def cancel(order_id: str, asked: CancelOrder, if_match: IfMatch = None) -> dict[str, Any]:
         _same_order(order_id, asked)
         cause = f"{order_id}/cancel/{asked.request_id}/{asked.fingerprint}"
-        order = await _tell(engine, asked, cause)
+        order = await _tell(engine, asked, cause, if_match)
         case = next(case for case in order.cases if case.met_by(asked.request_id))
         return case_view(order, case)
 
     @router.post("/orders/{order_id}/ship")
-    async def ship(order_id: str, asked: ShipOrder) -> dict[str, Any]:
-        return order_view(await _move(engine, order_id, asked))
+    async def ship(order_id: str, asked: ShipOrder, if_match: IfMatch = None) -> dict[str, Any]:
+        return order_view(await _move(engine, order_id, asked, if_match))
 
     @router.post("/orders/{order_id}/deliver")
-    async def deliver(order_id: str, asked: DeliverOrder) -> dict[str, Any]:
-        return order_view(await _move(engine, order_id, asked))
+    async def deliver(order_id: str, asked: DeliverOrder, if_match: IfMatch = None) -> dict[str, Any]:
+        return order_view(await _move(engine, order_id, asked, if_match))
 
     @router.post("/orders/{order_id}/complete")
-    async def complete(order_id: str, asked: CompleteOrder) -> dict[str, Any]:
-        return order_view(await _move(engine, order_id, asked))
+    async def complete(order_id: str, asked: CompleteOrder, if_match: IfMatch = None) -> dict[str, Any]:
+        return order_view(await _move(engine, order_id, asked, if_match))
 
     @router.post("/tasks/{task_id}/done")
-    async def task_done(task_id: str, done: Done) -> dict[str, Any]:
+    async def task_done(task_id: str, done: Done, if_match: IfMatch = None) -> dict[str, Any]:
         order_id = task_id.rsplit("-", 2)[0]
         known = await _read(engine, order_id)
         if not any(task.task_id == task_id for task in known.tasks):
             raise Problem(404, "unknown-task", "没有这个任务。", "There is no such task.")
         heard = TaskDone(order_id=known.order_id, task_id=task_id, by=done.by, note=done.note)
-        order = await _tell(engine, heard, f"{task_id}/done")
+        order = await _tell(engine, heard, f"{task_id}/done", if_match)
         return {"task": next(task.model_dump() for task in order.tasks if task.task_id == task_id)}
 
     @router.post("/tasks/{task_id}/resolve")
-    async def resolve_task(task_id: str, asked: ResolveTask) -> dict[str, Any]:
+    async def resolve_task(task_id: str, asked: ResolveTask, if_match: IfMatch = None) -> dict[str, Any]:
         if asked.task_id != task_id:
             raise Problem(
                 422,
@@ -96,7 +96,7 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
                 "The task in the path is not the one in the body.",
             )
         cause = f"{task_id}/resolve/{asked.choice}/{asked.note}"
-        return order_view(await _tell(engine, asked, cause))
+        return order_view(await _tell(engine, asked, cause, if_match))
 
     @router.put("/coupons/{code}", status_code=204)
     async def put_coupon(code: str, body: CouponBody) -> Response:
@@ -138,6 +138,8 @@ def _add_readings(router: APIRouter, engine: Engine, views: OrderViews) -> None:
         return await views.summary()
 
 
-async def _move(engine: Engine, order_id: str, asked: ShipOrder | DeliverOrder | CompleteOrder) -> Order:
+async def _move(
+    engine: Engine, order_id: str, asked: ShipOrder | DeliverOrder | CompleteOrder, if_match: str | None
+) -> Order:
     _same_order(order_id, asked)
-    return await _tell(engine, asked, f"{order_id}/{asked.wire}")
+    return await _tell(engine, asked, f"{order_id}/{asked.wire}", if_match)

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from fastapi import Header
+
 from chassis.engine import Engine
-from chassis.problem import Problem
-from chassis.record import Heard, Refusal
+from chassis.etags import versions
+from chassis.problem import Problem, invalid_request
+from chassis.record import Heard, Refusal, Stale
 from contracts.message import Command, Message, message_id
 from services.order.handlers import ORDERS
 from services.order.model import Order
 from services.order.problems import problem_of
 
+IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
-async def tell(engine: Engine, message: Message, cause: str) -> Order:
-    """Let the order hear `message`; returns it as it is afterwards. The same `cause` is heard once."""
-    heard = Heard(message, message_id(cause, "http"), engine.clock(), answers_travel=False)
+
+async def tell(engine: Engine, message: Message, cause: str, if_match: str | None = None) -> Order:
+    """Let the order hear `message`; returns it as it is afterwards. The same `cause` is heard once, and a repeat of it
+    is answered whatever the version is by now. `if_match`: the versions it is meant for, as an HTTP header has them.
+    Raises the problem of a refusal, version-changed (412), invalid-request (422)."""
+    at = engine.clock()
+    heard = Heard(message, message_id(cause, "http"), at, answers_travel=False, meant_for=_meant_for(if_match))
     try:
         decided = await engine.hear(heard)
+    except Stale as stale:
+        raise Problem(
+            412,
+            "version-changed",
+            "订单在此期间已变化,请重新加载后再决定。",
+            "The order has changed meanwhile. Load it again and decide anew.",
+        ) from stale
     except Refusal as refusal:
         raise problem_of(refusal.event) from refusal
     assert decided is not None
@@ -42,3 +59,12 @@ def same_order(order_id: str, asked: Command) -> None:
         raise Problem(
             422, "invalid-request", "地址与内容中的订单号不一致。", "The order in the path is not the one in the body."
         )
+
+
+def _meant_for(if_match: str | None) -> frozenset[int] | None:
+    if if_match is None:
+        return None
+    try:
+        return versions(if_match)
+    except ValueError as wrong:
+        raise invalid_request([{"loc": ("header", "If-Match"), "msg": str(wrong)}]) from wrong
