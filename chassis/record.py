@@ -31,6 +31,10 @@ class Refusal(Exception):
         self.event = event
 
 
+class Stale(Exception):
+    """The wish was meant for another version than the one that is stored; nothing changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One message as it reached this service. `at` is UTC, cut to milliseconds. `answers_travel`: whether a refusal
@@ -46,6 +50,8 @@ class Heard:
     """The id of the intent that this report is the outcome of."""
     passing: bool = False
     """A repeat long afterwards does no harm, so the id need not be remembered for ever."""
+    meant_for: frozenset[int] | None = None
+    """The stored versions that this may change; None: any."""
 
     @property
     def remembered_otherwise(self) -> bool:
@@ -196,14 +202,16 @@ JOURNAL_MAX = 64
 
 
 def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]:
-    """Decide one message. Heard before: nothing changes and the same is said again. Raises `Refusal`, or whatever the
-    handler raises."""
+    """Decide one message. Heard before: nothing changes and the same is said again. Raises `Refusal`, `Stale`, or
+    whatever the handler raises."""
     known = record.entry(heard.id)
     if known is not None:
         again = tuple(said for said in known.said if said.topic is not None and not said.is_forgotten)
         return Decided(record, again, stored=False, repeat=True)
     if _is_stale(record, heard):
         return Decided(record, (), stored=False, repeat=True)
+    if heard.meant_for is not None and (record.fresh or record.version not in heard.meant_for):
+        raise Stale  # also when another message of the same batch has just changed it
     state, messages = aggregate.handler(record, heard.message)(record.state, heard.message, heard.at)
     says = tuple(_said(message, heard, position) for position, message in enumerate(messages))
     intends = any(isinstance(message, Intent) for message in messages)

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from types import FrameType
 from typing import Any, Protocol
 
 import structlog
@@ -30,6 +31,8 @@ from contracts.message import Topic
 FLUSH_EVERY_SECONDS = 1.0
 READY_CHECK_SECONDS = 3.0
 START_RETRY_SECONDS = 1.0
+STARTUP_FAILED = 3
+"""uvicorn's own exit code for it."""
 
 Check = Callable[[], Awaitable[bool]]
 
@@ -232,10 +235,22 @@ class Service:
         serve(self.app, self.name, self._settings)
 
 
+class _Server(uvicorn.Server):
+    """Tells the application that it will stop before it waits for answers under way: some would never end by
+    themselves. `app.state.stopping`: a function that may be called from a signal handler."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        stopping: Callable[[], object] | None = getattr(self.config.app.state, "stopping", None)  # type: ignore[union-attr]
+        if stopping is not None:
+            stopping()
+        super().handle_exit(sig, frame)
+
+
 def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
-    """Serve `app` until SIGTERM, then finish what is in hand inside the stop deadline."""
+    """Serve `app` until SIGTERM, then finish what is in hand inside the stop deadline. Exit code 3 when it could not
+    start."""
     telemetry.configure(name, settings.log_level)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.http_host,
         port=settings.http_port,
@@ -244,6 +259,10 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
         timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
         timeout_keep_alive=75,
     )
+    server = _Server(config)
+    server.run()
+    if not server.started:
+        raise SystemExit(STARTUP_FAILED)
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:

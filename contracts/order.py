@@ -196,20 +196,26 @@ class OrderCompleted(Event):
 
 @EVENTS.carries("order-not-moved.v1")
 class OrderNotMoved(Event):
-    """A wish to ship, deliver or complete an order was refused; nothing changed."""
+    """A wish to ship, deliver or complete an order was refused; nothing changed. `because`: a finer word for the reason
+    (open list: deliver-later); `not_before`: when it can be shipped."""
 
     order_id: OrderId
     reason: Literal["unknown-order", "wrong-state", "cancellation-open"]
     state: str = ""
+    because: str = Field("", max_length=32)
+    not_before: AwareDatetime | None = None
 
 
 @answered_by(yes=OrderShipped, no=OrderNotMoved)
 @COMMANDS.carries("ship-order.v1")
 class ShipOrder(Command):
+    """The parcel leaves. `early`: although the customer wants it later."""
+
     order_id: OrderId
     carrier: str = Field(min_length=1, max_length=64)
     tracking_number: str = Field(min_length=1, max_length=64)
     by: Actor
+    early: bool = False
 
 
 @answered_by(yes=OrderDelivered, no=OrderNotMoved)
@@ -296,7 +302,8 @@ class CancelOrder(Command):
 
 @EVENTS.carries("cancellation-completed.v1")
 class CancellationCompleted(Event):
-    """The case is closed: money back (if any was paid), stock back, customer told."""
+    """The case is closed: money back (if any was paid), stock back, customer told. `after_alternatives`: how many
+    alternatives had been taken before the order was cancelled all the same."""
 
     order_id: OrderId
     case_id: CaseId
@@ -309,6 +316,7 @@ class CancellationCompleted(Event):
     completed_at: AwareDatetime
     occurred_at: AwareDatetime
     reference: str = ""
+    after_alternatives: int = Field(0, ge=0)
 
 
 @EVENTS.carries("cancellation-undone.v1")

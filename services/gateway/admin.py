@@ -31,7 +31,7 @@ from services.gateway.api import (
     told,
 )
 from services.gateway.auth import allow_scope
-from services.gateway.clients import SLOW_SECONDS, segment
+from services.gateway.clients import SLOW_SECONDS, Answer, segment
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
@@ -60,7 +60,7 @@ class WhichNotices(BaseModel):
 
 
 class WhichFigures(BaseModel):
-    """Figures per what: month, product, reason, group."""
+    """Figures per what: month, product, reason, group, and what else the figure can be broken down by."""
 
     model_config = ConfigDict(extra="forbid")
     by: Word | None = None
@@ -102,12 +102,13 @@ async def ship_order(
     order_id: OrderId,
     wanted: Annotated[model.ShipmentWanted, Depends(JsonBody(model.ShipmentWanted))],
 ) -> Response:
-    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
+    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open, deliver-later (409)."""
     command = ShipOrder(
         order_id=Order(order_id),
         carrier=wanted.carrier,
         tracking_number=wanted.tracking_number,
         by=staff(call),
+        early=wanted.early,
     )
     return await _order(call, order_id, "ship", command)
 
@@ -142,7 +143,7 @@ async def finish_task(
 ) -> Response:
     """A person has done a task."""
     body = told(Done(note=done.note, by=staff(call)))
-    return passed_on(await call.services.order.ask("POST", f"/tasks/{segment(task_id)}/done", body=body))
+    return passed_on(await _task(call, task_id, "done", body))
 
 
 @router.post("/tasks/{task_id}/resolution")
@@ -153,8 +154,7 @@ async def resolve_task(
     unknown-task (404), already-resolved (409), not-a-choice, proof-required (422)."""
     order_id = Order(task_id.rsplit("-", 2)[0])
     command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=staff(call))
-    path = f"/tasks/{segment(task_id)}/resolve"
-    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+    return passed_on(await _task(call, task_id, "resolve", told(command)))
 
 
 @router.post("/cases/{case_id}/bank-card", status_code=202)
@@ -218,7 +218,7 @@ async def recount_stock(call: Calling, _: Empty) -> Response:
 @router.get("/figures/{subject}")
 async def show_figures(
     call: Calling,
-    subject: Literal["orders", "cancellations", "refunds", "notices"],
+    subject: Literal["orders", "cancellations", "refunds", "notices", "ratings", "saved-orders"],
     which: Annotated[WhichFigures, Query()],
 ) -> Response:
     """Counts and sums: `{"rows"}`."""
@@ -239,7 +239,8 @@ def staff(call: Call) -> Actor:
 
 
 async def _order(call: Call, order_id: str, what: str, command: BaseModel) -> Response:
-    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))
+    path, body = f"/orders/{order_id}/{what}", told(command)
+    return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))
 
 
 def cancellation(call: Call, order_id: str, wanted: model.CancellationWanted) -> CancelOrder:
@@ -256,3 +257,8 @@ def cancellation(call: Call, order_id: str, wanted: model.CancellationWanted) ->
         by=staff(call),
         reference=wanted.reference,
     )
+
+
+async def _task(call: Call, task_id: str, what: str, body: bytes) -> Answer:
+    path = f"/tasks/{segment(task_id)}/{what}"
+    return await call.services.order.ask("POST", path, body=body, headers=call.conditions)

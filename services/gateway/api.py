@@ -16,11 +16,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 
 from chassis import clock
-from chassis.problem import Problem
+from chassis.problem import Problem, invalid_request
 from services.gateway.auth import RIGHTS, Caller, Right, Tokens, allow, right_for
-from services.gateway.clients import Answer, Service, Services
+from services.gateway.clients import JSON_TYPE, Answer, Header, Service, Services
 from services.gateway.confirmation import Codes
-from services.gateway.limits import Limits
+from services.gateway.limits import Headers, Limits, TooMany
 from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN
 
 BODY_MAX = 1024 * 1024
@@ -28,6 +28,14 @@ BODY_MAX = 1024 * 1024
 
 OPEN = frozenset({"/live", "/ready", "/metrics", "/openapi.json"})
 """What answers without a row in the table of rights: it says nothing about anybody."""
+
+VERSIONED = frozenset(
+    {
+        *(f"/admin/v1/orders/{{order_id}}/{change}" for change in ("cancellation", "ship", "deliver", "complete")),
+        *(f"/admin/v1/tasks/{{task_id}}/{change}" for change in ("done", "resolution")),
+    }
+)
+"""Changes that honour `If-Match`: they are made to the version that was looked at, or not at all (412)."""
 
 ANSWERS = Counter("tuidan_gateway_answers_total", "Answers given, by route and status", ["method", "route", "status"])
 SECONDS = Histogram("tuidan_gateway_seconds", "From request to answer, by route", ["method", "route"])
@@ -66,11 +74,18 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of somebody who may make it. `key`: its Idempotency-Key, empty where the route needs none."""
+    """One request of somebody who may make it. `key`: its Idempotency-Key, empty where the route needs none.
+    `if_match`: the version it is meant for, as it came."""
 
     services: Services
     caller: Caller
     key: str
+    if_match: str | None = None
+
+    @property
+    def conditions(self) -> list[Header]:
+        """Headers of a change that a service makes only when nothing has changed meanwhile; see `VERSIONED`."""
+        return [JSON_TYPE] if self.if_match is None else [JSON_TYPE, (b"if-match", self.if_match.encode("latin-1"))]
 
 
 def door(request: Request) -> Door:
@@ -108,32 +123,37 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             began, status = clock.monotonic(), 500
+            limits: Headers = {}
             try:
-                await _admit(right, request)
+                limits = await _admit(right, request)
                 response = await handle(request)
                 status = response.status_code
+            except TooMany as refused:
+                response, status, limits = refused.response(), refused.status, refused.headers
             except Problem as problem:
                 response, status = problem.response(), problem.status
-            except RequestValidationError:
-                status = 422
-                raise
+            except RequestValidationError as wrong:
+                response, status = invalid_request(wrong.errors()).response(), 422
             finally:
                 ANSWERS.labels(right.method, right.path, status).inc()
                 seconds.observe(clock.monotonic() - began)
+            response.headers.update(limits)
             return response
 
         return guarded
 
 
-async def _admit(right: Right, request: Request) -> None:
+async def _admit(right: Right, request: Request) -> Headers:
+    """Let the caller in, or raise a problem; what they are told about their limits."""
     if not right.may:
-        return
+        return {}
     here = door(request)
     caller = here.tokens.caller(request.headers.get("authorization"))
-    await here.limits.spend(caller.kind, caller.sub)
+    limits = await here.limits.spend(caller.kind, caller.sub)
     allow(right, caller)
     key = _key(request) if right.repeat == "needs-key" else ""
-    request.state.call = Call(here.services, caller, key)
+    request.state.call = Call(here.services, caller, key, request.headers.get("if-match"))
+    return limits
 
 
 def _key(request: Request) -> str:

@@ -132,4 +132,4 @@ def _order_of(case_id: str) -> Order:
 
 
 async def _ask(call: Call, path: str, body: bytes) -> Response:
-    return passed_on(await call.services.order.ask("POST", path, body=body))
+    return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))

@@ -10,7 +10,7 @@ from fastapi.responses import JSONResponse
 from pydantic.json_schema import models_json_schema
 
 from chassis.problem import MEDIA_TYPE
-from services.gateway.api import GuardedRoute, JsonBody
+from services.gateway.api import VERSIONED, GuardedRoute, JsonBody
 from services.gateway.model import KEY_PATTERN
 
 Json = dict[str, Any]
@@ -23,7 +23,7 @@ _PROBLEM: Json = {
     "description": "RFC 9457. `code` is stable; `detail` says in Chinese and English what is wrong and what to do.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
-        "type": {"type": "string", "format": "uri"},
+        "type": {"type": "string", "format": "uri", "description": "urn:tuidan:problem:<code>, see docs/api/errors.md"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "code": {"type": "string"},
@@ -53,10 +53,39 @@ _WORDS = {
     400: "idempotency-key-required, body-incomplete",
     404: "unknown-order or another unknown id",
     409: "refused as things stand",
+    412: "version-changed: the order is not any more as If-Match says",
     413: "body-too-large",
     422: "invalid-request, or refused because of what the body says",
     503: "not-ready; repeating the same request is safe",
 }
+
+
+_IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "the ETag of the order that was looked at: the change is made to that version, or not at all (412)",
+    "schema": {"type": "string"},
+}
+_LIMITS: Json = {
+    "RateLimit-Policy": {
+        "description": 'requests (q) in seconds (w), as in "caller";q=400;w=2',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": 'requests left (r), seconds until all are there again (t), as in "caller";r=399;t=1',
+        "schema": {"type": "string"},
+    },
+}
+"""draft-ietf-httpapi-ratelimit-headers-11; absent while nobody is limited."""
+_ETAG: Json = {"description": "the version of the order, for If-Match", "schema": {"type": "string"}}
+_RETRY: Json = {"description": "seconds", "schema": {"type": "integer"}}
+_ONE_ORDER = frozenset({"/mp/v1/orders/{order_id}", "/admin/v1/orders/{order_id}"})
+
+
+def _headers(route: GuardedRoute) -> Json:
+    """What comes with a good answer besides its body."""
+    return {**(_LIMITS if route.right.may else {}), **({"ETag": _ETAG} if route.path in _ONE_ORDER else {})}
 
 
 def serve_documentation(app: FastAPI) -> None:
@@ -113,6 +142,11 @@ def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: J
                 "schema": {"type": "string", "pattern": KEY_PATTERN},
             }
         )
+    if route.path in VERSIONED:
+        operation.setdefault("parameters", []).append(_IF_MATCH)
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            answer["headers"] = _headers(route)
     if right.may:
         operation["security"] = [{"bearer": []}]
     if right.why:
@@ -121,6 +155,7 @@ def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: J
     for status, words in _problems(route).items():
         operation["responses"][str(status)] = {
             "description": words,
+            "headers": {**(_LIMITS if right.may else {}), **({"Retry-After": _RETRY} if status in (429, 503) else {})},
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
 
@@ -136,4 +171,6 @@ def _problems(route: GuardedRoute) -> dict[int, str]:
         statuses.add(409)
     if right.method == "POST":
         statuses |= {400, 409, 413}
+    if route.path in VERSIONED:
+        statuses.add(412)
     return dict(sorted((_TOKEN_PROBLEMS | {status: _WORDS[status] for status in statuses}).items()))

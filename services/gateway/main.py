@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,30 +12,35 @@ from fastapi import FastAPI
 from chassis import clock
 from chassis.service import http_app, serve
 from chassis.settings import load, read_key
-from services.gateway import admin, callbacks, cancelling, deletion, mp, reconciliations
+from services.gateway import admin, alternatives, callbacks, cancelling, deletion, live, mp, ratings, reconciliations
 from services.gateway.api import Door, check_rights
 from services.gateway.auth import Tokens
 from services.gateway.clients import Service, Services, pooled
 from services.gateway.documentation import serve_documentation
 from services.gateway.limits import Limits, connect
 from services.gateway.settings import GatewaySettings
+from services.gateway.watching import Watch
 
 NAME = "gateway"
 TOKEN_KEY = "login-public.pem"
 
 
-def build(door: Door) -> FastAPI:
-    """The application. Raises LookupError when a route and the table of rights do not agree."""
+def build(door: Door, watch: Watch | None = None) -> FastAPI:
+    """The application; `watch` looks after live status. Raises LookupError when a route and the table of rights do not
+    agree."""
     running = False
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         nonlocal running
         running = True
+        loop = asyncio.get_running_loop()
+        app.state.stopping = lambda: loop.call_soon_threadsafe(app.state.watch.close)
         try:
             yield
         finally:
             running = False
+            app.state.watch.close()
             await door.limits.aclose()
             await door.services.aclose()
 
@@ -52,7 +58,8 @@ def build(door: Door) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.door = door
-    for door_of in (mp, admin, cancelling, deletion, reconciliations, callbacks):
+    app.state.watch = watch or Watch(door.services.order)
+    for door_of in (mp, ratings, alternatives, live, admin, cancelling, deletion, reconciliations, callbacks):
         # Appended, not included: an included router is matched twice for every request.
         app.router.routes.extend(door_of.router.routes)
     serve_documentation(app)
@@ -81,7 +88,8 @@ def wire(settings: GatewaySettings) -> Door:
 def main() -> None:
     """Serve until SIGTERM."""
     settings = load(GatewaySettings)
-    serve(build(wire(settings)), NAME, settings)
+    door = wire(settings)
+    serve(build(door, Watch(door.services.order, most=settings.live_streams_max)), NAME, settings)
 
 
 if __name__ == "__main__":

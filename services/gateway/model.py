@@ -111,11 +111,12 @@ class SubscriptionAnswers(BaseModel):
 
 
 class ShipmentWanted(BaseModel):
-    """The parcel that left."""
+    """The parcel that left. `early`: although the customer had chosen a later delivery."""
 
     model_config = _STRICT
     carrier: Text64
     tracking_number: Text64
+    early: bool = False
 
 
 class TaskDone(BaseModel):

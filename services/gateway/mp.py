@@ -32,7 +32,8 @@ from services.gateway.api import (
     told,
 )
 from services.gateway.auth import allow_scope
-from services.gateway.clients import Answer, segment
+from services.gateway.clients import segment
+from services.gateway.owned import own_order as _own_order
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
 
@@ -198,12 +199,3 @@ async def note_subscriptions(
     Idempotency-Key counts once."""
     body = {"openid": call.caller.openid, "request_id": call.key, "answers": given.answers}
     return passed_on(await call.services.notify.ask("POST", "/subscriptions", body=json.dumps(body).encode()))
-
-
-async def _own_order(call: Call, order_id: str) -> Answer:
-    """The view of an order, or a problem of the order service. Raises unknown-order (404) for anybody else's."""
-    answer = await call.services.order.ask("GET", f"/orders/{order_id}")
-    missing = answer.status == 404
-    if missing or (answer.status == 200 and model.owner_of(answer.body) != call.caller.sub):
-        raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")
-    return answer

@@ -15,12 +15,12 @@ from chassis.record import Refusal
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.order import Actor, CancelOrder
 from services.order import cases
-from services.order.api import read, same_order, tell
 from services.order.model import Order
 from services.order.policies import Policy, Rule
 from services.order.policybook import PolicyBook
 from services.order.preview import PastCases, cancel_preview
 from services.order.problems import problem_of
+from services.order.telling import IfMatch, read, same_order, tell
 from services.order.views import case_view
 
 PERIOD_MAX = timedelta(days=366)
@@ -74,24 +74,24 @@ def _add_cancelling(router: APIRouter, engine: Engine, policies: PolicyBook) -> 
         return cancel_preview(order, asked, lines, await policies.active(), engine.clock())
 
     @router.post("/orders/{order_id}/cancellation", status_code=202)
-    async def cancel(order_id: str, asked: CancelOrder) -> dict[str, Any]:
+    async def cancel(order_id: str, asked: CancelOrder, if_match: IfMatch = None) -> dict[str, Any]:
         same_order(order_id, asked)
         cause = f"{order_id}/cancel/{asked.request_id}/{asked.fingerprint}"
-        order = await tell(engine, await policies.ready(asked), cause)
+        order = await tell(engine, await policies.ready(asked), cause, if_match)
         case = next(case for case in order.cases if case.met_by(asked.request_id))
         return case_view(order, case)
 
     @router.post("/cases/{case_id}/withdrawal")
-    async def withdraw(case_id: str, asked: WithdrawCancellation) -> dict[str, Any]:
+    async def withdraw(case_id: str, asked: WithdrawCancellation, if_match: IfMatch = None) -> dict[str, Any]:
         _same_case(case_id, asked)
-        order = await tell(engine, asked, f"{case_id}/withdraw/{asked.by.kind}/{asked.by.id}")
+        order = await tell(engine, asked, f"{case_id}/withdraw/{asked.by.kind}/{asked.by.id}", if_match)
         return _case(order, case_id)
 
     @router.post("/cases/{case_id}/decision")
-    async def decide(case_id: str, asked: DecideCancellation) -> dict[str, Any]:
+    async def decide(case_id: str, asked: DecideCancellation, if_match: IfMatch = None) -> dict[str, Any]:
         _same_case(case_id, asked)
         word = "approve" if asked.approve else "reject"
-        order = await tell(engine, asked, f"{case_id}/{word}/{asked.by.id}/{asked.note}")
+        order = await tell(engine, asked, f"{case_id}/{word}/{asked.by.id}/{asked.note}", if_match)
         return _case(order, case_id)
 
 

@@ -254,6 +254,7 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
         completed_at=at,
         occurred_at=case.occurred_at,
         reference=case.reference,
+        after_alternatives=len(order.alternatives) if state == "cancelled" else 0,
     )
     if case.road == "unpaid" and after.paid is not None:
         after, says = refund_late_payment(after, at)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -32,6 +32,7 @@ from contracts.order import Actor, Contact, PlaceOrder
 from services.order.deleting import FINISHED, Facts, denying
 from services.order.exporting import digest_of
 from services.order.model import Case, Erased, Moment, Order, ReadyToPlace, Task
+from services.order.policies import ReadyToCancel
 
 Decision = tuple[Order | None, Sequence[Message]]
 
@@ -158,7 +159,11 @@ def _blank_case(case: Case) -> Case:
     by = case.by.model_copy(update={"id": NOBODY}) if case.by.kind == "customer" else case.by
     refund = case.refund.model_copy(update={"route": ""}) if case.refund is not None else None
     reason = case.reason.model_copy(update={"remark": ""})
-    return case.model_copy(update={"by": by, "refund": refund, "reason": reason, "proof": ""})
+    said: dict[str, Any] = {
+        "verdict": case.verdict and case.verdict.model_copy(update={"note": ""}),
+        "rating": case.rating and case.rating.model_copy(update={"remark": ""}),
+    }
+    return case.model_copy(update={"by": by, "refund": refund, "reason": reason, "proof": "", **said})
 
 
 def _blank_task(task: Task) -> Task:
@@ -186,7 +191,7 @@ def hear_erased(order: Order, heard: Message, at: datetime, usual: Handler) -> D
         return order, []
     if isinstance(heard, HideOrder):
         raise Refusal(OrderNotHidden(order_id=order.order_id, reason="unknown-order"))
-    if isinstance(heard, Command | EraseOrder | RestoreOrder):
+    if isinstance(heard, Command | ReadyToCancel | EraseOrder | RestoreOrder):
         after, says = usual(order, heard, at)
         return (after if isinstance(heard, RestoreOrder) else order), says
     return order, []

@@ -8,6 +8,7 @@ from datetime import datetime
 from chassis.record import Aggregate, Refusal
 from chassis.saga import Run, Saga
 from contracts import inventory, notify, payment
+from contracts.alternative import PostponeDelivery
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.deleting import ContactErased, HideOrder, NoticesErased
 from contracts.message import Event, Message, Money, Woke
@@ -26,8 +27,9 @@ from contracts.order import (
     PricedLine,
     ShipOrder,
 )
+from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
-from services.order import cases, deciding, erasing, failed, resolving, unpaid
+from services.order import cases, deciding, erasing, failed, keeping, rating, resolving, unpaid
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.policies import LookUpPolicy, ReadyToCancel
@@ -123,10 +125,17 @@ def payment_received(order: Order | None, heard: payment.PaymentReceived, at: da
 
 @ORDERS.handles(ShipOrder)
 def ship_order(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
-    """The parcel leaves. Refused while a cancellation is open."""
+    """The parcel leaves. Refused while a cancellation is open, and before the customer wants it."""
     if order is not None and order.state == "shipped":
         return order, [_shipped(asked, at)]
     order = _in_state(order, asked, "paid")
+    if keeping.too_early(order, asked.early, at):
+        later = {"because": "deliver-later", "not_before": order.deliver_after}
+        raise Refusal(
+            OrderNotMoved.model_validate(
+                {"order_id": order.order_id, "reason": "wrong-state", "state": order.state, **later}
+            )
+        )
     parcel = {"carrier": asked.carrier, "tracking_number": asked.tracking_number}
     order = order.model_copy(update=parcel)
     run, says = DISPATCH_ORDER.start(Placement.of(order), at)
@@ -286,6 +295,16 @@ def refund_found(order: Order | None, heard: payment.RefundFound, at: datetime) 
 @ORDERS.handles(ResolveTask)
 def resolve_task(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
     return resolving.resolve(order, asked, at)
+
+
+@ORDERS.handles(PostponeDelivery)
+def postpone_delivery(order: Order | None, asked: PostponeDelivery, at: datetime) -> Decision:
+    return keeping.postpone(order, asked, at)
+
+
+@ORDERS.handles(RateCancellation)
+def rate_cancellation(order: Order | None, asked: RateCancellation, at: datetime) -> Decision:
+    return rating.rate(order, asked, at)
 
 
 @ORDERS.handles(TaskDone)

@@ -11,15 +11,18 @@ from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
 from services.order import cancelling_api, deletion_api
+from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
+from services.order.live_api import live_routes
 from services.order.model import LookUpProducts, PriceRules
 from services.order.policies import LookUpPolicy
 from services.order.policybook import PolicyBook
 from services.order.preview import PastCases
 from services.order.projections import PRODUCTS
+from services.order.rating_api import rating_routes
 from services.order.settings import OrderSettings
 from services.order.views import OrderViews
 
@@ -38,13 +41,22 @@ def service(settings: OrderSettings) -> Service:
         await past.prepare()
         views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
         await views.prepare()
+        shelf = Shelf(products)
+        await shelf.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
         parts.engine.perform(LookUpPolicy, policies.look_up)
         deciding = cancelling_api.routes(parts.engine, policies, past)
         collection = parts.database.collection
         exports = Exports(collection(ORDERS.name), collection(EXPORTS), collection(EXPORTED))
         deletion = deletion_api.routes(parts.engine, exports, settings.retention_days)
-        yield [routes(parts.engine, catalogue, views), deciding, deletion]
+        yield [
+            routes(parts.engine, catalogue, views),
+            deciding,
+            deletion,
+            rating_routes(parts.engine),
+            alternatives_routes(parts.engine, shelf),
+            live_routes(parts.database.collection(ORDERS.name)),
+        ]
 
     return Service(
         "order",

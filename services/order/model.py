@@ -14,6 +14,8 @@ from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
 from contracts.payment import RefusalReason
 from services.order.policies import Ruling, Verdict
+from services.order.questionnaire import Rating
+from services.order.taken import Taken
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
 Road = Literal[
@@ -144,6 +146,7 @@ class Case(_Part):
     found: RefundNumber | None = None
     ruling: Ruling | None = None
     verdict: Verdict | None = None
+    rating: Rating | None = None
 
     @property
     def waits(self) -> bool:
@@ -233,6 +236,8 @@ class Order(_Part):
     cases: tuple[Case, ...] = ()
     tasks: tuple[Task, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    deliver_after: AwareDatetime | None = None
+    alternatives: tuple[Taken, ...] = ()
 
     @property
     def wake_at(self) -> datetime | None:

@@ -46,11 +46,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
     ),
     "policy-denied": (403, "按本店规则不能取消。", "The shop's rules do not allow this cancellation."),
     "code-required": (
-        403,
+        409,
         "此操作需要确认码:请先获取短信确认码,再用同一请求提交。",
         "This needs a confirmation code. Ask for one by text message and send the same request with it.",
     ),
-    "unknown-case": (404, "没有这个取消申请。", "There is no such cancellation."),
+    "unknown-case": (404, "没有这个取消单。", "There is no such cancellation."),
     "not-yours": (
         403,
         "这个取消不是您申请的,不能撤回。",
@@ -108,20 +108,76 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "删除仍在进行,请稍后再恢复。",
         "Its erasing is still under way. Restore it when that is over.",
     ),
+    "deliver-later": (
+        409,
+        "顾客选择了晚些送达,未到日期不能发货;确需提前请填写 early。",
+        "The customer chose a later delivery. Ship it from that day on, or say `early` if it must leave before.",
+    ),
+    "too-late-to-change": (
+        409,
+        "订单已发货或已结束,不能再更改。",
+        "The order has been shipped or has ended. It cannot be changed any more.",
+    ),
+    "not-paid-yet": (409, "订单尚未付款。", "The order has not been paid yet."),
+    "day-out-of-reach": (
+        422,
+        "该日期不可选,请选择 earliest 到 latest 之间的日期。",
+        "This day cannot be chosen. Choose one from `earliest` to `latest`.",
+    ),
+    "too-many-alternatives": (
+        409,
+        "该订单已多次更改,请联系客服。",
+        "This order was changed too often. Write to our service.",
+    ),
+    "case-open": (
+        409,
+        "取消还在处理中,结束后才能评价。",
+        "The cancellation is still under way. It can be rated once it has ended.",
+    ),
+    "already-rated": (
+        409,
+        "这次取消已评价过,不能更改。",
+        "This cancellation was rated before. A rating cannot be changed.",
+    ),
+    "unknown-questionnaire": (
+        422,
+        "没有这个版本的问卷,请重新加载问卷后再提交。",
+        "There is no such version of the questionnaire. Load it again.",
+    ),
+    "unknown-answer": (
+        422,
+        "问卷中没有这个问题或选项,请按问卷填写。",
+        "The questionnaire has no such question or answer. Use the words it gives.",
+    ),
     "wrong-state": (409, "订单当前状态不允许此操作。", "The order's state does not allow this."),
 }
 
+_SHOWN = (
+    "open_case_id",
+    "state",
+    "choices",
+    "rule",
+    "policy_version",
+    "amount_minor",
+    "roles",
+    "rules",
+    "earliest",
+    "latest",
+    "not_before",
+)
+"""What of a refusal the caller is shown besides its code and its words."""
+
 
 def problem_of(refusal: Event) -> Problem:
-    """The problem document for a refusal; its code is the refusal's reason."""
-    said: dict[str, Any] = refusal.model_dump(exclude_none=True)
-    status, zh, en = _PROBLEMS[said["reason"]]
-    shown = ("open_case_id", "state", "choices", "rule", "policy_version", "amount_minor", "roles", "rules")
-    more = {name: said[name] for name in shown if said.get(name)}
-    if said["reason"] == "policy-denied":
+    """The problem document for a refusal; its code is the refusal's reason, or the finer word for it."""
+    said: dict[str, Any] = refusal.model_dump(mode="json", exclude_none=True)
+    code = said.get("because") or said["reason"]
+    status, zh, en = _PROBLEMS[code]
+    more = {name: said[name] for name in _SHOWN if said.get(name)}
+    if code == "policy-denied":
         zh, en = said["zh"], said["en"]
     if said.get("detail"):
         more["about"] = said["detail"]
     if said["reason"] == "cancellation-open":
         more["retry_after"] = 1
-    return Problem(status, said["reason"], zh, en, **more)
+    return Problem(status, code, zh, en, **more)

@@ -42,6 +42,7 @@ def order_view(order: Order) -> dict[str, Any]:
         "placed_at": order.placed_at,
         "hidden_at": order.hidden_at,
         "erased_at": order.erased_at,
+        "deliver_after": order.deliver_after,
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
         "cases": [case_view(order, case) for case in order.cases],
         "tasks": [task.model_dump() for task in order.tasks],
@@ -86,6 +87,7 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
         "refusal": case.refusal,
         "refund_number": refund.number if refund else None,
         "refund": {**refund.model_dump(), "expected_by": facts.expected_by} if refund else None,
+        "rating": case.rating.model_dump() if case.rating else None,
     }
 
 

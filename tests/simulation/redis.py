@@ -1,4 +1,4 @@
-"""Redis as far as the services use it: the three scripts of `chassis.bucket` and `payment.limits`, in memory. A
+"""Redis as far as the services use it: the four scripts of `chassis.bucket` and `payment.limits`, in memory. A
 contract test holds them to the real scripts in a real Redis. All of it may be lost or away at any moment."""
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from redis.exceptions import ConnectionError as Away
 
-from chassis.bucket import BUCKET
+from chassis.bucket import BUCKET, BUCKET_LEFT
 from services.payment import limits
 
 Value = str | float
@@ -40,7 +40,11 @@ class SimRedis:
         return answer
 
     def _known(self, script: str) -> Callable[[str, Sequence[Value]], int]:
-        return {BUCKET: self._bucket, limits._ENTER: self._enter, limits._LEAVE: self._leave}[script]
+        known = {BUCKET: self._bucket, BUCKET_LEFT: self._left, limits._ENTER: self._enter, limits._LEAVE: self._leave}
+        return known[script]
+
+    def _left(self, key: str, args: Sequence[Value]) -> int:
+        return self._bucket(key, args) or -math.floor(self._buckets[key][0])
 
     def _bucket(self, key: str, args: Sequence[Value]) -> int:
         rate, size, taken, patience = (float(arg) for arg in args)

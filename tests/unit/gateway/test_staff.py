@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.gateway.world import BODIES, CANCELLATION, REFERENCE, World, expect_problem
@@ -27,8 +29,9 @@ READS = [
     ("/admin/v1/notices?order_id=o1", "notify", "/notices?order_id=o1"),
 ]
 
+PARCEL = {"carrier": "SF", "tracking_number": "SF1", "early": False}
 WRITES = [
-    ("/admin/v1/orders/{order_id}/ship", "order", "/orders/o1/ship", {"carrier": "SF", "tracking_number": "SF1"}),
+    ("/admin/v1/orders/{order_id}/ship", "order", "/orders/o1/ship", PARCEL),
     ("/admin/v1/orders/{order_id}/deliver", "order", "/orders/o1/deliver", {}),
     ("/admin/v1/orders/{order_id}/complete", "order", "/orders/o1/complete", {}),
     ("/admin/v1/tasks/{task_id}/done", "order", "/tasks/t1/done", {"note": "called the customer"}),
@@ -44,7 +47,7 @@ async def test_what_staff_look_at(world: World, path: str, service: str, target:
 
 @pytest.mark.parametrize(("row", "service", "target", "sent"), WRITES, ids=[row for row, _, _, _ in WRITES])
 async def test_what_staff_do_bears_their_name(
-    world: World, row: str, service: str, target: str, sent: dict[str, str]
+    world: World, row: str, service: str, target: str, sent: dict[str, Any]
 ) -> None:
     path = row.replace("{order_id}", "o1").replace("{task_id}", "t1")
     answer = await world.ask("POST", path, world.token("s1", "staff"), BODIES.get(row), key=None)

@@ -85,8 +85,15 @@ async def test_the_document_describes_every_route(world: World) -> None:
             assert {"401", "403", "422", "429", "503"} <= problems
         for status in problems:
             assert list(operation["responses"][status]["content"]) == ["application/problem+json"]
-        headers = [found["name"] for found in operation.get("parameters", []) if found["in"] == "header"]
-        assert headers == (["Idempotency-Key"] if right.repeat == "needs-key" else [])
+        headers = {
+            found["name"]: found["required"] for found in operation.get("parameters", []) if found["in"] == "header"
+        }
+        assert [name for name, required in headers.items() if required] == (
+            ["Idempotency-Key"] if right.repeat == "needs-key" else []
+        )
+        streams = right.path.endswith("/live")
+        assert ("Last-Event-ID" in headers) == streams
+        assert ("text/event-stream" in operation["responses"].get("200", {}).get("content", {})) == streams
 
 
 async def test_every_reference_in_the_document_leads_somewhere(world: World) -> None:

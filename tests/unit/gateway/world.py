@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,7 @@ from services.gateway.auth import Kind, Right, Tokens
 from services.gateway.clients import Service, Services
 from services.gateway.limits import Limits, connect
 from services.gateway.main import build
+from services.gateway.watching import Watch
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NAMES = ("order", "payment", "inventory", "notify", "analytics")
@@ -38,6 +39,8 @@ REFERENCE: Json = {"number": "536365", "occurred_at": "2010-12-01T08:26:00Z"}
 BODIES: dict[str, Json] = {
     "/mp/v1/orders": ORDER,
     "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/mp/v1/orders/{order_id}/cases/{case_id}/rating": {"questionnaire": 1, "stars": 5, "answers": {"again": "yes"}},
+    "/mp/v1/orders/{order_id}/alternatives": {"kind": "later-delivery", "day": "2026-03-20"},
     "/mp/v1/subscriptions": {"answers": {"template-1": "accept"}},
     "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
     "/mp/v1/orders/{order_id}/cancellation-preview": CANCELLATION,
@@ -89,12 +92,13 @@ class Seen:
 @dataclass
 class FakeServices:
     """Answer 200 `{"from": …}` to everything; orders belong to whom `owners` says; `answers` replace all that, by
-    service, method and path."""
+    service, method and path, as `answer_by` does for a service where it answers anything."""
 
     owners: dict[str, str] = field(default_factory=lambda: {"o1": "c1"})
     answers: dict[tuple[str, str, str], httpx.Response | Exception] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
     seen: list[Seen] = field(default_factory=list)
+    answer_by: dict[str, Callable[[str, str, bytes], httpx.Response | None]] = field(default_factory=dict)
 
     def transport(self, name: str) -> httpx.MockTransport:
         def answer(request: httpx.Request) -> httpx.Response:
@@ -102,7 +106,14 @@ class FakeServices:
                 raise httpx.ConnectError("refused")
             target = request.url.raw_path.decode()
             self.seen.append(Seen(name, request.method, target, request.headers, request.read()))
-            return self._answer(name, request.method, target.partition("?")[0])
+            path = target.partition("?")[0]
+            own = self.answer_by.get(name)
+            made = (
+                own(request.method, path, request.read())
+                if own and (name, request.method, path) not in self.answers
+                else None
+            )
+            return made or self._answer(name, request.method, path)
 
         return httpx.MockTransport(answer)
 
@@ -118,7 +129,9 @@ class FakeServices:
         if (name, method) == ("order", "GET") and path.endswith("/export"):
             return httpx.Response(200, json={"from": name})
         if (name, method) == ("order", "GET") and path.startswith("/orders/"):
-            order_id = path.removeprefix("/orders/")
+            order_id, _, part = path.removeprefix("/orders/").partition("/")
+            if part:
+                return httpx.Response(200, json={"from": name})
             if order_id not in self.owners:
                 return problem(404, "unknown-order")
             return httpx.Response(200, json={"order_id": order_id, "customer_id": self.owners[order_id]})
@@ -158,7 +171,10 @@ class World:
         services = {name: Service(name, f"http://{name}", self.fake.transport(name)) for name in NAMES}
         self.codes = SentCodes()
         self.limits = Limits(connect(redis, patience), rate, self._seconds)
-        self.app: FastAPI = build(Door(Services(**services), Tokens(public, lambda: self.now), self.limits, self.codes))
+        door = Door(Services(**services), Tokens(public, lambda: self.now), self.limits, self.codes)
+        # Nobody looks by itself: a test says when.
+        self.watch = Watch(door.services.order, lambda: self.now, self._seconds, seconds=1e9)
+        self.app: FastAPI = build(door, self.watch)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
 
     def _seconds(self) -> float:
@@ -182,7 +198,8 @@ class World:
         key: str | None = "key-1",
         **more: Any,
     ) -> httpx.Response:
-        """One request. `body`: JSON, or bytes as they are."""
+        """One request. `body`: JSON, or bytes as they are. A stream that would not end ends after its first event."""
+        self.watch.closed = path.endswith("/live")
         headers = {**more.pop("headers", {})}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

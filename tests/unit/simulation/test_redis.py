@@ -10,7 +10,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Away
 
-from chassis.bucket import BUCKET
+from chassis.bucket import BUCKET, BUCKET_LEFT
 from services.payment import limits
 from tests.simulation.redis import SimRedis
 from tests.support.redis import redis_server
@@ -43,6 +43,18 @@ async def test_buckets_fill_and_empty_alike(real: Redis, chance: random.Random) 
         key = f"bucket-{args[0]}-{args[1]}"
         expected = int(await script(keys=[key], args=[*args, now]))
         assert simulated.run(BUCKET, [key], args) == expected, (now, args)
+
+
+async def test_what_is_left_in_a_bucket_is_told_alike(real: Redis, chance: random.Random) -> None:
+    assert BUCKET_LEFT != BUCKET, "the script ends in another way now"
+    now = 1_000
+    simulated = SimRedis(lambda: float(now))
+    script = real.register_script(BUCKET_LEFT.replace("redis.call('TIME')", "{ARGV[5], '0'}"))
+    for _ in range(300):
+        now += chance.choice((0, 0, 0, 1, 3))
+        args = [chance.choice((0.5, 5, 140)), chance.choice((1, 2, 10)), 1, 0]
+        key = f"left-{args[0]}-{args[1]}"
+        assert simulated.run(BUCKET_LEFT, [key], args) == int(await script(keys=[key], args=[*args, now])), (now, args)
 
 
 async def test_locks_are_taken_and_given_back_alike(real: Redis, chance: random.Random) -> None:
