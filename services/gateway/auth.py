@@ -68,6 +68,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("GET", "/mp/v1/questionnaire", CUSTOMER, "reads"),
     Right("POST", "/mp/v1/orders/{order_id}/cases/{case_id}/rating", CUSTOMER, "repeatable", "a case is rated once"),
     Right("GET", "/mp/v1/inbox", CUSTOMER, "reads"),
+    Right("GET", "/mp/v1/subscriptions", CUSTOMER, "reads"),
     Right("POST", "/mp/v1/subscriptions", CUSTOMER, "needs-key"),
     Right("GET", "/admin/v1/orders", STAFF, "reads"),
     Right("GET", "/admin/v1/orders/{order_id}", STAFF, "reads"),

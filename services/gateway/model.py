@@ -28,6 +28,8 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+TemplateId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+SubscriptionAnswer = Annotated[str, StringConstraints(pattern=r"^(accept(With[A-Za-z]{1,20})?|reject|ban|filter)$")]
 
 
 class Line(WantedLine):
@@ -104,10 +106,11 @@ class CustomersCancellation(CancellationWanted):
 
 
 class SubscriptionAnswers(BaseModel):
-    """What the customer answered to one `wx.requestSubscribeMessage`: template id → accept, reject, ban or filter."""
+    """What the customer answered to one `wx.requestSubscribeMessage`, as it came: template id → accept, reject, ban or
+    filter, or an accept with more to it (acceptWithAudio, …)."""
 
     model_config = _STRICT
-    answers: dict[Text64, Literal["accept", "reject", "ban", "filter"]] = Field(min_length=1, max_length=20)
+    answers: dict[TemplateId, SubscriptionAnswer] = Field(min_length=1, max_length=20)
 
 
 class ShipmentWanted(BaseModel):

@@ -191,6 +191,14 @@ async def read_inbox(call: Calling) -> Response:
     return passed_on(await call.services.notify.ask("GET", f"/inbox/{segment(call.caller.sub)}"))
 
 
+@router.get("/subscriptions")
+async def show_subscriptions(call: Calling) -> Response:
+    """How many messages I still take from each template, as far as we know: `{"templates": [{"template_id", "left",
+    "closed_by", "closed_at"}]}`. `closed_by`: reject, off, ban, no-quota; empty when nothing says that none is taken.
+    A page asks again where `left` is 0."""
+    return passed_on(await call.services.notify.ask("GET", "/subscriptions", query={"openid": call.caller.openid}))
+
+
 @router.post("/subscriptions")
 async def note_subscriptions(
     call: Calling, given: Annotated[model.SubscriptionAnswers, Depends(JsonBody(model.SubscriptionAnswers))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from contracts.order import CancelOrder, PlaceOrder
+from tests.unit.gateway.hostile import OPERATORS, TEXTS
 from tests.unit.gateway.world import CANCELLATION, ORDER, REFERENCE, World, expect_problem, problem
 
 
@@ -210,3 +212,29 @@ async def test_no_token_and_no_header_of_the_caller_reaches_a_service(world: Wor
     await world.place(headers={"Cookie": "a=b", "X-Forwarded-For": "1.2.3.4"})
     (seen,) = world.fake.seen
     assert set(seen.headers) == {"host", "content-type", "content-length"}
+
+
+@pytest.mark.parametrize("answer", ["accept", "acceptWithAudio", "acceptWithAlert", "acceptWithForcePush", "filter"])
+async def test_every_answer_of_wechat_is_taken(world: World, answer: str) -> None:
+    sent = await world.ask("POST", "/mp/v1/subscriptions", world.token(), {"answers": {"tmpl-1_a": answer}})
+    assert sent.status_code == 200
+    assert world.fake.seen[-1].json["answers"] == {"tmpl-1_a": answer}
+
+
+BAD_ANSWERS = [
+    *({"answers": {"t": operator}} for operator in OPERATORS),
+    *({"answers": {text: "accept"}} for text in TEXTS),
+    *({"answers": {"t": text}} for text in (*TEXTS, "accepted", "acceptWith", "ACCEPT", "acceptWith1", "", "accept\n")),
+    {"answers": {f"t{number}": "accept" for number in range(21)}},
+]
+
+
+@pytest.mark.parametrize("body", BAD_ANSWERS, ids=[json.dumps(body)[:60] for body in BAD_ANSWERS])
+async def test_what_is_no_answer_of_wechat_reaches_nobody(world: World, body: object) -> None:
+    expect_problem(await world.ask("POST", "/mp/v1/subscriptions", world.token(), body), 422, "invalid-request")
+    assert not world.fake.seen
+
+
+async def test_what_is_left_is_the_customers_own(world: World) -> None:
+    await world.ask("GET", "/mp/v1/subscriptions", world.token("c2"))
+    assert [(seen.service, seen.target) for seen in world.fake.seen] == [("notify", "/subscriptions?openid=openid-c2")]
