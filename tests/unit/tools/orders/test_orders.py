@@ -11,8 +11,10 @@ import httpx
 import pytest
 
 from services.gateway.clients import Service
+from services.order.exporting import exported
 from tests.unit.gateway.world import World
 from tests.unit.order.shelf import DAYS, Shelf
+from tests.unit.order.test_deleting import cancelled
 from tools.orders import files, work
 from tools.orders.door import Door, Refused
 from tools.orders.files import Damaged
@@ -214,3 +216,11 @@ async def test_a_wrong_checksum_is_found(office: Office, content: bytes | None) 
         sidecar.write_bytes(content)
     with pytest.raises(Damaged):
         files.read(export.path)
+
+
+def test_one_order_twice_is_no_export(tmp_path: Path) -> None:
+    (line,) = exported([cancelled().order])
+    one = (line.order_id, line.digest, line.state)
+    with pytest.raises(Damaged, match="the same order as in line 1") as found:
+        files.write(tmp_path, [one, one])
+    assert found.value.line == 2
