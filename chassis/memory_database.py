@@ -13,9 +13,9 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from chassis.documents import Documents
+from chassis.keeping import Keeping
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
-from chassis.store import entries_to_documents, from_document, readable, to_document
 from chassis.values import stored
 
 T = TypeVar("T")
@@ -53,8 +53,9 @@ class MemoryCollection:
         fields: Sequence[str] | None = None,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
+        index: Sequence[tuple[str, int]] | None = None,
     ) -> list[dict[str, Any]]:
-        """Documents that match, with only `fields` when given (dots allowed)."""
+        """Documents that match, with only `fields` when given (dots allowed). There are no indexes."""
         return await self._line.through(
             self._read, lambda: self._documents.find(filter, fields=fields, sort=sort, limit=limit)
         )
@@ -97,7 +98,7 @@ class MemoryRecords:
 
     def __init__(self, documents: Documents, aggregate: Aggregate[Any], line: Line) -> None:
         self._documents = documents
-        self._state = aggregate.state
+        self._keeping = Keeping(aggregate)
         self._line = line
         self._read, self._write = f"read {aggregate.name}", f"write {aggregate.name}"
         self._certain = f"certain {aggregate.name}"
@@ -109,7 +110,7 @@ class MemoryRecords:
 
     async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
         found = await self._line.through(self._certain if certain else self._read, lambda: self._stored(ids))
-        return {document["_id"]: from_document(document, self._state) for document in found}
+        return {document["_id"]: self._keeping.record(document) for document in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         if not records:
@@ -128,7 +129,7 @@ class MemoryRecords:
 
     async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
         found = await self._line.through(self._read, lambda: self._unsaid(stored(before), limit))
-        return readable(found, self._state)
+        return self._keeping.readable(found)
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         return await self._line.through(self._write, lambda: self._claimed(record, stored(at)))
@@ -149,7 +150,8 @@ class MemoryRecords:
         """Save those whose version is the stored one; true when that was so for all. When one cannot be written down
         none is saved."""
         documents = self._documents.documents
-        prepared = [(record, stored(to_document(record)), stored(_new_entries(record))) for record in records]
+        keep = self._keeping
+        prepared = [(record, stored(keep.document(record)), stored(keep.entries(record))) for record in records]
         written = 0
         for record, fields, entries in prepared:
             before = documents.get(record.id) or {"_id": record.id, "version": 0}
@@ -194,10 +196,6 @@ class MemoryRecords:
             if (wake_at := document.get("wake_at")) is not None and wake_at <= at
         ]
         return sorted(found, key=lambda one: one[1])
-
-
-def _new_entries(record: Record[Any]) -> list[dict[str, Any]]:
-    return entries_to_documents(record.journal if record.pruned else record.fresh)
 
 
 class MemoryDatabase:

@@ -21,16 +21,10 @@ from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from chassis.keeping import Keeping
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
-from chassis.store import (
-    StoreUnavailable,
-    Unstorable,
-    entries_to_documents,
-    from_document,
-    readable,
-    to_document,
-)
+from chassis.store import StoreUnavailable, Unstorable
 
 Driver = Literal["motor", "pymongo"]
 
@@ -70,10 +64,13 @@ class Collection:
         fields: Sequence[str] | None = None,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
+        index: Sequence[tuple[str, int]] | None = None,
     ) -> list[dict[str, Any]]:
-        """Documents that match, with only `fields` when given (dots allowed)."""
+        """Documents that match, with only `fields` when given (dots allowed). `index`: the one to read, by its keys."""
         with _answering():
             cursor = self._collection.find(filter, list(fields) if fields is not None else None)
+            if index is not None:
+                cursor = cursor.hint(list(index))
             if sort:
                 cursor = cursor.sort(list(sort))
             if limit:
@@ -153,7 +150,7 @@ class MongoStore:
 
     def __init__(self, collection: Collection, aggregate: Aggregate[Any]) -> None:
         self._collection = collection
-        self._state = aggregate.state
+        self._keeping = Keeping(aggregate)
         self._token = f"{uuid4().hex[:12]}-"
         self._saves = count()
 
@@ -168,11 +165,11 @@ class MongoStore:
             found = [document for document in looks if document is not None]
         else:
             found = await self._collection.find({"_id": {"$in": list(ids)}})
-        return {document["_id"]: from_document(document, self._state) for document in found}
+        return {document["_id"]: self._keeping.record(document) for document in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         token = f"{self._token}{next(self._saves)}"
-        result = await self._collection.update_all([_save(record, token) for record in records])
+        result = await self._collection.update_all([self._save(record, token) for record in records])
         if result.matched + result.upserted == len(records):
             return set()
         ids = [record.id for record in records]
@@ -189,7 +186,7 @@ class MongoStore:
         found = await self._collection.find(
             {"unsaid.0": {"$exists": True}, "touched_at": {"$lt": before}}, sort=[("touched_at", 1)], limit=limit
         )
-        return readable(found, self._state)
+        return self._keeping.readable(found)
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         result = await self._collection.update_all(
@@ -211,16 +208,16 @@ class MongoStore:
     async def ping(self) -> None:
         await self._collection.find({"_id": ""}, fields=["_id"], limit=1)
 
-
-def _save(record: Record[Any], token: str) -> Update:
-    change: dict[str, Any] = {
-        "$set": {**to_document(record), "version": record.version + 1, "saved_by": token},
-    }
-    if record.pruned:
-        change["$set"]["journal"] = entries_to_documents(record.journal)
-    else:
-        change["$push"] = {"journal": {"$each": entries_to_documents(record.fresh)}}
-    return Update({"_id": record.id, "version": record.version}, change, upsert=record.version == 0)
+    def _save(self, record: Record[Any], token: str) -> Update:
+        entries = self._keeping.entries(record)
+        change: dict[str, Any] = {
+            "$set": {**self._keeping.document(record), "version": record.version + 1, "saved_by": token},
+        }
+        if record.pruned:
+            change["$set"]["journal"] = entries
+        else:
+            change["$push"] = {"journal": {"$each": entries}}
+        return Update({"_id": record.id, "version": record.version}, change, upsert=record.version == 0)
 
 
 class Database:

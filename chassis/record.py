@@ -7,7 +7,7 @@ four true together. Nothing here does I/O, reads a clock or draws a random numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -105,6 +105,15 @@ class Record(Generic[S]):
         return tuple(said for entry in self.journal for said in entry.said if said.id in wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class Findable:
+    """What a store keeps beside a record's state so that lists find it from an index: `fields` as they are, and `terms`
+    in one list."""
+
+    fields: Mapping[str, Any]
+    terms: tuple[str, ...] = ()
+
+
 class Aggregate(Generic[S]):
     """A kind of record: where it is stored, what its state looks like, and which pure function hears which message.
 
@@ -116,11 +125,14 @@ class Aggregate(Generic[S]):
     what to say. Returning the very same state object means "nothing changed": nothing is stored, the answer is said
     all the same. A state may have a `wake_at` (UTC or None): when it comes, the handler registered by `wakes` hears
     `Woke`.
+
+    `found_by`: what lists find its records by that does not stand in the state as an index could read it.
     """
 
-    def __init__(self, name: str, state: type[S]) -> None:
+    def __init__(self, name: str, state: type[S], *, found_by: Callable[[S], Findable] | None = None) -> None:
         self.name = name
         self.state = state
+        self.found_by = found_by
         self.handlers: dict[type[Message], Handler] = {}
         self.keys: dict[type[Message], str] = {}
 

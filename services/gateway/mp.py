@@ -22,22 +22,15 @@ from services.gateway.api import (
     JsonBody,
     Listing,
     OrderId,
-    Page,
-    Word,
     fetched,
     passed_on,
     told,
 )
 from services.gateway.auth import allow_scope
 from services.gateway.clients import Answer, segment
+from services.gateway.finding import OwnOrders
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
-
-
-class OwnOrders(Page):
-    """Which of my orders."""
-
-    state: Word | None = None
 
 
 @router.get("/products")
@@ -77,8 +70,8 @@ async def place_order(
 
 @router.get("/orders")
 async def list_own_orders(call: Calling, which: Annotated[OwnOrders, Query()]) -> Response:
-    """My orders: `{"orders", "next"}`."""
-    query = which.model_dump(exclude_none=True)
+    """My orders, newest first: `{"orders", "next"}`. Problems: invalid-request, wrong-cursor (422)."""
+    query = which.query()
     return passed_on(await call.services.order.ask("GET", "/orders", query={**query, "customer_id": call.caller.sub}))
 
 

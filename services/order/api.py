@@ -15,6 +15,7 @@ from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, Pla
 from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
+from services.order.lists import OrderLists, Wanted
 from services.order.model import Coupon, Order, TaskDone
 from services.order.problems import problem_of
 from services.order.views import OrderViews, case_view, order_view
@@ -41,11 +42,11 @@ class CouponBody(_Body):
     minimum_minor: int = Field(0, ge=0)
 
 
-def routes(engine: Engine, catalogue: Catalogue, views: OrderViews) -> APIRouter:
+def routes(engine: Engine, catalogue: Catalogue, views: OrderViews, lists: OrderLists) -> APIRouter:
     """The routes of the order service."""
     router = APIRouter()
     _add_commands(router, engine, catalogue, views)
-    _add_readings(router, engine, views)
+    _add_readings(router, engine, views, lists)
     return router
 
 
@@ -103,20 +104,14 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
         return Response(status_code=204)
 
 
-def _add_readings(router: APIRouter, engine: Engine, views: OrderViews) -> None:
+def _add_readings(router: APIRouter, engine: Engine, views: OrderViews, lists: OrderLists) -> None:
     @router.get("/orders/{order_id}")
     async def show(order_id: str) -> dict[str, Any]:
         return order_view(await _read(engine, order_id))
 
     @router.get("/orders")
-    async def list_orders(
-        customer_id: str | None = None,
-        state: str | None = None,
-        reference: str | None = None,
-        after: After = "",
-        limit: Limit = 50,
-    ) -> dict[str, Any]:
-        return await views.orders(customer_id=customer_id, state=state, reference=reference, after=after, limit=limit)
+    async def list_orders(wanted: Annotated[Wanted, Query()]) -> dict[str, Any]:
+        return await lists.page(wanted)
 
     @router.get("/cases")
     async def list_cases(status: str | None = None, after: After = "", limit: Limit = 50) -> dict[str, Any]:

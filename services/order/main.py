@@ -13,6 +13,7 @@ from contracts import inventory, notify, order, payment
 from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
+from services.order.lists import OrderLists
 from services.order.model import LookUpProducts, PriceRules
 from services.order.projections import PRODUCTS
 from services.order.settings import OrderSettings
@@ -29,9 +30,11 @@ def service(settings: OrderSettings) -> Service:
         rules = PriceRules.model_validate(settings, from_attributes=True)
         catalogue = Catalogue(products, coupons, rules)
         views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
+        lists = OrderLists(parts.database.collection(ORDERS.name))
         await views.prepare()
+        await lists.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
-        yield [routes(parts.engine, catalogue, views)]
+        yield [routes(parts.engine, catalogue, views, lists)]
 
     return Service(
         "order",

@@ -1,4 +1,4 @@
-"""What readers see of orders: one order, lists, open cases, tasks, the order book's totals."""
+"""What readers see of orders: one order, open cases, tasks, the order book's totals. Lists of orders: `lists`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,9 @@ from typing import Any
 from chassis.mongo import Collection
 from chassis.projection import Update
 from services.order.cancellation import Cancellation
+from services.order.colours import colour_of
 from services.order.model import Case, Coupon, Order
 from services.order.words import reason_in_words, state_in_words
-
-_LISTED = [
-    "state.order_id",
-    "state.customer_id",
-    "state.reference",
-    "state.state",
-    "state.total_minor",
-    "state.currency",
-    "state.paid",
-    "state.placed_at",
-    "state.cases.case_id",
-    "state.cases.status",
-    "state.cases.refund.amount",
-]
 
 
 def order_view(order: Order) -> dict[str, Any]:
@@ -34,6 +21,7 @@ def order_view(order: Order) -> dict[str, Any]:
         "reference": order.reference,
         "state": order.state,
         "state_in_words": state_in_words(order.state),
+        "colour": colour_of(order.state),
         "partly_cancelled": any(line.cancelled for line in order.lines) and order.state != "cancelled",
         "payable": order.state == "pending-payment" and order.placing is not None and order.placing.status == "done",
         "total": {"amount_minor": order.total_minor, "currency": order.currency},
@@ -91,24 +79,12 @@ class OrderViews:
 
     async def prepare(self) -> None:
         """Make the indexes that the lists read."""
-        for field in ("state.customer_id", "state.state", "state.reference"):
-            await self._orders.ensure_index([(field, 1), ("_id", 1)])
         await self._orders.ensure_index(
             [("state.cases.status", 1), ("_id", 1)], partial={"state.cases.case_id": {"$exists": True}}
         )
         await self._orders.ensure_index(
             [("state.tasks.task_id", 1)], partial={"state.tasks.task_id": {"$exists": True}}
         )
-
-    async def orders(
-        self, *, customer_id: str | None, state: str | None, reference: str | None, after: str, limit: int
-    ) -> dict[str, Any]:
-        """A page of orders, without lines and timeline."""
-        wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.order_id": {"$exists": True}}
-        given = {"state.customer_id": customer_id, "state.state": state, "state.reference": reference}
-        wanted.update({name: value for name, value in given.items() if value is not None})
-        found = await self._orders.find(wanted, fields=_LISTED, sort=[("_id", 1)], limit=limit)
-        return {"orders": [_listed(document["state"]) for document in found], "next": _next(found, limit)}
 
     async def cases(self, *, status: str | None, after: str, limit: int) -> dict[str, Any]:
         """The cases of a page of orders that have any."""
@@ -209,27 +185,6 @@ def _summary(states: Sequence[dict[str, Any]], cases: Sequence[dict[str, Any]], 
             "refunded_minor": completed.get("refunded", 0),
         },
         "open_tasks": open_tasks,
-    }
-
-
-def _listed(state: dict[str, Any]) -> dict[str, Any]:
-    cases = state.get("cases", [])
-    return {
-        "order_id": state["order_id"],
-        "customer_id": state["customer_id"],
-        "reference": state["reference"],
-        "state": state["state"],
-        "state_in_words": state_in_words(state["state"]),
-        "total_minor": state["total_minor"],
-        "currency": state["currency"],
-        "paid_minor": state["paid"]["amount_minor"] if state.get("paid") else 0,
-        "refunded_minor": sum(
-            case["refund"]["amount"]["amount_minor"]
-            for case in cases
-            if case["status"] == "completed" and case.get("refund")
-        ),
-        "placed_at": state["placed_at"],
-        "case_ids": [case["case_id"] for case in cases],
     }
 
 

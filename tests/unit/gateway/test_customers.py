@@ -165,10 +165,11 @@ async def test_the_id_of_a_request_depends_on_who_which_and_key(world: World) ->
 
 
 async def test_a_list_holds_own_orders_only(world: World) -> None:
-    await world.ask("GET", "/mp/v1/orders?state=paid&limit=20&after=a%26customer_id%3Dc2", world.token())
-    assert world.fake.seen[-1].target == "/orders?after=a%26customer_id%3Dc2&limit=20&state=paid&customer_id=c1"
-    answer = await world.ask("GET", "/mp/v1/orders?customer_id=c2", world.token())
-    expect_problem(answer, 422, "invalid-request")
+    await world.ask("GET", "/mp/v1/orders?state=paid&limit=20&goods=a%26customer_id%3Dc2", world.token())
+    assert world.fake.seen[-1].target == "/orders?limit=20&state=paid&goods=a%26customer_id%3Dc2&customer_id=c1"
+    for other in ("customer_id=c2", "reference=r1", "case=open", "after=a%26customer_id%3Dc2"):
+        answer = await world.ask("GET", f"/mp/v1/orders?{other}", world.token())
+        expect_problem(answer, 422, "invalid-request")
 
 
 async def test_products_and_inbox(world: World) -> None:

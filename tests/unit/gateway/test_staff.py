@@ -10,9 +10,14 @@ BY = {"kind": "staff", "id": "s1", "role": "supervisor"}
 
 READS = [
     (
-        "/admin/v1/orders?state=paid&customer_id=c1&reference=536365&after=x&limit=5",
+        "/admin/v1/orders?state=paid&customer_id=c1&reference=536365&after=x&limit=5&from=2026-01-05T09:00:00%2B08:00",
         "order",
-        "/orders?after=x&limit=5&state=paid&customer_id=c1&reference=536365",
+        "/orders?after=x&limit=5&state=paid&from=2026-01-05T09%3A00%3A00%2B08%3A00&customer_id=c1&reference=536365",
+    ),
+    (
+        "/admin/v1/orders?number=o1&goods=%E7%BB%BF%E8%8C%B6&product_id=tea&case=open&until=2026-01-05T09:00:00Z",
+        "order",
+        "/orders?limit=50&number=o1&goods=%E7%BB%BF%E8%8C%B6&until=2026-01-05T09%3A00%3A00Z&product_id=tea&case=open",
     ),
     ("/admin/v1/orders", "order", "/orders?limit=50"),
     ("/admin/v1/orders/o1", "order", "/orders/o1"),
