@@ -77,7 +77,7 @@ async def list_own_orders(call: Calling, which: Annotated[OwnOrders, Query()]) -
 
 @router.get("/orders/{order_id}")
 async def show_own_order(call: Calling, order_id: OrderId) -> Response:
-    """One of my orders. Problem: unknown-order (404)."""
+    """One of my orders, with its timeline in plain words. Problem: unknown-order (404)."""
     return passed_on(await _own_order(call, order_id))
 
 
@@ -152,7 +152,7 @@ async def note_subscriptions(
 
 async def _own_order(call: Call, order_id: str) -> Answer:
     """The view of an order, or a problem of the order service. Raises unknown-order (404) for anybody else's."""
-    answer = await call.services.order.ask("GET", f"/orders/{order_id}")
+    answer = await call.services.order.ask("GET", f"/orders/{order_id}", query={"view": "customer"})
     missing = answer.status == 404
     if missing or (answer.status == 200 and model.owner_of(answer.body) != call.caller.sub):
         raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")

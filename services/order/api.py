@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +18,7 @@ from services.order.handlers import ORDERS
 from services.order.lists import OrderLists, Wanted
 from services.order.model import Coupon, Order, TaskDone
 from services.order.problems import problem_of
+from services.order.story import customers_case, customers_order
 from services.order.views import OrderViews, case_view, order_view
 
 After = Annotated[str, Query(max_length=64)]
@@ -54,7 +55,7 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
     @router.post("/orders", status_code=201)
     async def place(asked: PlaceOrder) -> dict[str, Any]:
         order = await _tell(engine, await catalogue.ready(asked), f"{asked.order_id}/place/{asked.fingerprint}")
-        return order_view(order)
+        return customers_order(order)
 
     @router.post("/orders/{order_id}/cancellation", status_code=202)
     async def cancel(order_id: str, asked: CancelOrder) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
         cause = f"{order_id}/cancel/{asked.request_id}/{asked.fingerprint}"
         order = await _tell(engine, asked, cause)
         case = next(case for case in order.cases if case.met_by(asked.request_id))
-        return case_view(order, case)
+        return customers_case(order, case) if asked.by.kind == "customer" else case_view(order, case)
 
     @router.post("/orders/{order_id}/ship")
     async def ship(order_id: str, asked: ShipOrder) -> dict[str, Any]:
@@ -106,8 +107,9 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
 
 def _add_readings(router: APIRouter, engine: Engine, views: OrderViews, lists: OrderLists) -> None:
     @router.get("/orders/{order_id}")
-    async def show(order_id: str) -> dict[str, Any]:
-        return order_view(await _read(engine, order_id))
+    async def show(order_id: str, view: Literal["staff", "customer"] = "staff") -> dict[str, Any]:
+        order = await _read(engine, order_id)
+        return customers_order(order) if view == "customer" else order_view(order)
 
     @router.get("/orders")
     async def list_orders(wanted: Annotated[Wanted, Query()]) -> dict[str, Any]:

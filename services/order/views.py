@@ -10,11 +10,12 @@ from chassis.projection import Update
 from services.order.cancellation import Cancellation
 from services.order.colours import colour_of
 from services.order.model import Case, Coupon, Order
+from services.order.story import told_to_staff
 from services.order.words import reason_in_words, state_in_words
 
 
 def order_view(order: Order) -> dict[str, Any]:
-    """One order, with its lines, cases and timeline."""
+    """One order, with its lines, cases and timeline, for staff. For its customer: `story.customers_order`."""
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -31,7 +32,7 @@ def order_view(order: Order) -> dict[str, Any]:
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
         "cases": [case_view(order, case) for case in order.cases],
         "tasks": [task.model_dump() for task in order.tasks],
-        "timeline": [moment.model_dump() for moment in order.timeline],
+        "timeline": told_to_staff(order),
     }
 
 

@@ -101,7 +101,7 @@ async def test_paying_starts_at_the_payment_service_and_needs_no_key(world: Worl
     answer = await world.ask("POST", "/mp/v1/orders/o1/pay", world.token(), body, key=None)
     assert answer.json() == {"prepay_id": "wx1"}
     assert [(seen.service, seen.target) for seen in world.fake.seen] == [
-        ("order", "/orders/o1"),
+        ("order", "/orders/o1?view=customer"),
         ("payment", "/payments/o1/prepay"),
     ]
 
