@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 
 from chassis.documents import Documents
 from chassis.keeping import Keeping
+from chassis.personal import Ring
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
 from chassis.values import stored
@@ -96,9 +97,10 @@ class MemoryRecords:
     """Records of one kind (see `store.Store`), asked for as `mongo.MongoStore` asks: the same round trips, the same
     fields."""
 
-    def __init__(self, documents: Documents, aggregate: Aggregate[Any], line: Line) -> None:
+    def __init__(self, documents: Documents, keeping: Keeping, line: Line) -> None:
         self._documents = documents
-        self._keeping = Keeping(aggregate)
+        self._keeping = keeping
+        aggregate = keeping.aggregate
         self._line = line
         self._read, self._write = f"read {aggregate.name}", f"write {aggregate.name}"
         self._certain = f"certain {aggregate.name}"
@@ -202,7 +204,13 @@ class MemoryDatabase:
     """One service's database: what `mongo.Database` does. `collections` are what is on the disk: given to another
     MemoryDatabase they are seen by another process, each over a line of its own."""
 
-    def __init__(self, line: Line | None = None, collections: defaultdict[str, Documents] | None = None) -> None:
+    def __init__(
+        self,
+        line: Line | None = None,
+        collections: defaultdict[str, Documents] | None = None,
+        ring: Ring | None = None,
+    ) -> None:
+        self._ring = ring
         self.line: Line = line or Direct()
         self.collections = defaultdict(Documents) if collections is None else collections
 
@@ -212,7 +220,11 @@ class MemoryDatabase:
 
     def store(self, aggregate: Aggregate[Any]) -> MemoryRecords:
         """The records of one kind."""
-        return MemoryRecords(self.collections[aggregate.name], aggregate, self.line)
+        return MemoryRecords(self.collections[aggregate.name], self.keeping(aggregate), self.line)
+
+    def keeping(self, aggregate: Aggregate[Any]) -> Keeping:
+        """How the records of one kind stand in their documents."""
+        return Keeping(aggregate, self._ring)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the way is open for a write."""

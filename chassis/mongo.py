@@ -22,6 +22,7 @@ from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
 from chassis.keeping import Keeping
+from chassis.personal import Ring
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
 from chassis.store import StoreUnavailable, Unstorable
@@ -148,9 +149,9 @@ class Collection:
 class MongoStore:
     """Records of one kind in one collection (see `store.Store`)."""
 
-    def __init__(self, collection: Collection, aggregate: Aggregate[Any]) -> None:
+    def __init__(self, collection: Collection, keeping: Keeping) -> None:
         self._collection = collection
-        self._keeping = Keeping(aggregate)
+        self._keeping = keeping
         self._token = f"{uuid4().hex[:12]}-"
         self._saves = count()
 
@@ -221,9 +222,10 @@ class MongoStore:
 
 
 class Database:
-    """One service's database. Close it before the event loop ends."""
+    """One service's database; what it keeps about people is sealed with `ring`. Close it before the event loop ends."""
 
-    def __init__(self, url: str, name: str, driver: Driver = "motor") -> None:
+    def __init__(self, url: str, name: str, driver: Driver = "motor", ring: Ring | None = None) -> None:
+        self._ring = ring
         options: dict[str, Any] = {
             "tz_aware": True,
             "w": "majority",
@@ -245,7 +247,11 @@ class Database:
 
     def store(self, aggregate: Aggregate[Any]) -> MongoStore:
         """The records of one kind."""
-        return MongoStore(self.collection(aggregate.name), aggregate)
+        return MongoStore(self.collection(aggregate.name), self.keeping(aggregate))
+
+    def keeping(self, aggregate: Aggregate[Any]) -> Keeping:
+        """How the records of one kind stand in their documents."""
+        return Keeping(aggregate, self._ring)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the server answers and takes writes: one with a full disk still answers."""

@@ -107,11 +107,12 @@ class Record(Generic[S]):
 
 @dataclass(frozen=True, slots=True)
 class Findable:
-    """What a store keeps beside a record's state so that lists find it from an index: `fields` as they are, and `terms`
-    in one list."""
+    """What a store keeps beside a record's state so that lists find it from an index: `fields` as they are, `terms` in
+    one list, and in the same list a keyed hash for each of `personal`, the terms that tell who somebody is."""
 
     fields: Mapping[str, Any]
     terms: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
 
 
 class Aggregate(Generic[S]):
@@ -146,15 +147,15 @@ class Aggregate(Generic[S]):
         holds the record's id, by default the message's own key."""
         if message in self.handlers:
             raise ValueError(f"{self.name}: {message.__name__} is handled twice")
-        field = key or message.key
-        if field not in message.model_fields and not hasattr(message, field):
-            raise ValueError(f"{self.name}: {message.__name__} has no field {field!r}")
+        name = key or message.key
+        if name not in message.model_fields and not hasattr(message, name):
+            raise ValueError(f"{self.name}: {message.__name__} has no field {name!r}")
 
         def register(
             function: Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]],
         ) -> Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]]:
             self.handlers[message] = function
-            self.keys[message] = field
+            self.keys[message] = name
             return function
 
         return register

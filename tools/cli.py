@@ -1,5 +1,6 @@
 """The `tuidan` command: a list of what it can do. What each one does lives in the module it imports when called."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -12,6 +13,8 @@ app = typer.Typer(
 )
 drills = typer.Typer(help="Prove the system under fire, on a stack of its own.", no_args_is_help=True)
 app.add_typer(drills, name="drill")
+keys = typer.Typer(help="The keys of personal data at rest.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
 
 
 @app.command()
@@ -145,6 +148,32 @@ def reconcile(
     from tools.reconcile import run_reconcile
 
     run_reconcile(day, shop, as_json=as_json)
+
+
+@keys.command(name="make-personal")
+def make_personal(folder: Annotated[Path, typer.Argument(help="The keys folder of the services.")]) -> None:
+    """Make the first key and the search key where they are missing."""
+    from tools.keys import run_make
+
+    run_make(folder)
+
+
+@keys.command(name="rotate-personal")
+def rotate_personal(
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest key instead of adding one.")] = False,
+) -> None:
+    """Add a key and seal everything that is stored about people with it, while the services run."""
+    from tools.keys import run_rotate
+
+    run_rotate(resume=resume)
+
+
+@keys.command(name="personal")
+def show_personal() -> None:
+    """Count what is stored about people under each key; exit code 0: all of it under the newest."""
+    from tools.keys import run_show
+
+    run_show()
 
 
 def main() -> None:

@@ -67,8 +67,10 @@ class Done(BaseModel):
 
 @router.get("/orders")
 async def list_orders(call: Calling, which: Annotated[WhichOrders, Query()]) -> Response:
-    """Orders, newest first: `{"orders", "next"}`. Problems: invalid-request, wrong-cursor (422)."""
-    return passed_on(await call.services.order.ask("GET", "/orders", query=which.query()))
+    """Orders, newest first, with who ordered, masked: `{"orders", "next"}`. Problems: invalid-request, wrong-cursor
+    (422)."""
+    query = {**which.query(), "contacts": "true"}
+    return passed_on(await call.services.order.ask("GET", "/orders", query=query))
 
 
 @router.get("/orders/{order_id}")

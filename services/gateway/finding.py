@@ -35,9 +35,11 @@ class OwnOrders(BaseModel):
 
 class WhichOrders(OwnOrders):
     """Which orders. `case`: those with a cancellation in this state; `reference`: only the number they were imported
-    under."""
+    under; `name`: of who ordered, whole; `phone`: the last four digits of their number."""
 
     customer_id: Name | None = None
     reference: Name | None = None
     product_id: Name | None = None
+    name: Text | None = None
+    phone: Annotated[str, Field(pattern=r"^[0-9]{4}$")] | None = None
     case: Literal["open", "completed", "undone", "waits-for-a-person"] | None = None

@@ -14,6 +14,7 @@ from services.order.model import Order
 
 CaseState = Literal["open", "completed", "undone", "waits-for-a-person"]
 
+TAIL_DIGITS = 4
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last moment that a time can hold
@@ -30,7 +31,9 @@ def found_by(order: Order) -> Findable:
     terms = dict.fromkeys(product_term(line.product_id) for line in order.lines)
     for line in order.lines:
         terms |= dict.fromkeys(word_term(word) for word in _words_of(line.name))
-    return Findable(fields={"case": _case_word(order)}, terms=tuple(terms))
+    name, tail = normal_name(order.contact.name), phone_tail(order.contact.phone)
+    personal = (*who_terms(name, None), *who_terms(None, tail), *who_terms(name, tail))
+    return Findable(fields={"case": _case_word(order)}, terms=tuple(terms), personal=personal)
 
 
 def product_term(product_id: str) -> str:
@@ -41,6 +44,25 @@ def product_term(product_id: str) -> str:
 def word_term(word: str) -> str:
     """The term of a word in the name of goods."""
     return f"w/{word}"
+
+
+def who_terms(name: str | None, tail: str | None) -> tuple[str, ...]:
+    """The personal term for a name, for the end of a phone number, or for both together; none for neither."""
+    if name and tail:
+        return (f"b/{normal_name(name)}/{tail}",)
+    if name:
+        return (f"n/{normal_name(name)}",)
+    return (f"t/{tail}",) if tail else ()
+
+
+def normal_name(name: str) -> str:
+    """A name in one spelling of width, case and spaces."""
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def phone_tail(phone: str) -> str:
+    """The last four digits of a phone number."""
+    return phone[-TAIL_DIGITS:]
 
 
 def words_wanted(text: str) -> list[str]:

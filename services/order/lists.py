@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.problem import Problem
 from services.order.colours import colour_of
@@ -20,10 +21,12 @@ from services.order.finding import (
     following,
     product_term,
     read_cursor,
+    who_terms,
     word_term,
     words_wanted,
 )
 from services.order.model import OrderState
+from services.order.story import masked_contact
 from services.order.words import state_in_words
 
 Keys = list[tuple[str, int]]
@@ -49,6 +52,8 @@ _FIELDS = [
     "state.currency",
     "state.paid",
     "state.placed_at",
+    "state.contact.name",
+    "state.contact.phone",
     "state.lines.name",
     "state.lines.quantity",
     "state.lines.cancelled",
@@ -62,7 +67,8 @@ Text = Annotated[str, Field(min_length=1, max_length=64)]
 
 class Wanted(BaseModel):
     """Which orders: all that is given must hold. `number`: an order's id or another system's reference. `goods`: words
-    in the names of its goods. `from` and `until` (not included): when it was placed, UTC."""
+    in the names of its goods. `name`: of who ordered, whole; `phone`: the last four digits of their number. `from` and
+    `until` (not included): when it was placed, UTC. `contacts`: show who ordered, masked."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -73,17 +79,21 @@ class Wanted(BaseModel):
     case: CaseState | None = None
     goods: Text | None = None
     product_id: Text | None = None
+    name: Text | None = None
+    phone: str | None = Field(None, pattern=r"^[0-9]{4}$")
     since: AwareDatetime | None = Field(None, alias="from")
     until: AwareDatetime | None = None
     after: str = Field("", max_length=128)
     limit: int = Field(50, ge=1, le=500)
+    contacts: bool = False
 
 
 class OrderLists:
-    """Reads pages of orders."""
+    """Reads pages of orders, which stand in their documents as `keeping` says."""
 
-    def __init__(self, orders: Collection) -> None:
+    def __init__(self, orders: Collection, keeping: Keeping) -> None:
         self._orders = orders
+        self._keeping = keeping
 
     async def prepare(self) -> None:
         """Make the indexes that the lists read."""
@@ -94,7 +104,7 @@ class OrderLists:
 
     async def page(self, wanted: Wanted) -> dict[str, Any]:
         """A page of orders, without lines and timeline. Raises the problem wrong-cursor (422)."""
-        terms = _terms(wanted)
+        terms = self._terms(wanted)
         if terms is None:
             return {"orders": [], "next": None}
         conditions = _conditions(wanted, terms)
@@ -102,7 +112,27 @@ class OrderLists:
             found = await self._find(conditions, _index(wanted, terms), wanted.limit)
         else:
             found = await self._by_number(wanted.number, conditions, wanted.limit)
-        return {"orders": [_listed(document["state"]) for document in found], "next": _next(found, wanted.limit)}
+        rows = [_listed(document["state"]) for document in found]
+        if wanted.contacts:
+            rows = [{**row, "contact": self._contact(one)} for row, one in zip(rows, found, strict=True)]
+        return {"orders": rows, "next": _next(found, wanted.limit)}
+
+    def _contact(self, document: dict[str, Any]) -> dict[str, str]:
+        contact = self._keeping.opened(document)["state"]["contact"]
+        return masked_contact(contact["name"], contact["phone"])
+
+    def _terms(self, wanted: Wanted) -> list[str] | None:
+        """The terms that an order must have, the most telling first; None when the words that are looked for hold no
+        letter and no digit."""
+        terms = [self._keeping.term(one) for one in who_terms(wanted.name, wanted.phone)]
+        if wanted.product_id is not None:
+            terms.append(product_term(wanted.product_id))
+        if wanted.goods is not None:
+            words = words_wanted(wanted.goods)
+            if not words:
+                return None
+            terms.extend(word_term(word) for word in words)
+        return terms
 
     async def _by_number(self, number: str, conditions: dict[str, Any], limit: int) -> list[dict[str, Any]]:
         """Two questions, because two indexes together cannot answer in an order."""
@@ -115,19 +145,6 @@ class OrderLists:
 
     async def _find(self, conditions: dict[str, Any], index: Keys, limit: int) -> list[dict[str, Any]]:
         return await self._orders.find(conditions, fields=_FIELDS, sort=NEWEST_FIRST, limit=limit, index=index)
-
-
-def _terms(wanted: Wanted) -> list[str] | None:
-    """The terms that an order must have; None when the words that are looked for hold no letter and no digit."""
-    terms = []
-    if wanted.product_id is not None:
-        terms.append(product_term(wanted.product_id))
-    if wanted.goods is not None:
-        words = words_wanted(wanted.goods)
-        if not words:
-            return None
-        terms.extend(word_term(word) for word in words)
-    return terms
 
 
 def _conditions(wanted: Wanted, terms: Sequence[str]) -> dict[str, Any]:

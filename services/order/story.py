@@ -6,6 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
+from chassis.telemetry import masked
 from services.order.cancellation import Cancellation
 from services.order.colours import colour_of
 from services.order.model import Case, Moment, Order
@@ -110,6 +111,11 @@ def _expected(order: Order, moment: Moment) -> dict[str, Any]:
         return {}
     known = Cancellation.of(order, case)
     return {"expected_by": known.expected_by, "confirm_by": known.confirm_by}
+
+
+def masked_contact(name: str, phone: str) -> dict[str, str]:
+    """Who ordered, as lists show it: `张*`, `138****1234`."""
+    return {"name": f"{name[:1]}*", "phone": masked(phone)}
 
 
 def money(amount_minor: int, currency: str) -> str:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.projection import Update
 from services.order.cancellation import Cancellation
 from services.order.colours import colour_of
 from services.order.model import Case, Coupon, Order
-from services.order.story import told_to_staff
+from services.order.story import masked_contact, told_to_staff
 from services.order.words import reason_in_words, state_in_words
 
 
@@ -31,6 +32,7 @@ def order_view(order: Order) -> dict[str, Any]:
         "placed_at": order.placed_at,
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
         "cases": [case_view(order, case) for case in order.cases],
+        "contact": masked_contact(order.contact.name, order.contact.phone),
         "tasks": [task.model_dump() for task in order.tasks],
         "timeline": told_to_staff(order),
     }
@@ -73,10 +75,11 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
 class OrderViews:
     """Reads the order records. Pages go by id: `after` is the last id of the page before."""
 
-    def __init__(self, orders: Collection, products: Collection, coupons: Collection) -> None:
+    def __init__(self, orders: Collection, products: Collection, coupons: Collection, keeping: Keeping) -> None:
         self._orders = orders
         self._products = products
         self._coupons = coupons
+        self._keeping = keeping
 
     async def prepare(self) -> None:
         """Make the indexes that the lists read."""
@@ -93,7 +96,7 @@ class OrderViews:
         if status is not None:
             wanted["state.cases.status"] = status
         found = await self._orders.find(wanted, fields=["state"], sort=[("_id", 1)], limit=limit)
-        orders = [Order.model_validate(document["state"]) for document in found]
+        orders = [Order.model_validate(self._keeping.opened(document)["state"]) for document in found]
         listed = [case_view(order, case) for order in orders for case in order.cases if status in (None, case.status)]
         return {"cases": listed, "next": _next(found, limit)}
 

@@ -140,7 +140,8 @@ async def test_every_view_of_orders(twins: Twins) -> None:
     await keep(twins, ORDERS, _orders())
 
     async def views(database: Any) -> list[Any]:
-        asked = OrderViews(*(database.collection(name) for name in (ORDERS.name, PRODUCTS.name, "coupons")))
+        orders, products, coupons = (database.collection(name) for name in (ORDERS.name, PRODUCTS.name, "coupons"))
+        asked = OrderViews(orders, products, coupons, database.keeping(ORDERS))
         await asked.prepare()
         return [
             await asked.summary(),
@@ -169,7 +170,7 @@ async def test_products_and_coupons(twins: Twins) -> None:
 
     async def shelf(database: Any) -> list[Any]:
         coupons, products = database.collection("coupons"), database.collection(PRODUCTS.name)
-        views = OrderViews(database.collection(ORDERS.name), products, coupons)
+        views = OrderViews(database.collection(ORDERS.name), products, coupons, database.keeping(ORDERS))
         for minimum in (0, 5):
             await views.put_coupon(Coupon(code="SPRING", amount_minor=100, minimum_minor=minimum))
         asked = told.place().asked.model_copy(update={"coupon": "SPRING"})
@@ -288,7 +289,7 @@ async def test_notices_and_subscriptions(twins: Twins) -> None:
     ]
 
     async def told_of(database: Any) -> list[Any]:
-        notices = Notices(database.collection(NOTICES.name))
+        notices = Notices(database.collection(NOTICES.name), database.keeping(NOTICES))
         await notices.prepare()
         ledger = Subscriptions(database.collection("subscriptions"))
         await ledger.prepare()

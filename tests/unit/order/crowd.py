@@ -14,6 +14,7 @@ from services.order.model import Order
 from tests.unit.order import told
 
 CUSTOMERS = 40
+NAMES = ("张三", "欧阳 娜娜", "Ann Lee", "李四")
 GOODS = ("Green Tea 绿茶", "red lantern", "铁观音 乌龙茶", "Cup, hand-made", "a tin of BISCUITS", "rare porcelain")
 
 
@@ -50,6 +51,7 @@ def order(number: int) -> Order:
             "customer_id": f"c{number % CUSTOMERS}",
             "reference": f"r{number // 2}" if number % 5 == 0 else "",
             "lines": lines,
+            "contact": life.contact.model_copy(update={"name": NAMES[number % 4], "phone": f"1380000{number % 50:04}"}),
             # Three orders in the same moment: what is equal must keep one order, too.
             "placed_at": told.START + timedelta(seconds=number // 3),
         }

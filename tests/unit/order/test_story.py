@@ -174,6 +174,7 @@ def test_the_personal_data_of_the_customer_is_in_no_view() -> None:
     views: list[Any] = [customers_order(order), order_view(order), customers_case(order, order.cases[0])]
     shown = json.dumps(views, default=str, ensure_ascii=False)
     assert [fact for fact in ("13800001111", "openid-1", "张三") if fact in shown] == []
+    assert order_view(order)["contact"] == {"name": "张*", "phone": "138****1111"}
 
 
 def test_times_are_those_of_the_shop() -> None:
