@@ -14,8 +14,9 @@ from typing import Any
 import structlog
 from pydantic import ValidationError
 
+from chassis import private
 from chassis.personal import KeyMissing, Ring, key_of
-from chassis.private import is_personal, private_fields, with_private
+from chassis.private import private_fields, with_private
 from chassis.record import Aggregate, Record
 from chassis.store import entries_to_documents, from_document, to_document
 
@@ -49,7 +50,7 @@ class Keeping:
         if self.ring is not None:
             for entry in made:
                 for said in entry["said"]:
-                    if self._is_personal(said["wire"]):
+                    if self.is_personal(said["wire"]):
                         said["body"] = self.ring.seal(said["body"], self._place(record.id))
         return made
 
@@ -119,12 +120,13 @@ class Keeping:
     def _keys_of_journal(self, document: Mapping[str, Any]) -> Iterator[int | None]:
         for entry in document["journal"]:
             for said in entry["said"]:
-                if self._is_personal(said["wire"]):
+                if self.is_personal(said["wire"]):
                     yield key_of(said["body"])
 
-    def _is_personal(self, wire: str) -> bool:
+    def is_personal(self, wire: str) -> bool:
+        """Whether messages of this name are sealed."""
         if wire not in self._personal:
-            self._personal[wire] = is_personal(wire)
+            self._personal[wire] = private.is_personal(wire)
         return self._personal[wire]
 
     def _sealed(self, state: Any, id: str) -> Any:

@@ -15,6 +15,10 @@ drills = typer.Typer(help="Prove the system under fire, on a stack of its own.",
 app.add_typer(drills, name="drill")
 keys = typer.Typer(help="The keys of personal data at rest.", no_args_is_help=True)
 app.add_typer(keys, name="keys")
+seeds = typer.Typer(help="Fill the database of the running system for measurements.", no_args_is_help=True)
+app.add_typer(seeds, name="seed")
+benches = typer.Typer(help="Measure the running system.", invoke_without_command=True)
+app.add_typer(benches, name="bench")
 
 
 @app.command()
@@ -91,12 +95,40 @@ def demo(
     run_demo(invoices, seed)
 
 
-@app.command()
-def bench(count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200) -> None:
+@benches.callback()
+def bench(
+    context: typer.Context,
+    count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200,
+) -> None:
     """Measure one paid cancellation at a time on the running system: milliseconds to each milestone."""
+    if context.invoked_subcommand is not None:
+        return
     from tools.demo import run_bench
 
     run_bench(count)
+
+
+@benches.command(name="orders")
+def bench_orders(
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Of the orders that were seeded; chooses what is asked for, too.")] = 7,
+) -> None:
+    """Measure lists and searches of seeded orders through the gateway: p50, p99, CPU and memory of who answers."""
+    from tools.bench_orders import run_bench_orders
+
+    run_bench_orders(rate, seconds, seed)
+
+
+@seeds.command(name="orders")
+def seed_orders(
+    count: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many there are to be.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Chooses customers, goods and what became of each order.")] = 7,
+) -> None:
+    """Insert finished orders of one shop into the order service's database (and into no other). Resumable."""
+    from tools.seed.command import run_seed_orders
+
+    run_seed_orders(count, seed)
 
 
 @drills.command()

@@ -30,7 +30,7 @@ def found_by(order: Order) -> Findable:
     and a term for each product, each word of its goods' names, and for who ordered (kept as keyed hashes)."""
     terms = dict.fromkeys(product_term(line.product_id) for line in order.lines)
     for line in order.lines:
-        terms |= dict.fromkeys(word_term(word) for word in _words_of(line.name))
+        terms |= dict.fromkeys(word_term(word) for word in words_of(line.name))
     name, tail = normal_name(order.contact.name), phone_tail(order.contact.phone)
     personal = (*who_terms(name, None), *who_terms(None, tail), *who_terms(name, tail))
     return Findable(fields={"case": _case_word(order)}, terms=tuple(terms), personal=personal)
@@ -74,7 +74,8 @@ def words_wanted(text: str) -> list[str]:
     return sorted(dict.fromkeys(words), key=lambda word: -len(word))
 
 
-def _words_of(text: str) -> Iterator[str]:
+def words_of(text: str) -> Iterator[str]:
+    """The words that goods of this name are found by."""
     for run, is_cjk in _runs(text):
         if is_cjk:
             yield from run
