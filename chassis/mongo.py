@@ -17,7 +17,7 @@ from uuid import uuid4
 
 from bson.errors import InvalidDocument
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne, timeout
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
@@ -35,6 +35,7 @@ _DUPLICATE_KEY = 11000
 _NEVER = frozenset({2, 9, 14, 28, 40, 52, 56, 57, 66, 10334, 17419, 17420})
 _SERVER_SELECTION_MS = 3_000
 _SOCKET_MS = 5_000
+_INDEX_SECONDS = 3_600.0
 _SET: Document = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
 """A time that is there. MongoDB reads a partial index only for a query that says the same as the index."""
 
@@ -140,9 +141,9 @@ class Collection:
             await self._collection.delete_many(filter)
 
     async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Document | None = None) -> None:
-        """Make an index unless it is there."""
+        """Make an index unless it is there. Over many documents that takes minutes, in which others read and write."""
         options: dict[str, Any] = {} if partial is None else {"partialFilterExpression": partial}
-        with _answering():
+        with _answering(), timeout(_INDEX_SECONDS):
             await self._collection.create_index(list(keys), **options)
 
 

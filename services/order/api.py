@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic_core import to_json
 
 from chassis.engine import Engine
 from chassis.problem import Problem
@@ -112,8 +113,9 @@ def _add_readings(router: APIRouter, engine: Engine, views: OrderViews, lists: O
         return customers_order(order) if view == "customer" else order_view(order)
 
     @router.get("/orders")
-    async def list_orders(wanted: Annotated[Wanted, Query()]) -> dict[str, Any]:
-        return await lists.page(wanted)
+    async def list_orders(wanted: Annotated[Wanted, Query()]) -> Response:
+        # Written out at once: the framework's own way through every value takes longer than finding the orders.
+        return Response(to_json(await lists.page(wanted)), media_type="application/json")
 
     @router.get("/cases")
     async def list_cases(status: str | None = None, after: After = "", limit: Limit = 50) -> dict[str, Any]:
