@@ -7,7 +7,7 @@ four true together. Nothing here does I/O, reads a clock or draws a random numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -121,6 +121,16 @@ class Record(Generic[S]):
         return tuple(said for entry in self.journal for said in entry.said if said.id in wanted)
 
 
+@dataclass(frozen=True, slots=True)
+class Findable:
+    """What a store keeps beside a record's state so that lists find it from an index: `fields` as they are, `terms` in
+    one list, and in the same list a keyed hash for each of `personal`, the terms that tell who somebody is."""
+
+    fields: Mapping[str, Any]
+    terms: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+
+
 class Aggregate(Generic[S]):
     """A kind of record: where it is stored, what its state looks like, and which pure function hears which message.
 
@@ -133,11 +143,14 @@ class Aggregate(Generic[S]):
     all the same. A state may have a `wake_at` (UTC or None): when it comes, the handler registered by `wakes` hears
     `Woke`. A state may have an `erased_at` (UTC or None): from the save that sets it on, the words of what the record
     had said are forgotten, their ids stay, and the function registered by `once_erased`, if any, hears everything.
+
+    `found_by`: what lists find its records by that does not stand in the state as an index could read it.
     """
 
-    def __init__(self, name: str, state: type[S]) -> None:
+    def __init__(self, name: str, state: type[S], *, found_by: Callable[[S], Findable] | None = None) -> None:
         self.name = name
         self.state = state
+        self.found_by = found_by
         self.handlers: dict[type[Message], Handler] = {}
         self.keys: dict[type[Message], str] = {}
         self.erased: Handler | None = None
@@ -163,15 +176,15 @@ class Aggregate(Generic[S]):
         holds the record's id, by default the message's own key."""
         if message in self.handlers:
             raise ValueError(f"{self.name}: {message.__name__} is handled twice")
-        field = key or message.key
-        if field not in message.model_fields and not hasattr(message, field):
-            raise ValueError(f"{self.name}: {message.__name__} has no field {field!r}")
+        name = key or message.key
+        if name not in message.model_fields and not hasattr(message, name):
+            raise ValueError(f"{self.name}: {message.__name__} has no field {name!r}")
 
         def register(
             function: Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]],
         ) -> Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]]:
             self.handlers[message] = function
-            self.keys[message] = field
+            self.keys[message] = name
             return function
 
         return register

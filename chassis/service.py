@@ -21,6 +21,8 @@ from chassis.bus import KafkaBus
 from chassis.delivery import Receiver
 from chassis.engine import Engine
 from chassis.mongo import Database
+from chassis.personal import Ring, read_ring
+from chassis.private import private_fields
 from chassis.projection import Projection
 from chassis.record import Aggregate
 from chassis.relay import Publisher
@@ -53,8 +55,8 @@ class Bus(Publisher, Protocol):
     async def ping(self) -> bool: ...
 
 
-def _open_database(name: str, settings: ServiceSettings) -> Database:
-    return Database(settings.mongo, f"tuidan_{name}", settings.mongo_driver)
+def _open_database(name: str, settings: ServiceSettings, ring: Ring | None) -> Database:
+    return Database(settings.mongo, f"tuidan_{name}", settings.mongo_driver, ring)
 
 
 def _open_bus(name: str, settings: ServiceSettings) -> Bus:
@@ -67,7 +69,7 @@ def _open_bus(name: str, settings: ServiceSettings) -> Bus:
 class Ground:
     """What a service stands on, made when it starts. The simulation lays another one."""
 
-    database: Callable[[str, ServiceSettings], Database] = _open_database
+    database: Callable[[str, ServiceSettings, Ring | None], Database] = _open_database
     bus: Callable[[str, ServiceSettings], Bus] = _open_bus
 
 
@@ -154,10 +156,17 @@ class Service:
         self._aggregates = aggregates
         self._projections = projections
         self._wire = wire
+        self._ring = self._keys()
         self._database: Database | None = None
         self._bus: Bus | None = None
         self._running = False
         self.app = http_app(name, self._lifespan, self._checks)
+
+    def _keys(self) -> Ring | None:
+        """The keys for what it keeps about people. Leaves the process with exit code 2 when they are missing."""
+        if not any(private_fields(aggregate.state) for aggregate in self._aggregates):
+            return None
+        return read_ring(getattr(self._settings, "keys", None))
 
     def _checks(self) -> dict[str, Check]:
         async def started() -> bool:
@@ -176,7 +185,7 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        database = self._database = self.ground.database(self.name, self._settings)
+        database = self._database = self.ground.database(self.name, self._settings, self._ring)
         try:
             async with self._serving(app, database):
                 yield

@@ -15,6 +15,7 @@ from contracts.message import (
     Fen,
     Money,
     OrderId,
+    Private,
     ProductId,
     Quantity,
     Topic,
@@ -62,9 +63,9 @@ class Actor(_Part):
 class Contact(_Part):
     """How the customer is reached. Personal data: travels in commands only, is masked in every log and list."""
 
-    name: str = Field(min_length=1, max_length=64)
-    phone: str = Field(pattern=r"^\+?[0-9]{5,17}$")
-    openid: str = Field(min_length=1, max_length=64)
+    name: Private[str] = Field(min_length=1, max_length=64)
+    phone: Private[str] = Field(pattern=r"^\+?[0-9]{5,17}$")
+    openid: Private[str] = Field(min_length=1, max_length=64)
     language: Literal["zh", "en"] = "zh"
 
 

@@ -21,6 +21,12 @@ Out = Annotated[Path, typer.Option(help="Folder for the files; they hold persona
 Gateway = Annotated[str, typer.Option(help="Address of the gateway; that of the stack that is up when left out.")]
 TokenFile = Annotated[Path | None, typer.Option(help="File with your token; signed in at the stack's sandbox without.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+keys = typer.Typer(help="The keys of personal data at rest.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+seeds = typer.Typer(help="Fill the database of the running system for measurements.", no_args_is_help=True)
+app.add_typer(seeds, name="seed")
+benches = typer.Typer(help="Measure the running system.", invoke_without_command=True)
+app.add_typer(benches, name="bench")
 
 
 @app.command()
@@ -97,12 +103,40 @@ def demo(
     run_demo(invoices, seed)
 
 
-@app.command()
-def bench(count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200) -> None:
+@benches.callback()
+def bench(
+    context: typer.Context,
+    count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200,
+) -> None:
     """Measure one paid cancellation at a time on the running system: milliseconds to each milestone."""
+    if context.invoked_subcommand is not None:
+        return
     from tools.demo import run_bench
 
     run_bench(count)
+
+
+@benches.command(name="orders")
+def bench_orders(
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Of the orders that were seeded; chooses what is asked for, too.")] = 7,
+) -> None:
+    """Measure lists and searches of seeded orders through the gateway: p50, p99, CPU and memory of who answers."""
+    from tools.bench_orders import run_bench_orders
+
+    run_bench_orders(rate, seconds, seed)
+
+
+@seeds.command(name="orders")
+def seed_orders(
+    count: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many there are to be.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Chooses customers, goods and what became of each order.")] = 7,
+) -> None:
+    """Insert finished orders of one shop into the order service's database (and into no other). Resumable."""
+    from tools.seed.command import run_seed_orders
+
+    run_seed_orders(count, seed)
 
 
 @drills.command()
@@ -198,6 +232,32 @@ def restore_orders(
     from tools.orders import command, work
 
     command.run(gateway, token_file, lambda door: work.restore(door, files, command.say, dry_run=dry_run))
+
+
+@keys.command(name="make-personal")
+def make_personal(folder: Annotated[Path, typer.Argument(help="The keys folder of the services.")]) -> None:
+    """Make the first key and the search key where they are missing."""
+    from tools.keys import run_make
+
+    run_make(folder)
+
+
+@keys.command(name="rotate-personal")
+def rotate_personal(
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest key instead of adding one.")] = False,
+) -> None:
+    """Add a key and seal everything that is stored about people with it, while the services run."""
+    from tools.keys import run_rotate
+
+    run_rotate(resume=resume)
+
+
+@keys.command(name="personal")
+def show_personal() -> None:
+    """Count what is stored about people under each key; exit code 0: all of it under the newest."""
+    from tools.keys import run_show
+
+    run_show()
 
 
 def main() -> None:

@@ -86,7 +86,7 @@ async def watch_own_order(call: Calling, watch: Watching, order_id: OrderId, las
 async def watch_order(call: Calling, watch: Watching, order_id: OrderId, last_event_id: After = None) -> Response:
     """One order as it is, and again whenever it changes, as customers see theirs. Problems: unknown-order (404),
     too-many-streams (429)."""
-    shown = await call.services.order.ask("GET", f"/orders/{order_id}")
+    shown = await call.services.order.ask("GET", f"/orders/{order_id}", query={"view": "customer"})
     return _stream(call, watch, order_id, shown, last_event_id)
 
 

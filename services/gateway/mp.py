@@ -25,25 +25,18 @@ from services.gateway.api import (
     JsonBody,
     Listing,
     OrderId,
-    Page,
-    Word,
     fetched,
     passed_on,
     told,
 )
 from services.gateway.auth import allow_scope
 from services.gateway.clients import segment
+from services.gateway.finding import OwnOrders
 from services.gateway.owned import own_order as _own_order
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
 
 Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
-
-
-class OwnOrders(Page):
-    """Which of my orders."""
-
-    state: Word | None = None
 
 
 @router.get("/products")
@@ -83,15 +76,14 @@ async def place_order(
 
 @router.get("/orders")
 async def list_own_orders(call: Calling, which: Annotated[OwnOrders, Query()]) -> Response:
-    """My orders: `{"orders", "next"}`."""
-    query = which.model_dump(exclude_none=True)
+    """My orders, newest first: `{"orders", "next"}`. Problems: invalid-request, wrong-cursor (422)."""
     own = {"customer_id": call.caller.sub, "hidden": "false"}
-    return passed_on(await call.services.order.ask("GET", "/orders", query=query | own))
+    return passed_on(await call.services.order.ask("GET", "/orders", query={**which.query(), **own}))
 
 
 @router.get("/orders/{order_id}")
 async def show_own_order(call: Calling, order_id: OrderId) -> Response:
-    """One of my orders. Problem: unknown-order (404)."""
+    """One of my orders, with its timeline in plain words. Problem: unknown-order (404)."""
     return passed_on(await _own_order(call, order_id))
 
 

@@ -207,7 +207,7 @@ class Watch:
         return found
 
     async def _read(self, order_id: str) -> None:
-        answer = await self._service.ask("GET", f"/orders/{order_id}", seconds=LOOK_SECONDS)
+        answer = await self._service.ask("GET", f"/orders/{order_id}", query={"view": "customer"}, seconds=LOOK_SECONDS)
         order = self._orders.get(order_id)
         if order is None:
             return

@@ -27,7 +27,7 @@ def service(settings: NotifySettings) -> Service:
 
     @asynccontextmanager
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
-        notices = Notices(parts.database.collection(NOTICES.name))
+        notices = Notices(parts.database.collection(NOTICES.name), parts.database.keeping(NOTICES))
         await notices.prepare()
         ledger = parts.database.collection(LEDGER)
         subscriptions = Subscriptions(ledger)

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from contracts.message import CaseId, Intent, OrderId, Report
+from contracts.message import CaseId, Intent, OrderId, Private, Report
 from contracts.notify import Addressee, Channel, Outcome, TellCustomer
 
 Result = Literal["sent", "refused", "busy", "unknown", "unreached"]
@@ -87,7 +87,7 @@ class SendWechat(Intent):
     order_id: OrderId
     case_id: CaseId
     outcome: Outcome
-    openid: str
+    openid: Private[str]
     language: Literal["zh", "en"]
     words: Words
     call: int
@@ -103,7 +103,7 @@ class SendSms(Intent):
     case_id: CaseId
     outcome: Outcome
     provider: Literal["sms-tencent", "sms-alibaba"]
-    phone: str
+    phone: Private[str]
     language: Literal["zh", "en"]
     words: Words
     call: int
@@ -131,7 +131,7 @@ class LookForSms(Intent):
     order_id: OrderId
     case_id: CaseId
     provider: Literal["sms-tencent", "sms-alibaba"]
-    phone: str
+    phone: Private[str]
     call: int
     look: int
     since: AwareDatetime
@@ -158,7 +158,7 @@ class SmsReceipt(Report):
     key: ClassVar[str] = "notice_id"
     notice_id: str
     provider: Literal["sms-tencent", "sms-alibaba"]
-    phone: str
+    phone: Private[str]
     call: int
     delivered: bool
     code: str = ""

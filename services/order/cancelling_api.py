@@ -15,11 +15,12 @@ from chassis.record import Refusal
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.order import Actor, CancelOrder
 from services.order import cases
-from services.order.model import Order
+from services.order.model import Case, Order
 from services.order.policies import Policy, Rule
 from services.order.policybook import PolicyBook
 from services.order.preview import PastCases, cancel_preview
 from services.order.problems import problem_of
+from services.order.story import customers_case
 from services.order.telling import IfMatch, read, same_order, tell
 from services.order.views import case_view
 
@@ -79,20 +80,20 @@ def _add_cancelling(router: APIRouter, engine: Engine, policies: PolicyBook) -> 
         cause = f"{order_id}/cancel/{asked.request_id}/{asked.fingerprint}"
         order = await tell(engine, await policies.ready(asked), cause, if_match)
         case = next(case for case in order.cases if case.met_by(asked.request_id))
-        return case_view(order, case)
+        return _shown(order, case, asked.by)
 
     @router.post("/cases/{case_id}/withdrawal")
     async def withdraw(case_id: str, asked: WithdrawCancellation, if_match: IfMatch = None) -> dict[str, Any]:
         _same_case(case_id, asked)
         order = await tell(engine, asked, f"{case_id}/withdraw/{asked.by.kind}/{asked.by.id}", if_match)
-        return _case(order, case_id)
+        return _case(order, case_id, asked.by)
 
     @router.post("/cases/{case_id}/decision")
     async def decide(case_id: str, asked: DecideCancellation, if_match: IfMatch = None) -> dict[str, Any]:
         _same_case(case_id, asked)
         word = "approve" if asked.approve else "reject"
         order = await tell(engine, asked, f"{case_id}/{word}/{asked.by.id}/{asked.note}", if_match)
-        return _case(order, case_id)
+        return _case(order, case_id, asked.by)
 
 
 def _add_policies(router: APIRouter, engine: Engine, policies: PolicyBook, past: PastCases) -> None:
@@ -142,7 +143,11 @@ def _same_case(case_id: str, asked: WithdrawCancellation | DecideCancellation) -
         )
 
 
-def _case(order: Order, case_id: str) -> dict[str, Any]:
+def _case(order: Order, case_id: str, by: Actor) -> dict[str, Any]:
     case = order.case(case_id)
     assert case is not None
-    return case_view(order, case)
+    return _shown(order, case, by)
+
+
+def _shown(order: Order, case: Case, by: Actor) -> dict[str, Any]:
+    return customers_case(order, case) if by.kind == "customer" else case_view(order, case)

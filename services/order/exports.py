@@ -3,10 +3,11 @@ checksum must be the one of the lines that are made here again from the orders a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from services.order.deleting import FINISHED
 from services.order.exporting import checksum, digest_of, exported
@@ -25,10 +26,11 @@ class Mismatch(Exception):
 class Exports:
     """Every method raises StoreUnavailable when the database does not answer."""
 
-    def __init__(self, orders: Collection, exports: Collection, exported_orders: Collection) -> None:
+    def __init__(self, orders: Collection, exports: Collection, exported_orders: Collection, keeping: Keeping) -> None:
         self._orders = orders
         self._exports = exports
         self._exported = exported_orders
+        self._keeping = keeping
 
     async def page(self, *, before: datetime, after: str, limit: int) -> dict[str, Any]:
         """Finished orders placed before a time and not erased, by id: their state as text, with its digest."""
@@ -39,7 +41,7 @@ class Exports:
             "state.erased": None,
         }
         found = await self._orders.find(wanted, fields=["state"], sort=[("_id", 1)], limit=limit)
-        orders = [Order.model_validate(document["state"]) for document in found]
+        orders = [self._order(document) for document in found]
         return {
             "orders": [
                 {"order_id": order.order_id, "sha256": digest_of(order), "state": order.model_dump_json()}
@@ -51,8 +53,11 @@ class Exports:
     async def orders(self, order_ids: Sequence[str]) -> list[Order]:
         """These orders, in this order. Raises KeyError with the id of one that does not exist."""
         found = await self._orders.find({"_id": {"$in": list(order_ids)}}, fields=["state"])
-        known = {document["_id"]: document["state"] for document in found if document.get("state")}
-        return [Order.model_validate(known[order_id]) for order_id in order_ids]
+        known = {document["_id"]: document for document in found if document.get("state")}
+        return [self._order(known[order_id]) for order_id in order_ids]
+
+    def _order(self, document: Mapping[str, Any]) -> Order:
+        return Order.model_validate(self._keeping.opened(document)["state"])
 
     async def register(self, order_ids: Sequence[str], sha256: str, by: str, at: datetime) -> dict[str, Any]:
         """Note an export whose file was read back with this checksum. Raises KeyError, or Mismatch when the file does

@@ -30,6 +30,7 @@ from contracts.order import (
 from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
 from services.order import cases, deciding, erasing, failed, keeping, rating, resolving, unpaid
+from services.order.finding import found_by
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.policies import LookUpPolicy, ReadyToCancel
@@ -37,7 +38,7 @@ from services.order.pricing import NotPriced, price
 from services.order.tasks import Kind, has_open_task, raise_task
 from services.order.timeline import moment_of
 
-ORDERS = Aggregate("orders", Order)
+ORDERS = Aggregate("orders", Order, found_by=found_by)
 
 Decision = tuple[Order | None, Sequence[Message]]
 

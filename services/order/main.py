@@ -16,6 +16,7 @@ from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
+from services.order.lists import OrderLists
 from services.order.live_api import live_routes
 from services.order.model import LookUpProducts, PriceRules
 from services.order.policies import LookUpPolicy
@@ -36,26 +37,23 @@ def service(settings: OrderSettings) -> Service:
         coupons = parts.database.collection("coupons")
         rules = PriceRules.model_validate(settings, from_attributes=True)
         catalogue = Catalogue(products, coupons, rules)
-        policies = PolicyBook(parts.database.collection("policies"))
-        past = PastCases(parts.database.collection(ORDERS.name))
-        await past.prepare()
-        views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
-        await views.prepare()
+        orders, keeping = parts.database.collection(ORDERS.name), parts.database.keeping(ORDERS)
+        policies, past = PolicyBook(parts.database.collection("policies")), PastCases(orders)
+        views = OrderViews(orders, products, coupons, keeping)
+        lists = OrderLists(orders, keeping)
         shelf = Shelf(products)
-        await shelf.prepare()
+        for reader in (past, views, lists, shelf):
+            await reader.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
         parts.engine.perform(LookUpPolicy, policies.look_up)
-        deciding = cancelling_api.routes(parts.engine, policies, past)
-        collection = parts.database.collection
-        exports = Exports(collection(ORDERS.name), collection(EXPORTS), collection(EXPORTED))
-        deletion = deletion_api.routes(parts.engine, exports, settings.retention_days)
+        exports = Exports(orders, parts.database.collection(EXPORTS), parts.database.collection(EXPORTED), keeping)
         yield [
-            routes(parts.engine, catalogue, views),
-            deciding,
-            deletion,
+            routes(parts.engine, catalogue, views, lists),
+            cancelling_api.routes(parts.engine, policies, past),
+            deletion_api.routes(parts.engine, exports, settings.retention_days),
             rating_routes(parts.engine),
             alternatives_routes(parts.engine, shelf),
-            live_routes(parts.database.collection(ORDERS.name)),
+            live_routes(orders),
         ]
 
     return Service(

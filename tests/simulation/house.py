@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from chassis.documents import Documents
 from chassis.memory_database import MemoryDatabase
+from chassis.personal import Ring
 from chassis.service import Ground, Service
 from chassis.settings import ServiceSettings
 from sandbox.app import create_app
@@ -96,6 +97,7 @@ class House:
         self, loop: SimLoop, keys: Path, shape: Shape, network: Network, redis: SimRedis, sea: OpenSea
     ) -> None:
         self.loop, self.keys, self.shape = loop, keys, shape
+        self.ring = Ring(keys)
         self.network, self.redis, self.sea = network, redis, sea
         self.random = random.Random(0)
         self.logs: list[str] = []
@@ -144,8 +146,8 @@ class House:
     def _service(self, process: Process) -> FastAPI:
         service = self._made(process.kind)
 
-        def database(name: str, _: ServiceSettings) -> Any:
-            return MemoryDatabase(self.storages[name], cast(Any, self.storages[name].collections))
+        def database(name: str, _: ServiceSettings, ring: Ring | None) -> Any:
+            return MemoryDatabase(self.storages[name], cast(Any, self.storages[name].collections), ring)
 
         def bus(name: str, _: ServiceSettings) -> SimBus:
             process.bus = SimBus(self.broker, name)
@@ -173,7 +175,12 @@ class House:
     def _read_settings(self, kind: str) -> Any:
         shape = self.shape
         if kind == "order":
-            return OrderSettings(**_COMMON, freight_minor=shape.freight_minor, discount_percent=shape.discount_percent)
+            return OrderSettings(
+                **_COMMON,
+                keys=self.keys,
+                freight_minor=shape.freight_minor,
+                discount_percent=shape.discount_percent,
+            )
         if kind == "payment":
             return PaymentSettings(
                 **_COMMON,

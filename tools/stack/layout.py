@@ -3,6 +3,7 @@
 import os
 from typing import Literal
 
+from chassis.personal import make_first_keys
 from tools.stack import kafka
 from tools.stack.binaries import BinaryMissing, find_mongod, find_redis
 from tools.stack.home import Home
@@ -77,6 +78,7 @@ def choose_kafka(wanted: Kafka | Literal["auto"]) -> tuple[Kafka, str | None]:
 def _infrastructure(home: Home, broker: Kafka) -> tuple[Program, ...]:
     for name in ("mongo", "redis", "sandbox"):
         home.data(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_first_keys(home.keys)  # the others are the stand-in's to make
     return (_mongo(home), _redis(home), _native(home) if broker == "native" else _broker(home), _sandbox(home))
 
 

@@ -103,7 +103,7 @@ async def test_paying_starts_at_the_payment_service_and_needs_no_key(world: Worl
     answer = await world.ask("POST", "/mp/v1/orders/o1/pay", world.token(), body, key=None)
     assert answer.json() == {"prepay_id": "wx1"}
     assert [(seen.service, seen.target) for seen in world.fake.seen] == [
-        ("order", "/orders/o1"),
+        ("order", "/orders/o1?view=customer"),
         ("payment", "/payments/o1/prepay"),
     ]
 
@@ -167,13 +167,12 @@ async def test_the_id_of_a_request_depends_on_who_which_and_key(world: World) ->
 
 
 async def test_a_list_holds_own_orders_only(world: World) -> None:
-    await world.ask("GET", "/mp/v1/orders?state=paid&limit=20&after=a%26customer_id%3Dc2", world.token())
-    assert (
-        world.fake.seen[-1].target
-        == "/orders?after=a%26customer_id%3Dc2&limit=20&state=paid&customer_id=c1&hidden=false"
-    )
-    answer = await world.ask("GET", "/mp/v1/orders?customer_id=c2", world.token())
-    expect_problem(answer, 422, "invalid-request")
+    await world.ask("GET", "/mp/v1/orders?state=paid&limit=20&goods=a%26customer_id%3Dc2", world.token())
+    wanted = "/orders?limit=20&state=paid&goods=a%26customer_id%3Dc2&customer_id=c1&hidden=false"
+    assert world.fake.seen[-1].target == wanted
+    for other in ("customer_id=c2", "reference=r1", "case=open", "after=a%26customer_id%3Dc2"):
+        answer = await world.ask("GET", f"/mp/v1/orders?{other}", world.token())
+        expect_problem(answer, 422, "invalid-request")
 
 
 async def test_products_and_inbox(world: World) -> None:

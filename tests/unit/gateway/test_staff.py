@@ -12,11 +12,21 @@ BY = {"kind": "staff", "id": "s1", "role": "supervisor"}
 
 READS = [
     (
-        "/admin/v1/orders?state=paid&customer_id=c1&reference=536365&after=x&limit=5",
+        "/admin/v1/orders?state=paid&customer_id=c1&reference=536365&after=x&limit=5&from=2026-01-05T09:00:00%2B08:00",
         "order",
-        "/orders?after=x&limit=5&state=paid&customer_id=c1&reference=536365",
+        "/orders?after=x&limit=5&state=paid&from=2026-01-05T09%3A00%3A00%2B08%3A00&customer_id=c1&reference=536365&contacts=true",
     ),
-    ("/admin/v1/orders", "order", "/orders?limit=50"),
+    (
+        "/admin/v1/orders?number=o1&goods=%E7%BB%BF%E8%8C%B6&product_id=tea&case=open&until=2026-01-05T09:00:00Z",
+        "order",
+        "/orders?limit=50&number=o1&goods=%E7%BB%BF%E8%8C%B6&until=2026-01-05T09%3A00%3A00Z&product_id=tea&case=open&contacts=true",
+    ),
+    ("/admin/v1/orders", "order", "/orders?limit=50&contacts=true"),
+    (
+        "/admin/v1/orders?name=%E5%BC%A0%E4%B8%89&phone=1111",
+        "order",
+        "/orders?limit=50&name=%E5%BC%A0%E4%B8%89&phone=1111&contacts=true",
+    ),
     ("/admin/v1/orders/o1", "order", "/orders/o1"),
     ("/admin/v1/cases?status=open&after=a&limit=500", "order", "/cases?after=a&limit=500&status=open"),
     ("/admin/v1/tasks?limit=1", "order", "/tasks?limit=1"),

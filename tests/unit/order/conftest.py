@@ -1,4 +1,4 @@
-"""A real MongoDB for the queries whose plans are looked at."""
+"""A real MongoDB for the tests that ask for one."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from fastapi import APIRouter, FastAPI
 
 from chassis import clock, problem
 from chassis.engine import Engine
+from chassis.keeping import Keeping
 from chassis.memory import MemoryBroker
 from chassis.memory_database import MemoryDatabase
 from chassis.projection import Update
@@ -16,6 +17,7 @@ from chassis.record import Heard, Record
 from contracts.message import Message
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
+from services.order.lists import OrderLists
 from services.order.model import Order, PriceRules, Product
 from services.order.views import OrderViews
 
@@ -30,7 +32,8 @@ class Desk:
         self.products = self.database.collection("products")
         self.coupons = self.database.collection("coupons")
         self.orders: Any = self.database.collection(ORDERS.name)
-        self.views = OrderViews(self.orders, self.products, self.coupons)  # type: ignore[arg-type]
+        self.views = OrderViews(self.orders, self.products, self.coupons, Keeping(ORDERS))  # type: ignore[arg-type]
+        self.lists = OrderLists(self.orders, Keeping(ORDERS))
         self.catalogue = Catalogue(self.products, self.coupons, PriceRules())  # type: ignore[arg-type]
         self._heard = 0
         self.app = FastAPI()

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from chassis import problem, timers
 from chassis.delivery import Receiver
 from chassis.engine import Engine
+from chassis.keeping import Keeping
 from chassis.memory import MemoryBroker, MemoryBus
 from chassis.memory_database import MemoryDatabase
 from chassis.record import Heard
@@ -34,6 +35,7 @@ from services.order import api, deletion_api
 from services.order.catalogue import Catalogue
 from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
+from services.order.lists import OrderLists
 from services.order.model import PriceRules
 from services.order.views import OrderViews
 from services.payment.handlers import PAYMENTS
@@ -65,7 +67,7 @@ class Shelf:
         self._add("notify", (NOTICES, ERASURES), [notify.COMMANDS])
         self._add("analytics", (), [order.EVENTS, payment.EVENTS, notify.EVENTS])
         kept = self.databases["notify"].collection(NOTICES.name)
-        self.notices = Notices(kept)  # type: ignore[arg-type]  # its twin in memory
+        self.notices = Notices(kept, Keeping(NOTICES))  # type: ignore[arg-type]  # its twin in memory
         self.engines["notify"].perform(SendWechat, _told)
         facts = self.databases["notify"].collection(LEDGER)
         self.ledger = Subscriptions(facts)
@@ -92,12 +94,14 @@ class Shelf:
             return self.databases["order"].collection(name)
 
         engine = self.engines["order"]
-        views = OrderViews(collection(ORDERS.name), collection("products"), collection("coupons"))
+        keeping = Keeping(ORDERS)
+        views = OrderViews(collection(ORDERS.name), collection("products"), collection("coupons"), keeping)
+        lists = OrderLists(collection(ORDERS.name), keeping)
         catalogue = Catalogue(collection("products"), collection("coupons"), PriceRules())
-        exports = Exports(collection(ORDERS.name), collection(EXPORTS), collection(EXPORTED))
+        exports = Exports(collection(ORDERS.name), collection(EXPORTS), collection(EXPORTED), keeping)
         app = FastAPI()
         problem.install(app)
-        app.include_router(api.routes(engine, catalogue, views))
+        app.include_router(api.routes(engine, catalogue, views, lists))
         app.include_router(deletion_api.routes(engine, exports, DAYS))
         return app
 

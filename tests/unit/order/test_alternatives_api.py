@@ -29,7 +29,7 @@ def good(name: str, price: int, category: str = "goods", currency: str = "CNY") 
 async def opened() -> Desk:
     desk = Desk()
     desk.opens(
-        routes(desk.engine, desk.catalogue, desk.views),
+        routes(desk.engine, desk.catalogue, desk.views, desk.lists),
         alternatives_routes(desk.engine, Shelf(desk.products)),  # type: ignore[arg-type]
     )
     await desk.sells(TEA, CUP, good("oolong", 310), good("pot", 300, "pots"), good("dollar", 300, currency="USD"))

@@ -11,8 +11,8 @@ from chassis.record import Heard, Record, hear
 from services.order.exporting import checksum, digest_of, exported
 from services.order.exports import EXPORTED, EXPORTS, Exports, Mismatch
 from services.order.handlers import ORDERS
+from services.order.lists import OrderLists, Wanted
 from services.order.model import Order
-from services.order.views import OrderViews
 from tests.support.fixtures import database, mongo_driver, mongo_url
 from tests.unit.order.test_deleting import HIDE, cancelled, erase
 from tests.unit.order.told import Told
@@ -28,10 +28,15 @@ async def kept(database: Database, order: Told) -> Record[Order]:
     return (await store.load(["o1"]))["o1"]
 
 
+def exports_in(database: Database) -> Exports:
+    orders, exports, exported_orders = (database.collection(name) for name in (ORDERS.name, EXPORTS, EXPORTED))
+    return Exports(orders, exports, exported_orders, database.keeping(ORDERS))
+
+
 async def test_exports_are_known_as_they_stand(database: Database) -> None:
     order = cancelled()
     await kept(database, order)
-    exports = Exports(*(database.collection(name) for name in (ORDERS.name, EXPORTS, EXPORTED)))
+    exports = exports_in(database)
     page = await exports.page(before=order.now, after="", limit=5)
     assert [(one["order_id"], one["sha256"]) for one in page["orders"]] == [("o1", digest_of(order.order))]
     sha256 = checksum(exported([order.order]))
@@ -49,11 +54,11 @@ async def test_exports_are_known_as_they_stand(database: Database) -> None:
 async def test_hidden_and_erased_orders_in_the_database(database: Database) -> None:
     order = cancelled()
     record = await kept(database, order)
-    views = OrderViews(*(database.collection(name) for name in (ORDERS.name, "products", "coupons")))
+    lists = OrderLists(database.collection(ORDERS.name), database.keeping(ORDERS))
+    await lists.prepare()
 
     async def listed(*, hidden: bool) -> int:
-        page = await views.orders(customer_id="c1", state=None, reference=None, hidden=hidden, after="", limit=5)
-        return len(page["orders"])
+        return len((await lists.page(Wanted(customer_id="c1", hidden=hidden)))["orders"])
 
     assert await listed(hidden=False) == 1
     hidden = hear(ORDERS, record, Heard(HIDE, "hide", order.now)).record
@@ -65,5 +70,5 @@ async def test_hidden_and_erased_orders_in_the_database(database: Database) -> N
     await database.store(ORDERS).save([gone])
     (document,) = await database.collection(ORDERS.name).find({"_id": "o1"})
     assert [value for value in ("张三", "13800001111", "openid-1") if value in repr(document)] == []
-    exports = Exports(*(database.collection(name) for name in (ORDERS.name, EXPORTS, EXPORTED)))
+    exports = exports_in(database)
     assert (await exports.page(before=order.now, after="", limit=5))["orders"] == []

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from services.order import cancelling_api
 from services.order.api import routes
+from services.order.policybook import PolicyBook
+from services.order.preview import PastCases
 from tests.unit.order.desk import Desk
 from tests.unit.order.told import ID, OPENED, RESERVED, STAFF, cancel, held, kept, paid, place, refused, told
 
@@ -29,7 +32,9 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 
 async def opened() -> Desk:
     desk = Desk()
-    desk.opens(routes(desk.engine, desk.catalogue, desk.views))
+    policies = PolicyBook(desk.database.collection("policies"))  # type: ignore[arg-type]  # its twin in memory
+    cancelling = cancelling_api.routes(desk.engine, policies, PastCases(desk.orders))
+    desk.opens(routes(desk.engine, desk.catalogue, desk.views, desk.lists), cancelling)
     await desk.hears(place(), RESERVED, OPENED, paid())
     return desk
 

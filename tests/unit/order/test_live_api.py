@@ -16,7 +16,7 @@ from tests.unit.order.told import ID, OPENED, RESERVED, paid, place
 
 async def opened() -> Desk:
     desk = Desk()
-    desk.opens(routes(desk.engine, desk.catalogue, desk.views), live_routes(desk.orders))
+    desk.opens(routes(desk.engine, desk.catalogue, desk.views, desk.lists), live_routes(desk.orders))
     await desk.hears(place())
     return desk
 
