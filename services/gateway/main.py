@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
+import httpx
 from fastapi import FastAPI
 
 from chassis import clock
-from chassis.service import http_app, serve
+from chassis.mongo import Database
+from chassis.service import http_app, serve, until_answered
 from chassis.settings import load, read_key
-from services.gateway import admin, callbacks, mp, reconciliations
+from services.gateway import admin, callbacks, members, mp, reconciliations, signing_in, wechat
 from services.gateway.api import Door, check_rights
 from services.gateway.auth import Tokens
 from services.gateway.clients import Service, Services, pooled
 from services.gateway.documentation import serve_documentation
+from services.gateway.identity import Keys, identity
 from services.gateway.limits import Limits, connect
 from services.gateway.settings import GatewaySettings
+from services.gateway.tokens import OWN, SANDBOX, Signer
+from services.gateway.vault import Vault
 
 NAME = "gateway"
-TOKEN_KEY = "login-public.pem"
+SIGNING_KEY = "gateway-private.pem"
+SECRET = "gateway-secret.txt"
+SANDBOX_KEY = "login-public.pem"
+
+T = TypeVar("T")
 
 
 def build(door: Door) -> FastAPI:
@@ -31,10 +42,14 @@ def build(door: Door) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         nonlocal running
         running = True
+        # Beside everything else: without its database the gateway still serves customers.
+        preparing = asyncio.create_task(until_answered(door.identity.prepare))
         try:
             yield
         finally:
             running = False
+            preparing.cancel()
+            await door.identity.aclose()
             await door.limits.aclose()
             await door.services.aclose()
 
@@ -52,7 +67,14 @@ def build(door: Door) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.door = door
-    for router in (mp.router, admin.router, reconciliations.router, callbacks.router):
+    for router in (
+        signing_in.router,
+        mp.router,
+        admin.router,
+        members.router,
+        reconciliations.router,
+        callbacks.router,
+    ):
         # Appended, not included: an included router is matched twice for every request.
         app.router.routes.extend(router.routes)
     serve_documentation(app)
@@ -60,13 +82,27 @@ def build(door: Door) -> FastAPI:
     return app
 
 
-def wire(settings: GatewaySettings) -> Door:
-    """Everything the routes work with. Leaves the process with exit code 2 when the token key cannot be used."""
-    try:
-        tokens = Tokens(read_key(settings.keys, TOKEN_KEY), clock.now)
-    except ValueError as problem:
-        print(f"TUIDAN_KEYS: {TOKEN_KEY}: {problem}", file=sys.stderr)  # noqa: T201 - read by whoever starts it
-        raise SystemExit(2) from problem
+def wire(settings: GatewaySettings, database: Database | None = None) -> Door:
+    """Everything the routes work with. Leaves the process with exit code 2 when a key cannot be used."""
+    keys = settings.keys
+    signer = _usable(SIGNING_KEY, lambda: Signer(read_key(keys, SIGNING_KEY), clock.now))
+    vault = _usable(SECRET, lambda: Vault(read_key(keys, SECRET)))
+    issuers = {OWN: signer.public_pem}
+    if settings.trust_sandbox_tokens:
+        issuers[SANDBOX] = read_key(keys, SANDBOX_KEY)
+    tokens = _usable(SANDBOX_KEY, lambda: Tokens(issuers, clock.now))
+    account = wechat.Wechat(
+        httpx.AsyncClient(timeout=wechat.SECONDS),
+        read_key(keys, "appid.txt"),
+        read_key(keys, "appsecret.txt"),
+        settings.mini_program_url,
+    )
+    people = identity(
+        Keys(signer, vault),
+        database or Database(settings.mongo, f"tuidan_{NAME}", settings.mongo_driver),
+        connect(settings.redis),
+        account,
+    )
     urls = {
         "order": settings.order_url,
         "payment": settings.payment_url,
@@ -75,7 +111,15 @@ def wire(settings: GatewaySettings) -> Door:
         "analytics": settings.analytics_url,
     }
     services = {name: Service(name, url, pooled(), settings.service_seconds) for name, url in urls.items()}
-    return Door(Services(**services), tokens, Limits(connect(settings.redis), settings.rate_per_second))
+    return Door(Services(**services), tokens, Limits(connect(settings.redis), settings.rate_per_second), people)
+
+
+def _usable(name: str, make: Callable[[], T]) -> T:
+    try:
+        return make()
+    except ValueError as problem:
+        print(f"TUIDAN_KEYS: {name}: {problem}", file=sys.stderr)  # noqa: T201 - read by whoever starts it
+        raise SystemExit(2) from problem
 
 
 def main() -> None:

@@ -198,6 +198,11 @@ def order_id(customer_id: str, key: str) -> OrderId:
     return OrderId("o" + _digest("order", customer_id, key))
 
 
+def customer_id(appid: str, openid: str) -> str:
+    """The id of the customer whom WeChat knows by this openid: `c` and 25 lower-case base32 characters."""
+    return "c" + _digest("customer", appid, openid)
+
+
 def request_id(kind: str, subject: str, order: str, key: str) -> str:
     """The id of a cancellation request: `r` and 25 lower-case base32 characters."""
     return "r" + _digest("cancellation", kind, subject, order, key)
