@@ -269,7 +269,8 @@ class CancellationNotAccepted(Event):
 @COMMANDS.carries("cancel-order.v1")
 class CancelOrder(Command):
     """Cancel a whole order (`lines` empty) or some pieces. `request_id` names the request: heard again it meets the
-    same case; `fingerprint` is the digest of its body."""
+    same case; `fingerprint` is the digest of its body. `confirmed`: the member of staff gave a code for exactly
+    this."""
 
     order_id: OrderId
     request_id: str = Field(min_length=1, max_length=128)
@@ -278,6 +279,7 @@ class CancelOrder(Command):
     reason: Reason
     by: Actor
     reference: Reference | None = None
+    confirmed: bool = False
 
 
 @EVENTS.carries("cancellation-completed.v1")

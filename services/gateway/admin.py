@@ -32,6 +32,7 @@ from services.gateway.api import (
 )
 from services.gateway.auth import allow_scope
 from services.gateway.clients import SLOW_SECONDS, segment
+from services.gateway.confirmations import CANCEL, confirm
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
@@ -89,21 +90,25 @@ async def show_order(call: Calling, order_id: OrderId) -> Response:
 async def cancel_order(
     call: Calling,
     order_id: OrderId,
-    wanted: Annotated[model.CancellationWanted, Depends(JsonBody(model.CancellationWanted))],
+    wanted: Annotated[model.StaffCancellation, Depends(JsonBody(model.StaffCancellation))],
 ) -> Response:
     """Cancel an order or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key with the
-    same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
+    same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422), code-wrong
+    (403), codes-not-available (503)."""
     caller = call.caller
     if wanted.reference:
         allow_scope(caller, model.IMPORT_SCOPE, "reference")
+    if wanted.code is not None and wanted.amount_minor is not None:
+        await confirm(call, CANCEL, order_id, wanted.amount_minor, wanted.code)
     command = CancelOrder(
         order_id=Order(order_id),
         request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
-        fingerprint=model.fingerprint(wanted),
+        fingerprint=model.fingerprint(wanted.wish()),
         lines=wanted.lines,
         reason=wanted.reason,
         by=_staff(call),
         reference=wanted.reference,
+        confirmed=wanted.code is not None,
     )
     return await _order(call, order_id, "cancellation", command)
 

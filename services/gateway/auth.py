@@ -118,6 +118,8 @@ RIGHTS: tuple[Right, ...] = (
     Right("GET", "/admin/v1/staff/{staff_id}", STAFF, "reads", roles=ADMINISTRATORS),
     Right("PUT", "/admin/v1/staff/{staff_id}", STAFF, "repeatable", "an account is put, whole", ADMINISTRATORS),
     Right("POST", "/admin/v1/staff/{staff_id}/secrets", STAFF, "repeatable", "the last ones count", ADMINISTRATORS),
+    Right("GET", "/admin/v1/audit", STAFF, "reads", roles=ADMINISTRATORS),
+    Right("POST", "/admin/v1/codes", STAFF, "repeatable", "the newest code counts", EVERYBODY),
     Right("POST", "/callbacks/wechat/pay", PROVIDER, "repeatable", "a notification id is heard once"),
     Right("POST", "/callbacks/wechat/refund", PROVIDER, "repeatable", "a notification id is heard once"),
     Right("POST", "/callbacks/wechat/transfer", PROVIDER, "repeatable", "a notification id is heard once"),

@@ -15,10 +15,10 @@ from services.gateway.vault import Vault
 
 LASTS_SECONDS = 300
 TRIES = 5
-SPACING_SECONDS = 30
-"""Between two codes for one member of staff."""
-PER_HOUR = 20
-"""Codes for one member of staff: at most a hundred guesses an hour at a million numbers."""
+SPACING_SECONDS = 60
+"""Between two codes for one member of staff: SMS providers send one number no more."""
+PER_HOUR = 10
+"""Codes for one member of staff: at most fifty guesses an hour at a million numbers."""
 
 # KEYS the code, the member's count; ARGV mark, now (ms), spacing (ms), codes an hour, life (ms). Answers 0 when the
 # code is kept, else the milliseconds until another one may be asked for.

@@ -15,7 +15,7 @@ from chassis import clock
 from chassis.mongo import Database
 from chassis.service import http_app, serve, until_answered
 from chassis.settings import load, read_key
-from services.gateway import admin, callbacks, members, mp, reconciliations, signing_in, wechat
+from services.gateway import admin, audit, callbacks, confirmations, members, mp, reconciliations, signing_in, wechat
 from services.gateway.api import Door, check_rights
 from services.gateway.auth import Tokens
 from services.gateway.clients import Service, Services, pooled
@@ -72,6 +72,8 @@ def build(door: Door) -> FastAPI:
         mp.router,
         admin.router,
         members.router,
+        audit.router,
+        confirmations.router,
         reconciliations.router,
         callbacks.router,
     ):

@@ -51,7 +51,7 @@ class Wechat:
 
 
 def _refusal(errcode: object) -> Problem:
-    if errcode in BAD_CODE:
+    if isinstance(errcode, int) and errcode in BAD_CODE:
         return Unauthorized(
             "login-code-invalid",
             "登录凭证无效或已使用,请重新打开小程序。",

@@ -11,6 +11,7 @@ from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import notify
 from services.notify.api import router
+from services.notify.confirmations import confirmations
 from services.notify.effects import overtaking, performers, push_token, senders
 from services.notify.handlers import NOTICES
 from services.notify.settings import NotifySettings
@@ -33,7 +34,8 @@ def service(settings: NotifySettings) -> Service:
         async with senders(settings) as opened:
             for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
                 parts.engine.perform(intent, performer)
-            yield [router(parts.engine, notices, subscriptions, push_token(settings.keys))]
+            doors = router(parts.engine, notices, subscriptions, push_token(settings.keys))
+            yield [doors, confirmations(opened)]
 
     return Service("notify", settings, topics=TOPICS, aggregates=(NOTICES,), wire=wire)
 

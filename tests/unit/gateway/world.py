@@ -66,6 +66,7 @@ BODIES: dict[str, Json] = {
     "/admin/v1/session/refresh": {"refresh_token": "x.1.x"},
     "/mp/v1/session": {"code": "c1:1"},
     "/mp/v1/session/refresh": {"refresh_token": "x.1.x"},
+    "/admin/v1/codes": {"action": "cancel-order", "order_id": "o1", "amount_minor": 2100},
     "/admin/v1/products": {"products": [{"product_id": "tea", "name": "茶", "offers_minor": [1050]}]},
     "/admin/v1/stock-receipts": {"receipts": [{"receipt_id": "r1", "product_id": "tea", "quantity": 5}]},
 }
@@ -240,7 +241,9 @@ def filled(right: Right) -> tuple[str, str, Json | None]:
 
 def is_own(right: Right) -> bool:
     """Whether the gateway answers a route itself, and asks no service."""
-    return right.path.startswith(("/admin/v1/session", "/admin/v1/staff", "/admin/v1/audit", "/mp/v1/session"))
+    return right.path.startswith(
+        ("/admin/v1/session", "/admin/v1/staff", "/admin/v1/audit", "/admin/v1/codes", "/mp/v1/session")
+    )
 
 
 def role_for(right: Right) -> str:
