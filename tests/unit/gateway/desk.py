@@ -22,6 +22,8 @@ class Desk:
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self._transport = httpx.ASGITransport(world.app)
+        self._http = httpx.AsyncClient(transport=self._transport, base_url="http://gateway")
         self.password = ""
         self.factor = ""
 
@@ -55,11 +57,10 @@ class Desk:
     async def ask(
         self, method: str, path: str, token: str | None, body: object = None, address: str = HERE
     ) -> httpx.Response:
-        """One request from an address."""
-        transport = httpx.ASGITransport(self.world.app, client=(address, 1))
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as http:
-            headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-            return await http.request(method, path, headers=headers | {"Idempotency-Key": "k"}, json=body)
+        """One request from an address, one after the other."""
+        self._transport.client = (address, 1)
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        return await self._http.request(method, path, headers=headers | {"Idempotency-Key": "k"}, json=body)
 
 
 @asynccontextmanager
