@@ -24,6 +24,8 @@ BODY_MAX = 8_192
 TEXT_MAX = 512
 """Characters of a path's part or a query's value that are kept."""
 
+_WORD = re.compile(r"[a-z-]{1,64}")
+"""A code that is a word is a reason's, which is worth reading; one with digits may open something."""
 _SECRET = frozenset({"password", "code", "token", "refresh_token", "secret", "bank_account"})
 _PERSONAL = re.compile(r"phone|openid|name|address", re.IGNORECASE)
 _NUMBER = re.compile(r"(?<![0-9A-Za-z])(\+?[0-9]{3})[0-9]{4,10}([0-9]{4})(?![0-9A-Za-z])")
@@ -124,7 +126,7 @@ def readable(content: bytes) -> str:
 def _without_persons(name: str, value: Any) -> Any:
     """`name`: the field that `value` stands in, however deep."""
     if name.lower() in _SECRET and isinstance(value, str | int | float):
-        return _HIDDEN
+        return value if name == "code" and isinstance(value, str) and _WORD.fullmatch(value) else _HIDDEN
     if isinstance(value, Mapping):
         return {str(key): _without_persons(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list):

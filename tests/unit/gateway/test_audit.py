@@ -131,6 +131,12 @@ async def test_personal_data_and_secrets_are_not_in_it(world: World) -> None:
     assert json.loads(bodies[2]) == {"note": "called 138****8000 at noon"}
 
 
+async def test_a_reasons_code_is_kept_and_a_confirmation_code_is_not(world: World) -> None:
+    body = {**CANCELLATION, "code": "123456", "amount_minor": 2100}
+    await world.ask("POST", "/admin/v1/orders/o1/cancellation", staff(world), body)
+    assert json.loads(entries(world)[0]["body"]) == {**CANCELLATION, "code": "***", "amount_minor": 2100}
+
+
 def test_bodies_that_are_none_or_huge_are_cut() -> None:
     assert readable(b"") == ""
     assert readable(b"\xff\xfe") == "(2 bytes that are no JSON)"
