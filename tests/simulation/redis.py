@@ -1,5 +1,5 @@
-"""Redis as far as the services use it: the scripts of `chassis.bucket`, `payment.limits` and the gateway (`door_redis`),
-in memory. A contract test holds them to the real scripts in a real Redis. All of it may be lost or away at any moment."""
+"""Redis as far as the services use it: the scripts of `chassis.bucket`, `payment.limits` and the gateway (`door_redis`)
+in memory. A contract test holds them to the real scripts in a real Redis. All may be lost or away at any moment."""
 
 from __future__ import annotations
 
