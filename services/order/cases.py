@@ -19,7 +19,7 @@ from contracts.order import (
     Reason,
 )
 from contracts.payment import PaymentCloseRefused, RefusalReason
-from services.order import failed
+from services.order import failed, unpaid
 from services.order.cancellation import ROADS, SAGAS, Cancellation
 from services.order.failed import learn
 from services.order.model import (
@@ -205,6 +205,8 @@ def _change_road(order: Order, case: Case, message: PaymentCloseRefused, at: dat
     paid = case.model_copy(update={"road": "paid", "state_before": "paid", "transfer_when": ways})
     run, says = ROADS["paid"].start(Cancellation.of(order, paid), at)
     paid = paid.model_copy(update={"run": run})
+    # It may never have heard that its payment was opened: from now on it asks for what was received.
+    order = unpaid.wait(order, at)
     return order.with_case(paid).with_moment(moment_of(message, at, step=run.step)), says
 
 

@@ -40,6 +40,7 @@ class Evidence:
     anything happened. `logs`: lines written to the logs. `sizes`: entries kept in the memory of the services'
     processes, by what they are. `calm`: nothing failed, nothing was repeated, no process stopped. `emptied`: how often
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
+    `read_stale`: services that were once shown what a replaced primary last had.
     """
 
     at: datetime
@@ -56,6 +57,7 @@ class Evidence:
     sizes: Mapping[str, int] = field(default_factory=dict)
     calm: bool = False
     emptied: int = 0
+    read_stale: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

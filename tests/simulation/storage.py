@@ -52,6 +52,7 @@ class Storage:
         self._draw = draw
         self._changed = changed
         self._sweep_after = sweep_after
+        self.read_stale = False
         self._old: dict[str, dict[str, dict[str, Any]]] = {}
         self._seen: tuple[int, float | None] = (-1, None)
 
@@ -82,6 +83,7 @@ class Storage:
         self._old = {name: dict(one.documents) for name, one in self.collections.items()}
 
     def _read_old(self, work: Callable[[], T]) -> T:
+        self.read_stale = True
         now = {name: one.documents for name, one in self.collections.items()}
         for name, documents in self.collections.items():
             documents.documents = self._old.get(name, {})

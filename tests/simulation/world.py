@@ -234,6 +234,7 @@ class World:
             sizes=self.house.sizes(),
             calm=self.calm,
             emptied=broker.emptied,
+            read_stale=frozenset(name for name, one in self.house.storages.items() if one.read_stale),
         )
 
     def _stories(self, violations: Sequence[Violation]) -> list[str]:

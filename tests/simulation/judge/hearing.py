@@ -21,7 +21,9 @@ NOT_OUR_FAULT = ("TooLarge", "Unstorable")
 def nothing_passed_over(reading: Reading) -> Iterable[Violation]:
     """Each record below a group's committed offset was heard by a record of that service, or answered, or buried, or
     nobody there listens to it. A repeat that changed nothing leaves no trace: it is accounted for when another message
-    that says the same (wire name, key, case) was heard or answered, or when what it is about has ended.
+    that says the same (wire name, key, case) was heard or answered, or when what it is about has ended. Before the end
+    an answer may also have met an older version of the order, to which it meant nothing: it is asked for again
+    (decision 0021).
     """
     buried = {origin(letter) for letter in reading.letters}
     answered = {message.cause for message in reading.first.values()}
@@ -85,7 +87,8 @@ def _nobody_waits(reading: Reading, group: str, message: Message) -> bool:
     if not issubclass(kind, Command) and kind.topic is not None and kind.topic.name != message.topic:
         return True
     if group == "order":
-        return not issubclass(kind, Command) and _order_waits_not(reading, message)
+        again = not reading.evidence.final and group in reading.evidence.read_stale and message.wire in _ASKED_AGAIN
+        return not issubclass(kind, Command) and (again or _order_waits_not(reading, message))
     if group == "payment":
         return _payment_says_nothing(reading, message)
     return False
@@ -128,6 +131,9 @@ _WAITS: Mapping[str, tuple[str, ...]] = {
     "payment-close-refused.v1": ("close the payment",),
 }
 """At which step of a case somebody waits for an event. What is not here changes no case's course."""
+
+_ASKED_AGAIN = frozenset({*_WAITS, "stock-reserved.v1", "stock-short.v1", "stock-dispatched.v1", "payment-opened.v1"})
+"""Answers that an order which did not take them in asks for again."""
 
 
 # ── dead letters ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,7 +5,19 @@ from __future__ import annotations
 from datetime import timedelta
 
 from services.order.unpaid import ASK_AFTER
-from tests.unit.order.told import CLOSED, OPENED, RESERVED, Told, cancel, paid, place, released, told
+from tests.unit.order.told import (
+    CLOSE_REFUSED,
+    CLOSED,
+    OPENED,
+    RESERVED,
+    Told,
+    cancel,
+    held,
+    paid,
+    place,
+    released,
+    told,
+)
 
 
 def test_an_unpaid_order_asks_again_and_again_and_at_last_no_more() -> None:
@@ -39,3 +51,11 @@ def test_a_timer_of_something_else_asks_nothing_early() -> None:
     order = Told().hears(place(), RESERVED, OPENED, cancel())
     order.after(timedelta(seconds=25))
     assert order.last == ["close-payment"], "only the case asked again"
+
+
+def test_an_order_that_never_heard_its_payment_open_learns_of_it_when_it_cannot_be_closed() -> None:
+    order = Told().hears(place(), RESERVED, cancel(), CLOSE_REFUSED, held())
+    order.after(ASK_AFTER[0])
+    assert "open-payment" in order.last
+    assert order.hears(paid()).last == ["order-paid"]
+    assert order.order.paid is not None

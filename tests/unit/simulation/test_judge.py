@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a f
 from tests.unit.order.told import cancel
 from tests.unit.simulation.given import LATER, Scene
 from tests.unit.simulation.spoils import Spoil
-from tests.unit.simulation.spoils_said import SPOILS, was_accepted_and_waits
+from tests.unit.simulation.spoils_said import SPOILS, an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, shop
 
 Change = Callable[[Scene], object]
@@ -55,6 +56,16 @@ def test_a_check_is_asked_only_where_it_holds() -> None:
     scene.loses("order-shipped.v1", GONE)
     scene.final = scene.calm = False
     assert [str(violation) for violation in judge(scene.evidence()) if violation.invariant == "I08"] == []
+
+
+def test_an_answer_that_met_an_old_reading_is_asked_for_again_before_the_end() -> None:
+    scene = shop()
+    an_answer_that_was_skipped(scene)
+    passed_over = CHECKS["nothing-passed-over"]
+    seen = replace(scene.evidence(), read_stale=frozenset({"order"}), final=False)
+    assert list(passed_over(seen)) == []
+    assert list(passed_over(replace(seen, read_stale=frozenset())))
+    assert list(passed_over(replace(seen, final=True)))
 
 
 def test_a_coupon_is_no_money_also_where_the_order_has_not_heard_of_its_payment() -> None:
