@@ -206,7 +206,7 @@ class Service:
             sweep_after=timedelta(seconds=settings.sweep_after_seconds),
         )
         for store in stores.values():
-            await _until_answered(store.prepare)
+            await until_answered(store.prepare)
         async with self._wire(Parts(engine, database)) as routers:
             for router in routers:
                 app.include_router(router)
@@ -290,7 +290,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str
             log.exception("a background loop failed and goes on", loop=what)
 
 
-async def _until_answered(call: Callable[[], Awaitable[None]]) -> None:
+async def until_answered(call: Callable[[], Awaitable[None]]) -> None:
     """Wait for a store that is not there yet: services may be started in any order."""
     told = False
     while True:

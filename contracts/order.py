@@ -289,7 +289,7 @@ class CancellationNotAccepted(Event):
 class CancelOrder(Command):
     """Cancel a whole order (`lines` empty) or some pieces. `request_id` names the request: heard again it meets the
     same case; `fingerprint` is the digest of its body. `confirmed`: the member of staff gave a code for exactly
-    this."""
+    this, and for `confirmed_minor` (fen) to go back."""
 
     order_id: OrderId
     request_id: str = Field(min_length=1, max_length=128)
@@ -299,6 +299,7 @@ class CancelOrder(Command):
     by: Actor
     reference: Reference | None = None
     confirmed: bool = False
+    confirmed_minor: Fen = 0
 
 
 @EVENTS.carries("cancellation-completed.v1")

@@ -31,6 +31,7 @@ from services.gateway.api import (
 )
 from services.gateway.auth import allow_scope
 from services.gateway.clients import SLOW_SECONDS, Answer, segment
+from services.gateway.confirmations import CANCEL, confirm
 from services.gateway.finding import WhichOrders
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
@@ -83,10 +84,13 @@ async def show_order(call: Calling, order_id: OrderId) -> Response:
 async def cancel_order(
     call: Calling,
     order_id: OrderId,
-    wanted: Annotated[model.CancellationWanted, Depends(JsonBody(model.CancellationWanted))],
+    wanted: Annotated[model.StaffCancellation, Depends(JsonBody(model.StaffCancellation))],
 ) -> Response:
     """Cancel an order or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key with the
-    same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
+    same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422), code-wrong
+    (403), codes-not-available (503)."""
+    if wanted.code is not None and wanted.amount_minor is not None:
+        await confirm(call, CANCEL, order_id, wanted.amount_minor, wanted.code)
     return await _order(call, order_id, "cancellation", cancellation(call, order_id, wanted))
 
 
@@ -237,7 +241,7 @@ async def _order(call: Call, order_id: str, what: str, command: BaseModel) -> Re
     return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))
 
 
-def cancellation(call: Call, order_id: str, wanted: model.CancellationWanted) -> CancelOrder:
+def cancellation(call: Call, order_id: str, wanted: model.StaffCancellation) -> CancelOrder:
     """The command for this wish. Raises the 403 problem scope-missing."""
     caller = call.caller
     if wanted.reference:
@@ -245,11 +249,13 @@ def cancellation(call: Call, order_id: str, wanted: model.CancellationWanted) ->
     return CancelOrder(
         order_id=Order(order_id),
         request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
-        fingerprint=model.fingerprint(wanted),
+        fingerprint=model.fingerprint(wanted.wish()),
         lines=wanted.lines,
         reason=wanted.reason,
         by=staff(call),
         reference=wanted.reference,
+        confirmed=wanted.code is not None,
+        confirmed_minor=wanted.amount_minor or 0,
     )
 
 

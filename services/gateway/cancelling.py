@@ -58,7 +58,7 @@ class ActivationWanted(_Strict):
 async def preview_cancellation(
     call: Calling,
     order_id: OrderId,
-    wanted: Annotated[model.CancellationWanted, Depends(JsonBody(model.CancellationWanted))],
+    wanted: Annotated[model.StaffCancellation, Depends(JsonBody(model.StaffCancellation))],
 ) -> Response:
     """What the same body would do at `…/cancellation`: `{"way", "code_needed", "approve_by", "amount_minor",
     "expected_by", "lines", …}`. Problems: as there."""

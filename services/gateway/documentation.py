@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 
 from chassis.problem import MEDIA_TYPE
 from services.gateway.api import VERSIONED, GuardedRoute, JsonBody
+from services.gateway.auth import ANYONE
 from services.gateway.model import KEY_PATTERN
 
 Json = dict[str, Any]
@@ -45,9 +46,9 @@ _PROBLEM: Json = {
 }
 
 _TOKEN_PROBLEMS = {
-    401: "token-missing, token-invalid, token-expired",
-    403: "not-allowed, scope-missing",
-    429: "too-many-requests; the header Retry-After says when to try again",
+    401: "token-missing, token-invalid, token-expired, session-ended, sign-in-refused, login-code-invalid",
+    403: "not-allowed, scope-missing, code-wrong, customer-blocked",
+    429: "too-many-requests, sign-in-locked, codes-too-often; the header Retry-After says when to try again",
 }
 _WORDS = {
     400: "idempotency-key-required, body-incomplete",
@@ -56,7 +57,7 @@ _WORDS = {
     412: "version-changed: the order is not any more as If-Match says",
     413: "body-too-large",
     422: "invalid-request, or refused because of what the body says",
-    503: "not-ready; repeating the same request is safe",
+    503: "not-ready, or what is asked for is not available now; repeating the same request is safe",
 }
 
 
@@ -147,8 +148,10 @@ def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: J
     for status, answer in operation["responses"].items():
         if status.startswith("2"):
             answer["headers"] = _headers(route)
-    if right.may:
+    if right.may and right.may != ANYONE:
         operation["security"] = [{"bearer": []}]
+    if right.roles:
+        operation["x-roles"] = sorted(right.roles)
     if right.why:
         operation["description"] = f"{operation.get('description', '')} A repeat does no harm: {right.why}.".strip()
     operation["x-callers"] = sorted(right.may) or ["provider"]
@@ -169,7 +172,7 @@ def _problems(route: GuardedRoute) -> dict[int, str]:
         statuses.add(404)
     if right.method == "DELETE":
         statuses.add(409)
-    if right.method == "POST":
+    if right.method != "GET":
         statuses |= {400, 409, 413}
     if route.path in VERSIONED:
         statuses.add(412)

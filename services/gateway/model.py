@@ -9,7 +9,16 @@ from base64 import b32encode
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from contracts.inventory import ListProduct, ReceiveStock
 from contracts.message import Fen, OrderId, ProductId
@@ -97,6 +106,31 @@ class CancellationWanted(BaseModel):
     lines: tuple[Piece, ...] = Field((), max_length=2_000)
     reason: AnyReason
     reference: Elsewhere | None = None
+
+
+class StaffCancellation(CancellationWanted):
+    """Pieces that staff cancel. `code`: what came by short message for this order and `amount_minor` (fen), the amount
+    that was shown to come back."""
+
+    code: str | None = Field(None, pattern=r"^[0-9]{6}$", repr=False)
+    amount_minor: Fen | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> StaffCancellation:
+        if self.code is not None and self.amount_minor is None:
+            raise ValueError("a code is for an amount: give amount_minor, too")
+        return self
+
+    @field_validator("amount_minor")
+    @classmethod
+    def _with_a_code(cls, amount: Fen | None, others: ValidationInfo) -> Fen | None:
+        if amount is not None and others.data.get("code") is None:
+            raise ValueError("given only with a code: the order service works out what comes back")
+        return amount
+
+    def wish(self) -> StaffCancellation:
+        """What is wanted, without what confirms it: the same wish may come with another code."""
+        return self.model_copy(update={"code": None, "amount_minor": None})
 
 
 class CustomersCancellation(CancellationWanted):
@@ -200,6 +234,11 @@ class StockReceived(BaseModel):
 def order_id(customer_id: str, key: str) -> OrderId:
     """The id of the order that this customer's Idempotency-Key stands for: `o` and 25 lower-case base32 characters."""
     return OrderId("o" + _digest("order", customer_id, key))
+
+
+def customer_id(appid: str, openid: str) -> str:
+    """The id of the customer whom WeChat knows by this openid: `c` and 25 lower-case base32 characters."""
+    return "c" + _digest("customer", appid, openid)
 
 
 def request_id(kind: str, subject: str, order: str, key: str) -> str:

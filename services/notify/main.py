@@ -11,6 +11,7 @@ from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import notify
 from services.notify.api import router
+from services.notify.confirmations import confirmations
 from services.notify.effects import forgetting, overtaking, performers, push_token, senders
 from services.notify.erasing import ERASURES, ForgetCustomers
 from services.notify.handlers import NOTICES
@@ -36,7 +37,8 @@ def service(settings: NotifySettings) -> Service:
             for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
                 parts.engine.perform(intent, performer)
             parts.engine.perform(ForgetCustomers, forgetting(parts.engine, notices, ledger))
-            yield [router(parts.engine, notices, subscriptions, push_token(settings.keys))]
+            doors = router(parts.engine, notices, subscriptions, push_token(settings.keys))
+            yield [doors, confirmations(opened)]
 
     return Service("notify", settings, topics=TOPICS, aggregates=(NOTICES, ERASURES), wire=wire)
 

@@ -20,17 +20,9 @@ from contracts.payment import PaymentCloseRefused, RefusalReason
 from services.order import deciding, failed, unpaid
 from services.order.cancellation import ROADS, SAGAS, Cancellation
 from services.order.failed import learn
-from services.order.model import (
-    REQUESTS_MAX,
-    Case,
-    NotCancellable,
-    Order,
-    Request,
-    Road,
-    covers_all_left,
-    pieces_to_cancel,
-)
+from services.order.model import REQUESTS_MAX, Case, Order, Request, Road
 from services.order.otherroads import transfer_when
+from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.policies import Policy, Ruling
 from services.order.tasks import close_tasks, raise_task
 from services.order.timeline import moment_of

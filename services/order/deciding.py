@@ -36,7 +36,7 @@ def ruling(order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], pol
     rule = policy.decide(ask)
     if rule.way == "deny":
         raise Refusal(_not_accepted(asked, "policy-denied", rule, policy, ask))
-    if rule.code and not asked.confirmed:
+    if rule.code and not (asked.confirmed and asked.confirmed_minor == ask.amount_minor):
         raise Refusal(_not_accepted(asked, "code-required", rule, policy, ask))
     found = Ruling(rule=rule.name, policy_version=policy.version, way=rule.way)
     if rule.way == "approve":

@@ -16,20 +16,16 @@ from contracts.order import (
     CancelOrder,
     CompleteOrder,
     DeliverOrder,
-    OrderCompleted,
-    OrderDelivered,
-    OrderNotMoved,
     OrderNotPlaced,
     OrderPaid,
     OrderPlaced,
-    OrderShipped,
     PlaceOrder,
     PricedLine,
     ShipOrder,
 )
 from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
-from services.order import cases, deciding, erasing, failed, keeping, rating, resolving, unpaid
+from services.order import cases, deciding, erasing, failed, keeping, moving, rating, resolving, unpaid
 from services.order.finding import found_by
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
@@ -126,57 +122,17 @@ def payment_received(order: Order | None, heard: payment.PaymentReceived, at: da
 
 @ORDERS.handles(ShipOrder)
 def ship_order(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
-    """The parcel leaves. Refused while a cancellation is open, and before the customer wants it."""
-    if order is not None and order.state == "shipped":
-        return order, [_shipped(asked, at)]
-    order = _in_state(order, asked, "paid")
-    if keeping.too_early(order, asked.early, at):
-        later = {"because": "deliver-later", "not_before": order.deliver_after}
-        raise Refusal(
-            OrderNotMoved.model_validate(
-                {"order_id": order.order_id, "reason": "wrong-state", "state": order.state, **later}
-            )
-        )
-    parcel = {"carrier": asked.carrier, "tracking_number": asked.tracking_number}
-    order = order.model_copy(update=parcel)
-    run, says = DISPATCH_ORDER.start(Placement.of(order), at)
-    shipped = order.model_copy(update={"state": "shipped", "dispatching": run})
-    shipped = shipped.noting(at, "shipped", carrier=asked.carrier, tracking_number=asked.tracking_number)
-    return shipped, [_shipped(asked, at), *says]
-
-
-def _shipped(asked: ShipOrder, at: datetime) -> OrderShipped:
-    return OrderShipped(
-        order_id=asked.order_id, carrier=asked.carrier, tracking_number=asked.tracking_number, shipped_at=at
-    )
+    return moving.ship(order, asked, at)
 
 
 @ORDERS.handles(DeliverOrder)
 def deliver_order(order: Order | None, asked: DeliverOrder, at: datetime) -> Decision:
-    delivered = OrderDelivered(order_id=asked.order_id, delivered_at=at)
-    if order is not None and order.state == "delivered":
-        return order, [delivered]
-    order = _in_state(order, asked, "shipped")
-    return order.model_copy(update={"state": "delivered"}).noting(at, "delivered"), [delivered]
+    return moving.deliver(order, asked, at)
 
 
 @ORDERS.handles(CompleteOrder)
 def complete_order(order: Order | None, asked: CompleteOrder, at: datetime) -> Decision:
-    completed = OrderCompleted(order_id=asked.order_id, completed_at=at)
-    if order is not None and order.state == "completed":
-        return order, [completed]
-    order = _in_state(order, asked, "delivered")
-    return order.model_copy(update={"state": "completed"}).noting(at, "completed"), [completed]
-
-
-def _in_state(order: Order | None, asked: ShipOrder | DeliverOrder | CompleteOrder, wanted: str) -> Order:
-    if order is None:
-        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="unknown-order"))
-    if order.open_case is not None:
-        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="cancellation-open", state=order.state))
-    if order.state != wanted:
-        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="wrong-state", state=order.state))
-    return order
+    return moving.complete(order, asked, at)
 
 
 @ORDERS.handles(CancelOrder)

@@ -40,6 +40,8 @@ _DEFAULTS = {
     "TUIDAN_LOOK_SECONDS": "2",
     # A demo cancels parts of one order within seconds; the stand-in is told not to mind (`_sandbox`).
     "TUIDAN_REFUND_SPACING_SECONDS": "0",
+    # Whoever tries the stack gets tokens from the stand-in, without an account.
+    "TUIDAN_TRUST_SANDBOX_TOKENS": "true",
 }
 """Settings the stack prefers, but which the user's own environment may change."""
 _KAFKA_DEFAULTS: dict[Kafka, dict[str, str]] = {

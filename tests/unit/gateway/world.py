@@ -6,27 +6,38 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import httpx
 import jwt
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from fastapi import FastAPI
 
+from chassis.memory_database import MemoryDatabase
 from chassis.problem import Problem
+from chassis.store import StoreUnavailable
 from services.gateway.api import Door
 from services.gateway.auth import Kind, Right, Tokens
 from services.gateway.clients import Service, Services
+from services.gateway.identity import Keys, identity
 from services.gateway.limits import Limits, connect
 from services.gateway.main import build
+from services.gateway.tokens import OWN, SANDBOX, Signer
+from services.gateway.vault import Vault
 from services.gateway.watching import Watch
+from services.gateway.wechat import Wechat
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NAMES = ("order", "payment", "inventory", "notify", "analytics")
 NOWHERE = "redis://127.0.0.1:1/0"
 
 Json = dict[str, Any]
+T = TypeVar("T")
+OWN_KEY = Ed25519PrivateKey.generate()
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""The same algorithm with as little work as it takes."""
 
 ORDER: Json = {
     "currency": "CNY",
@@ -67,10 +78,32 @@ BODIES: dict[str, Json] = {
     "/admin/v1/exports": {"order_ids": ["o1"], "sha256": "a" * 64},
     "/admin/v1/exports/{export_id}/deletion": {"reason": "kept long enough", "code": "123456"},
     "/admin/v1/restorations": {"lines": ["{}"]},
+    "/admin/v1/staff/{staff_id}": {"name": "王五", "role": "warehouse", "phone": "13900001111"},
+    "/admin/v1/staff/{staff_id}/secrets": {},
+    "/admin/v1/session": {"staff_id": "nobody", "password": "x", "code": "123456"},
+    "/admin/v1/session/refresh": {"refresh_token": "x.1.x"},
+    "/mp/v1/session": {"code": "c1:1"},
+    "/mp/v1/session/refresh": {"refresh_token": "x.1.x"},
+    "/admin/v1/codes": {"action": "cancel-order", "order_id": "o1", "amount_minor": 2100},
     "/admin/v1/products": {"products": [{"product_id": "tea", "name": "茶", "offers_minor": [1050]}]},
     "/admin/v1/stock-receipts": {"receipts": [{"receipt_id": "r1", "product_id": "tea", "quantity": 5}]},
 }
 """A good body for each route that wants one."""
+
+
+@dataclass
+class Line:
+    """The way to the gateway's database. `away`: operations that are not answered, such as "write audit";
+    `crossed`: all that were asked for."""
+
+    away: set[str] = field(default_factory=set)
+    crossed: list[str] = field(default_factory=list)
+
+    async def through(self, what: str, work: Callable[[], T]) -> T:
+        self.crossed.append(what)
+        if what in self.away:
+            raise StoreUnavailable("away")
+        return work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,14 +201,38 @@ class World:
         self.key = Ed25519PrivateKey.generate()
         self.fake = FakeServices()
         public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        private = OWN_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        signer = Signer(private, self._clock)
+        self.line = Line()
+        self.database = MemoryDatabase(self.line)
+        self.wechat: dict[str, Json | Exception] = {}
+        account = Wechat(httpx.AsyncClient(transport=httpx.MockTransport(self._code2session)), "wx1", "appsecret")
+        self.people = identity(
+            Keys(signer, Vault("s" * 64)),
+            cast(Any, self.database),
+            connect(redis, patience),
+            account,
+            self._clock,
+            CHEAP,
+        )
         services = {name: Service(name, f"http://{name}", self.fake.transport(name)) for name in NAMES}
         self.codes = SentCodes()
         self.limits = Limits(connect(redis, patience), rate, self._seconds)
-        door = Door(Services(**services), Tokens(public, lambda: self.now), self.limits, self.codes)
+        tokens = Tokens({SANDBOX: public, OWN: signer.public_pem}, self._clock)
+        door = Door(Services(**services), tokens, self.limits, self.people, self.codes)
         # Nobody looks by itself: a test says when.
         self.watch = Watch(door.services.order, lambda: self.now, self._seconds, seconds=1e9)
         self.app: FastAPI = build(door, self.watch)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
+
+    def _clock(self) -> datetime:
+        return self.now
+
+    def _code2session(self, request: httpx.Request) -> httpx.Response:
+        found = self.wechat.get(request.url.params["js_code"], {"errcode": 40029, "errmsg": "invalid code"})
+        if isinstance(found, Exception):
+            raise found
+        return httpx.Response(200, json=found)
 
     def _seconds(self) -> float:
         return self.now.timestamp()
@@ -216,6 +273,7 @@ class World:
     async def aclose(self) -> None:
         await self.http.aclose()
         await self.limits.aclose()
+        await self.people.aclose()
 
 
 def filled(right: Right) -> tuple[str, str, Json | None]:
@@ -223,13 +281,28 @@ def filled(right: Right) -> tuple[str, str, Json | None]:
     ids = {"{order_id}": "o1", "{task_id}": "t1", "{case_id}": "o1-c1", "{product_id}": "tea", "{subject}": "orders"}
     ids |= {"{shop}": "house", "{day}": "2026-02-27", "{n}": "1", "{version}": "1", "{family}": "pay"}
     ids |= {"{export_id}": "a" * 64}
+    ids |= {"{staff_id}": "wang"}
     path = right.path
     for name, value in ids.items():
         path = path.replace(name, value)
     path += {"/admin/v1/notices": "?order_id=o1", "/admin/v1/exports/orders": "?before=2026-01-01T00:00:00Z"}.get(
         right.path, ""
     )
+    if right.method == "DELETE":
+        return right.method, path, {}
     return right.method, path, BODIES.get(right.path, {} if right.method == "POST" else None)
+
+
+def is_own(right: Right) -> bool:
+    """Whether the gateway answers a route itself, and asks no service."""
+    return right.path.startswith(
+        ("/admin/v1/session", "/admin/v1/staff", "/admin/v1/audit", "/admin/v1/codes", "/mp/v1/session")
+    )
+
+
+def role_for(right: Right) -> str:
+    """A role that may call the route, where staff may."""
+    return min(right.roles, default="supervisor")
 
 
 def expect_problem(answer: httpx.Response, status: int, code: str) -> Json:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from fastapi import APIRouter, FastAPI
@@ -33,7 +33,7 @@ class Desk:
         self.coupons = self.database.collection("coupons")
         self.orders: Any = self.database.collection(ORDERS.name)
         self.views = OrderViews(self.orders, self.products, self.coupons, Keeping(ORDERS))  # type: ignore[arg-type]
-        self.lists = OrderLists(self.orders, Keeping(ORDERS))
+        self.lists = OrderLists(cast(Any, self.orders), Keeping(ORDERS))
         self.catalogue = Catalogue(self.products, self.coupons, PriceRules())  # type: ignore[arg-type]
         self._heard = 0
         self.app = FastAPI()

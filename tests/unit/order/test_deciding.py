@@ -223,7 +223,9 @@ def test_denied_with_the_sentence_of_the_rule() -> None:
 def test_without_the_code_it_is_refused_and_says_for_how_much() -> None:
     event = refused(paid_order(), cancel(policy=CODE, by=STAFF))
     assert (event.reason, event.amount_minor) == ("code-required", 1900)
-    order = paid_order().hears(cancel(policy=CODE, by=STAFF, confirmed=True))
+    other = refused(paid_order(), cancel(policy=CODE, by=STAFF, confirmed=True, confirmed_minor=1))
+    assert other.reason == "code-required", "the code was for another amount"
+    order = paid_order().hears(cancel(policy=CODE, by=STAFF, confirmed=True, confirmed_minor=1900))
     assert order.last == ["cancellation-accepted", "hold-stock"]
 
 

@@ -102,6 +102,7 @@ def cancel(
     reason: Reason = CHANGED_MIND,
     policy: Policy = ANYTHING_GOES,
     confirmed: bool = False,
+    confirmed_minor: int = 0,
     reference: Reference | None = None,
 ) -> ReadyToCancel:
     """A wish to cancel: (line number, pieces) each, or everything."""
@@ -113,6 +114,7 @@ def cancel(
         reason=reason,
         by=by,
         confirmed=confirmed,
+        confirmed_minor=confirmed_minor,
         reference=reference,
     )
     return ReadyToCancel(order_id=ID, asked=asked, policy=policy)
