@@ -36,6 +36,7 @@ VERSIONED = frozenset(
     {
         *(f"/admin/v1/orders/{{order_id}}/{change}" for change in ("cancellation", "ship", "deliver", "complete")),
         *(f"/admin/v1/tasks/{{task_id}}/{change}" for change in ("done", "resolution")),
+        *(f"/admin/v1/cases/{{case_id}}/{change}" for change in ("withdrawal", "decision")),
     }
 )
 """Changes that honour `If-Match`: they are made to the version that was looked at, or not at all (412)."""

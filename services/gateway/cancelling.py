@@ -70,7 +70,7 @@ async def preview_cancellation(
 async def withdraw_cancellation(call: Calling, case_id: CaseId, _: Empty) -> Response:
     """Take a cancellation back while it waits. Problems: unknown-case (404), too-late (409)."""
     command = WithdrawCancellation(order_id=_order_of(case_id), case_id=Case(case_id), by=staff(call))
-    return await _ask(call, f"/cases/{segment(case_id)}/withdrawal", told(command))
+    return await _change(call, f"/cases/{segment(case_id)}/withdrawal", told(command))
 
 
 @router.post("/cases/{case_id}/decision")
@@ -82,7 +82,7 @@ async def decide_cancellation(
     command = DecideCancellation(
         order_id=_order_of(case_id), case_id=Case(case_id), approve=wanted.approve, note=wanted.note, by=staff(call)
     )
-    return await _ask(call, f"/cases/{segment(case_id)}/decision", told(command))
+    return await _change(call, f"/cases/{segment(case_id)}/decision", told(command))
 
 
 @router.get("/policies")
@@ -132,4 +132,8 @@ def _order_of(case_id: str) -> Order:
 
 
 async def _ask(call: Call, path: str, body: bytes) -> Response:
+    return passed_on(await call.services.order.ask("POST", path, body=body))
+
+
+async def _change(call: Call, path: str, body: bytes) -> Response:
     return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))

@@ -25,10 +25,12 @@ from contracts.order import (
 )
 from services.order.handlers import ORDERS
 from services.order.model import Order, PriceRules, Product, ReadyToPlace
+from services.order.policies import Policy, ReadyToCancel, Rule
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)
 """When every life begins; no other time of these documents is in that year."""
 ORDER, CUSTOMER, NAME, PHONE, OPENID = "@order", "@customer", "@name", "10000000001", "@openid"
+AT_ONCE = Policy(version=0, rules=(Rule(name="anything", way="allow"),))
 _STAFF = Actor(kind="staff", id="s1", role="warehouse")
 _ID, _CASE = OrderId(ORDER), CaseId(f"{ORDER}-c1")
 
@@ -114,18 +116,16 @@ def _cancelled(lines: tuple[CancelLine, ...], amount: int) -> list[tuple[Message
     def told(outcome: notify.Outcome) -> notify.CustomerTold:
         return notify.CustomerTold(order_id=_ID, case_id=_CASE, outcome=outcome, channel="wechat", told_at=BEGIN)
 
+    wish = CancelOrder(
+        order_id=_ID,
+        request_id="seed",
+        fingerprint="seed",
+        lines=lines,
+        reason=Reason(family="customer", code="changed-mind"),
+        by=Actor(kind="customer", id=CUSTOMER),
+    )
     return [
-        (
-            CancelOrder(
-                order_id=_ID,
-                request_id="seed",
-                fingerprint="seed",
-                lines=lines,
-                reason=Reason(family="customer", code="changed-mind"),
-                by=Actor(kind="customer", id=CUSTOMER),
-            ),
-            timedelta(minutes=9),
-        ),
+        (ReadyToCancel(order_id=_ID, asked=wish, policy=AT_ONCE), timedelta(minutes=9)),
         (inventory.StockHeld(order_id=_ID, case_id=_CASE), second),
         (
             payment.RefundAccepted(

@@ -33,7 +33,7 @@ async def test_hiding_tells_the_order_service_who_asks(world: World) -> None:
 
 async def test_a_customer_lists_what_is_not_hidden_and_staff_list_everything(world: World) -> None:
     await world.ask("GET", "/mp/v1/orders", world.token("c1"))
-    await world.ask("GET", "/admin/v1/orders", world.token("s1", "staff"))
+    await world.ask("GET", "/admin/v1/orders", world.token("s1", "staff", role="administrator"))
     own, every = (seen.target for seen in world.fake.seen)
     assert "hidden=false" in own
     assert "hidden" not in every
@@ -43,7 +43,7 @@ async def test_a_customer_lists_what_is_not_hidden_and_staff_list_everything(wor
 async def test_a_right_code_is_checked_for_this_action_and_amount_and_passed_on_as_confirmed(
     world: World, path: str
 ) -> None:
-    answer = await world.ask("POST", path, world.token("s1", "staff"), BODIES[path])
+    answer = await world.ask("POST", path, world.token("s1", "staff", role="administrator"), BODIES[path])
     assert answer.status_code == 200, answer.text
     subject, action = ("o1", "delete-order") if path == ONE else (EXPORT, "delete-orders")
     assert world.codes.asked == [("s1", action, subject, 1900)]
@@ -54,21 +54,25 @@ async def test_a_right_code_is_checked_for_this_action_and_amount_and_passed_on_
 @BOTH
 async def test_a_wrong_code_erases_nothing(world: World, path: str) -> None:
     body = BODIES[path] | {"code": "000000"}
-    expect_problem(await world.ask("POST", path, world.token("s1", "staff"), body), 409, "code-wrong")
+    expect_problem(
+        await world.ask("POST", path, world.token("s1", "staff", role="administrator"), body), 409, "code-wrong"
+    )
     assert wishes(world) == []
 
 
 @BOTH
 async def test_without_somebody_who_knows_codes_nothing_is_erased(world: World, path: str) -> None:
     world.app.state.door = replace(world.app.state.door, codes=None)
-    answer = await world.ask("POST", path, world.token("s1", "staff"), BODIES[path])
+    answer = await world.ask("POST", path, world.token("s1", "staff", role="administrator"), BODIES[path])
     expect_problem(answer, 503, "code-not-available")
     assert wishes(world) == []
 
 
 async def test_a_dry_run_needs_no_code_and_is_not_confirmed(world: World) -> None:
     world.app.state.door = replace(world.app.state.door, codes=None)
-    answer = await world.ask("POST", MANY, world.token("s1", "staff"), {"reason": "to see", "dry_run": True})
+    answer = await world.ask(
+        "POST", MANY, world.token("s1", "staff", role="administrator"), {"reason": "to see", "dry_run": True}
+    )
     assert answer.status_code == 200
     assert world.fake.seen[-1].json["confirmed"] is False
 
@@ -76,7 +80,9 @@ async def test_a_dry_run_needs_no_code_and_is_not_confirmed(world: World) -> Non
 async def test_a_repeat_for_an_order_that_is_erased_asks_for_no_code_and_confirms_nothing(world: World) -> None:
     shown = {"erased_at": "2026-01-01T00:00:00Z", "confirmation": {"amount_minor": 1900}}
     world.fake.answers["order", "GET", "/orders/o1/deletion"] = httpx.Response(200, json=shown)
-    assert (await world.ask("POST", ONE, world.token("s1", "staff"), BODIES[ONE])).status_code == 200
+    assert (
+        await world.ask("POST", ONE, world.token("s1", "staff", role="administrator"), BODIES[ONE])
+    ).status_code == 200
     assert world.codes.asked == []
     assert world.fake.seen[-1].json["confirmed"] is False
 
@@ -103,5 +109,7 @@ async def test_only_who_answers_for_what_is_kept_may_delete(world: World, role: 
     ],
 )
 async def test_bad_wishes_are_refused_at_the_door(world: World, path: str, body: dict[str, object]) -> None:
-    expect_problem(await world.ask("POST", path, world.token("s1", "staff"), body), 422, "invalid-request")
+    expect_problem(
+        await world.ask("POST", path, world.token("s1", "staff", role="administrator"), body), 422, "invalid-request"
+    )
     assert wishes(world) == []

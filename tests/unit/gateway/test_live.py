@@ -83,7 +83,7 @@ async def test_however_many_watch_one_asks(orders: Orders) -> None:
         await listener.until(2)
     orders.world.fake.seen.clear()
     await orders.look(orders.moves)
-    assert orders.asked == ["/orders/versions", "/orders/o1"]
+    assert orders.asked == ["/orders/versions", "/orders/o1?view=customer"]
     assert set(orders.world.fake.seen[0].json["order_ids"]) == {"o1", "o2"}
     for listener in watching[:3]:
         assert events(await listener.until(3))[-1][1] == "2"
@@ -97,7 +97,7 @@ async def test_many_orders_are_asked_for_in_parts(orders: Orders, monkeypatch: p
         await orders.listen(f"o{number}").until(2)
     orders.world.fake.seen.clear()
     await orders.look(lambda: orders.moves("o4"))
-    assert orders.asked == ["/orders/versions"] * 3 + ["/orders/o4"]
+    assert orders.asked == ["/orders/versions"] * 3 + ["/orders/o4?view=customer"]
     assert events(await orders.listeners[4].until(3))[-1][1] == "2"
 
 
