@@ -10,7 +10,7 @@ import pytest
 
 from services.gateway.api import VERSIONED
 from services.gateway.auth import RIGHTS, Kind
-from tests.unit.gateway.world import expect_problem, filled, is_own, problem, World
+from tests.unit.gateway.world import World, expect_problem, filled, is_own, problem
 
 Server = tuple[str, subprocess.Popen[bytes]]
 
