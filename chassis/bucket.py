@@ -39,6 +39,9 @@ redis.call('PEXPIRE', KEYS[1], math.ceil((size - tokens) * 1000 / rate))
 return wait
 """
 
+# The same for whoever has no patience: when there was a token it answers what is left of them, as a number below 1.
+BUCKET_LEFT = BUCKET.replace("return wait\n", "if wait > 0 then return wait end\nreturn -math.floor(tokens)\n")
+
 log = structlog.get_logger()
 
 
@@ -78,6 +81,12 @@ class SharedRedis:
     async def take(self, bucket: str, rate: Rate, *, tokens: int = 1, patience_ms: int = 0) -> int | None:
         """Milliseconds until there is a token, taken if that is not above `patience_ms`; None when Redis is away."""
         return await self.ask(BUCKET, [bucket], [rate.per_second, rate.burst, tokens, patience_ms])
+
+    async def take_or_wait(self, bucket: str, rate: Rate) -> tuple[int, int] | None:
+        """Take a token if there is one: (0, whole tokens left); else (milliseconds until there is one, 0). None when
+        Redis is away."""
+        answer = await self.ask(BUCKET_LEFT, [bucket], [rate.per_second, rate.burst, 1, 0])
+        return None if answer is None else (max(0, answer), max(0, -answer))
 
     async def ask(self, script: str, keys: Sequence[str], args: Sequence[str | float]) -> int | None:
         """The number a script answers; None when Redis is away."""

@@ -18,7 +18,7 @@ from chassis import telemetry
 from chassis.batcher import Batcher
 from chassis.clock import Clock
 from chassis.projection import BulkResult, Projection, Update
-from chassis.record import Aggregate, Decided, Heard, Record, Refusal, hear, refused
+from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Stale, hear, refused
 from chassis.relay import Performer, Publisher, Relay, TooLarge
 from chassis.store import Store, StoreUnavailable
 from contracts.message import Event, Intent, Message, Woke
@@ -96,7 +96,7 @@ class Reactor:
             record = records.get(id) or Record(id)
             try:
                 outcome = hear(self._aggregate, record, batch[index])
-            except Refusal as refusal:
+            except (Refusal, Stale) as refusal:
                 decided[index] = refusal
                 continue
             except Exception as problem:  # why: it is handed to the hearer, who tries again, then dead-letters
@@ -201,8 +201,8 @@ class Engine:
 
     async def hear(self, heard: Heard) -> Decided[Any] | None:
         """Hear one message with the record it concerns and every projection. Returns what the record decided. When the
-        answers travel by topic this waits until the topics have them. Raises Refusal (HTTP callers only), HandlerFailed
-        or StoreUnavailable."""
+        answers travel by topic this waits until the topics have them. Raises Refusal or Stale (HTTP callers only),
+        HandlerFailed or StoreUnavailable."""
         kind = type(heard.message)
         outcome: Outcome | None = None
         if kind in self._hearers:

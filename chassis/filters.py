@@ -183,7 +183,8 @@ def _operator(path: str, operator: str, operand: Any) -> Match:
         there = _somewhere(path, lambda value: value is not MISSING)
         return there if operand else _not(there)
     if operator == "$elemMatch":
-        return _element(path, matching(operand))
+        on_values = is_operators(operand) and not {"$or", "$and"} & set(operand)
+        return _value_element(path, operand) if on_values else _element(path, matching(operand))
     raise NotImplementedError(operator)
 
 
@@ -195,6 +196,21 @@ def _element(path: str, match: Match) -> Match:
         if element.__class__ is list:
             element = {str(position): inner for position, inner in enumerate(element)}
         return element.__class__ is dict and match(element)
+
+    return lambda document: any(
+        value.__class__ is list and any(map(fits, value)) for value in reach(document, steps, inside=False)
+    )
+
+
+def _value_element(path: str, conditions: Mapping[str, Any]) -> Match:
+    """Whether one element of an array under `path` passes all these tests; an array inside it is not gone through."""
+    steps = steps_of(path)
+    if refused := [operator for operator in conditions if operator not in _TESTS]:
+        raise NotImplementedError(f"$elemMatch with {refused[0]}")
+    tests = [_TESTS[operator](operand) for operator, operand in conditions.items()]
+
+    def fits(element: Any) -> bool:
+        return all(test(element) for test in tests)
 
     return lambda document: any(
         value.__class__ is list and any(map(fits, value)) for value in reach(document, steps, inside=False)

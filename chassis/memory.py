@@ -9,16 +9,18 @@ from typing import Any
 
 from chassis.delivery import Delivery, Receiver, in_order
 from chassis.documents import Documents
+from chassis.keeping import Keeping
 from chassis.memory_database import Direct, MemoryRecords
+from chassis.personal import Ring
 from chassis.record import Aggregate
 
 
 class MemoryStore(MemoryRecords):
     """Records of one kind, in a database of their own on a way on which nothing happens."""
 
-    def __init__(self, aggregate: Aggregate[Any]) -> None:
+    def __init__(self, aggregate: Aggregate[Any], ring: Ring | None = None) -> None:
         self._alone = Documents()
-        super().__init__(self._alone, aggregate, Direct())
+        super().__init__(self._alone, Keeping(aggregate, ring), Direct())
 
     @property
     def documents(self) -> dict[str, dict[str, Any]]:

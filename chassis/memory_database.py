@@ -13,9 +13,10 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from chassis.documents import Documents
+from chassis.keeping import Keeping
+from chassis.personal import Ring
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
-from chassis.store import entries_to_documents, from_document, readable, to_document
 from chassis.values import stored
 
 T = TypeVar("T")
@@ -53,8 +54,9 @@ class MemoryCollection:
         fields: Sequence[str] | None = None,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
+        index: Sequence[tuple[str, int]] | None = None,
     ) -> list[dict[str, Any]]:
-        """Documents that match, with only `fields` when given (dots allowed)."""
+        """Documents that match, with only `fields` when given (dots allowed). There are no indexes."""
         return await self._line.through(
             self._read, lambda: self._documents.find(filter, fields=fields, sort=sort, limit=limit)
         )
@@ -95,9 +97,10 @@ class MemoryRecords:
     """Records of one kind (see `store.Store`), asked for as `mongo.MongoStore` asks: the same round trips, the same
     fields."""
 
-    def __init__(self, documents: Documents, aggregate: Aggregate[Any], line: Line) -> None:
+    def __init__(self, documents: Documents, keeping: Keeping, line: Line) -> None:
         self._documents = documents
-        self._state = aggregate.state
+        self._keeping = keeping
+        aggregate = keeping.aggregate
         self._line = line
         self._read, self._write = f"read {aggregate.name}", f"write {aggregate.name}"
         self._certain = f"certain {aggregate.name}"
@@ -109,7 +112,7 @@ class MemoryRecords:
 
     async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
         found = await self._line.through(self._certain if certain else self._read, lambda: self._stored(ids))
-        return {document["_id"]: from_document(document, self._state) for document in found}
+        return {document["_id"]: self._keeping.record(document) for document in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         if not records:
@@ -128,7 +131,7 @@ class MemoryRecords:
 
     async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
         found = await self._line.through(self._read, lambda: self._unsaid(stored(before), limit))
-        return readable(found, self._state)
+        return self._keeping.readable(found)
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         return await self._line.through(self._write, lambda: self._claimed(record, stored(at)))
@@ -149,7 +152,8 @@ class MemoryRecords:
         """Save those whose version is the stored one; true when that was so for all. When one cannot be written down
         none is saved."""
         documents = self._documents.documents
-        prepared = [(record, stored(to_document(record)), stored(_new_entries(record))) for record in records]
+        keep = self._keeping
+        prepared = [(record, stored(keep.document(record)), stored(keep.entries(record))) for record in records]
         written = 0
         for record, fields, entries in prepared:
             before = documents.get(record.id) or {"_id": record.id, "version": 0}
@@ -196,15 +200,17 @@ class MemoryRecords:
         return sorted(found, key=lambda one: one[1])
 
 
-def _new_entries(record: Record[Any]) -> list[dict[str, Any]]:
-    return entries_to_documents(record.journal if record.pruned else record.fresh)
-
-
 class MemoryDatabase:
     """One service's database: what `mongo.Database` does. `collections` are what is on the disk: given to another
     MemoryDatabase they are seen by another process, each over a line of its own."""
 
-    def __init__(self, line: Line | None = None, collections: defaultdict[str, Documents] | None = None) -> None:
+    def __init__(
+        self,
+        line: Line | None = None,
+        collections: defaultdict[str, Documents] | None = None,
+        ring: Ring | None = None,
+    ) -> None:
+        self._ring = ring
         self.line: Line = line or Direct()
         self.collections = defaultdict(Documents) if collections is None else collections
 
@@ -214,7 +220,11 @@ class MemoryDatabase:
 
     def store(self, aggregate: Aggregate[Any]) -> MemoryRecords:
         """The records of one kind."""
-        return MemoryRecords(self.collections[aggregate.name], aggregate, self.line)
+        return MemoryRecords(self.collections[aggregate.name], self.keeping(aggregate), self.line)
+
+    def keeping(self, aggregate: Aggregate[Any]) -> Keeping:
+        """How the records of one kind stand in their documents."""
+        return Keeping(aggregate, self._ring)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the way is open for a write."""

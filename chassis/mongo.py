@@ -17,20 +17,15 @@ from uuid import uuid4
 
 from bson.errors import InvalidDocument
 from motor.motor_asyncio import AsyncIOMotorClient
-from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne
+from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne, timeout
 from pymongo.errors import BulkWriteError, PyMongoError
 from pymongo.read_concern import ReadConcern
 
+from chassis.keeping import Keeping
+from chassis.personal import Ring
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
-from chassis.store import (
-    StoreUnavailable,
-    Unstorable,
-    entries_to_documents,
-    from_document,
-    readable,
-    to_document,
-)
+from chassis.store import StoreUnavailable, Unstorable
 
 Driver = Literal["motor", "pymongo"]
 
@@ -40,6 +35,7 @@ _DUPLICATE_KEY = 11000
 _NEVER = frozenset({2, 9, 14, 28, 40, 52, 56, 57, 66, 10334, 17419, 17420})
 _SERVER_SELECTION_MS = 3_000
 _SOCKET_MS = 5_000
+_INDEX_SECONDS = 3_600.0
 _SET: Document = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
 """A time that is there. MongoDB reads a partial index only for a query that says the same as the index."""
 
@@ -70,10 +66,13 @@ class Collection:
         fields: Sequence[str] | None = None,
         sort: Sequence[tuple[str, int]] = (),
         limit: int = 0,
+        index: Sequence[tuple[str, int]] | None = None,
     ) -> list[dict[str, Any]]:
-        """Documents that match, with only `fields` when given (dots allowed)."""
+        """Documents that match, with only `fields` when given (dots allowed). `index`: the one to read, by its keys."""
         with _answering():
             cursor = self._collection.find(filter, list(fields) if fields is not None else None)
+            if index is not None:
+                cursor = cursor.hint(list(index))
             if sort:
                 cursor = cursor.sort(list(sort))
             if limit:
@@ -142,18 +141,18 @@ class Collection:
             await self._collection.delete_many(filter)
 
     async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Document | None = None) -> None:
-        """Make an index unless it is there."""
+        """Make an index unless it is there. Over many documents that takes minutes, in which others read and write."""
         options: dict[str, Any] = {} if partial is None else {"partialFilterExpression": partial}
-        with _answering():
+        with _answering(), timeout(_INDEX_SECONDS):
             await self._collection.create_index(list(keys), **options)
 
 
 class MongoStore:
     """Records of one kind in one collection (see `store.Store`)."""
 
-    def __init__(self, collection: Collection, aggregate: Aggregate[Any]) -> None:
+    def __init__(self, collection: Collection, keeping: Keeping) -> None:
         self._collection = collection
-        self._state = aggregate.state
+        self._keeping = keeping
         self._token = f"{uuid4().hex[:12]}-"
         self._saves = count()
 
@@ -168,11 +167,11 @@ class MongoStore:
             found = [document for document in looks if document is not None]
         else:
             found = await self._collection.find({"_id": {"$in": list(ids)}})
-        return {document["_id"]: from_document(document, self._state) for document in found}
+        return {document["_id"]: self._keeping.record(document) for document in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         token = f"{self._token}{next(self._saves)}"
-        result = await self._collection.update_all([_save(record, token) for record in records])
+        result = await self._collection.update_all([self._save(record, token) for record in records])
         if result.matched + result.upserted == len(records):
             return set()
         ids = [record.id for record in records]
@@ -189,7 +188,7 @@ class MongoStore:
         found = await self._collection.find(
             {"unsaid.0": {"$exists": True}, "touched_at": {"$lt": before}}, sort=[("touched_at", 1)], limit=limit
         )
-        return readable(found, self._state)
+        return self._keeping.readable(found)
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         result = await self._collection.update_all(
@@ -211,22 +210,23 @@ class MongoStore:
     async def ping(self) -> None:
         await self._collection.find({"_id": ""}, fields=["_id"], limit=1)
 
-
-def _save(record: Record[Any], token: str) -> Update:
-    change: dict[str, Any] = {
-        "$set": {**to_document(record), "version": record.version + 1, "saved_by": token},
-    }
-    if record.pruned:
-        change["$set"]["journal"] = entries_to_documents(record.journal)
-    else:
-        change["$push"] = {"journal": {"$each": entries_to_documents(record.fresh)}}
-    return Update({"_id": record.id, "version": record.version}, change, upsert=record.version == 0)
+    def _save(self, record: Record[Any], token: str) -> Update:
+        entries = self._keeping.entries(record)
+        change: dict[str, Any] = {
+            "$set": {**self._keeping.document(record), "version": record.version + 1, "saved_by": token},
+        }
+        if record.pruned:
+            change["$set"]["journal"] = entries
+        else:
+            change["$push"] = {"journal": {"$each": entries}}
+        return Update({"_id": record.id, "version": record.version}, change, upsert=record.version == 0)
 
 
 class Database:
-    """One service's database. Close it before the event loop ends."""
+    """One service's database; what it keeps about people is sealed with `ring`. Close it before the event loop ends."""
 
-    def __init__(self, url: str, name: str, driver: Driver = "motor") -> None:
+    def __init__(self, url: str, name: str, driver: Driver = "motor", ring: Ring | None = None) -> None:
+        self._ring = ring
         options: dict[str, Any] = {
             "tz_aware": True,
             "w": "majority",
@@ -248,7 +248,11 @@ class Database:
 
     def store(self, aggregate: Aggregate[Any]) -> MongoStore:
         """The records of one kind."""
-        return MongoStore(self.collection(aggregate.name), aggregate)
+        return MongoStore(self.collection(aggregate.name), self.keeping(aggregate))
+
+    def keeping(self, aggregate: Aggregate[Any]) -> Keeping:
+        """How the records of one kind stand in their documents."""
+        return Keeping(aggregate, self._ring)
 
     async def ping(self) -> None:
         """Raise StoreUnavailable unless the server answers and takes writes: one with a full disk still answers."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -55,6 +56,19 @@ def unavailable() -> Problem:
     )
 
 
+def invalid_request(errors: Sequence[Any]) -> Problem:
+    """The request has another shape than it should; `errors` as pydantic lists them."""
+    return Problem(
+        422,
+        "invalid-request",
+        "请求内容不符合要求,请按 errors 中列出的字段修改。",
+        "The request is not valid. Correct the fields listed in errors.",
+        errors=[
+            {"field": ".".join(str(part) for part in error["loc"]), "message": error["msg"]} for error in errors[:20]
+        ],
+    )
+
+
 def install(app: FastAPI) -> None:
     """Turn every error of `app` into a problem document."""
 
@@ -68,17 +82,7 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, problem: RequestValidationError) -> JSONResponse:
-        errors = [
-            {"field": ".".join(str(part) for part in error["loc"]), "message": error["msg"]}
-            for error in problem.errors()[:20]
-        ]
-        return Problem(
-            422,
-            "invalid-request",
-            "请求内容不符合要求,请按 errors 中列出的字段修改。",
-            "The request is not valid. Correct the fields listed in errors.",
-            errors=errors,
-        ).response()
+        return invalid_request(problem.errors()).response()
 
     @app.exception_handler(HTTPException)
     async def plain(_: Request, problem: HTTPException) -> JSONResponse:

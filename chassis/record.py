@@ -7,7 +7,7 @@ four true together. Nothing here does I/O, reads a clock or draws a random numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -31,6 +31,10 @@ class Refusal(Exception):
         self.event = event
 
 
+class Stale(Exception):
+    """The wish was meant for another version than the one that is stored; nothing changes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """One message as it reached this service. `at` is UTC, cut to milliseconds. `answers_travel`: whether a refusal
@@ -46,6 +50,8 @@ class Heard:
     """The id of the intent that this report is the outcome of."""
     passing: bool = False
     """A repeat long afterwards does no harm, so the id need not be remembered for ever."""
+    meant_for: frozenset[int] | None = None
+    """The stored versions that this may change; None: any."""
 
     @property
     def remembered_otherwise(self) -> bool:
@@ -66,6 +72,11 @@ class Said:
     at: datetime
     saga: str | None = None
     traceparent: str | None = None
+
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether only its id is left: its words were erased with the record's personal data."""
+        return not self.body
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,12 @@ class Record(Generic[S]):
     fresh: tuple[Entry, ...] = ()
     """Entries of the journal that are not in the database yet."""
     pruned: bool = False
-    """Old passing entries were dropped, so the stored journal must be replaced, not extended."""
+    """Old entries were dropped or forgotten, so the stored journal must be replaced, not extended."""
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether what it said may no longer be kept."""
+        return getattr(self.state, "erased_at", None) is not None
 
     def entry(self, heard_id: str) -> Entry | None:
         """What was said when `heard_id` was heard, or None if it never was."""
@@ -103,6 +119,16 @@ class Record(Generic[S]):
         """Unsaid messages, in the order they were decided."""
         wanted = set(self.unsaid)
         return tuple(said for entry in self.journal for said in entry.said if said.id in wanted)
+
+
+@dataclass(frozen=True, slots=True)
+class Findable:
+    """What a store keeps beside a record's state so that lists find it from an index: `fields` as they are, `terms` in
+    one list, and in the same list a keyed hash for each of `personal`, the terms that tell who somebody is."""
+
+    fields: Mapping[str, Any]
+    terms: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
 
 
 class Aggregate(Generic[S]):
@@ -115,14 +141,30 @@ class Aggregate(Generic[S]):
     A handler gets the state (None when nothing is stored yet), the message and the time, and returns the new state and
     what to say. Returning the very same state object means "nothing changed": nothing is stored, the answer is said
     all the same. A state may have a `wake_at` (UTC or None): when it comes, the handler registered by `wakes` hears
-    `Woke`.
+    `Woke`. A state may have an `erased_at` (UTC or None): from the save that sets it on, the words of what the record
+    had said are forgotten, their ids stay, and the function registered by `once_erased`, if any, hears everything.
+
+    `found_by`: what lists find its records by that does not stand in the state as an index could read it.
     """
 
-    def __init__(self, name: str, state: type[S]) -> None:
+    def __init__(self, name: str, state: type[S], *, found_by: Callable[[S], Findable] | None = None) -> None:
         self.name = name
         self.state = state
+        self.found_by = found_by
         self.handlers: dict[type[Message], Handler] = {}
         self.keys: dict[type[Message], str] = {}
+        self.erased: Handler | None = None
+
+    def once_erased(self, function: Callable[[S, Message, datetime], tuple[S | None, Sequence[Message]]]) -> Handler:
+        """Register the function that hears everything instead of the handlers while a record is erased."""
+        self.erased = function
+        return function
+
+    def handler(self, record: Record[S], message: Message) -> Handler:
+        """Who hears `message` as the record stands."""
+        if self.erased is not None and record.is_erased:
+            return self.erased
+        return self.handlers[type(message)]
 
     def handles(
         self, message: type[M], *, key: str | None = None
@@ -134,15 +176,15 @@ class Aggregate(Generic[S]):
         holds the record's id, by default the message's own key."""
         if message in self.handlers:
             raise ValueError(f"{self.name}: {message.__name__} is handled twice")
-        field = key or message.key
-        if field not in message.model_fields and not hasattr(message, field):
-            raise ValueError(f"{self.name}: {message.__name__} has no field {field!r}")
+        name = key or message.key
+        if name not in message.model_fields and not hasattr(message, name):
+            raise ValueError(f"{self.name}: {message.__name__} has no field {name!r}")
 
         def register(
             function: Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]],
         ) -> Callable[[S | None, M, datetime], tuple[S | None, Sequence[Message]]]:
             self.handlers[message] = function
-            self.keys[message] = field
+            self.keys[message] = name
             return function
 
         return register
@@ -173,28 +215,31 @@ JOURNAL_MAX = 64
 
 
 def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]:
-    """Decide one message. Heard before: nothing changes and the same is said again. Raises `Refusal`, or whatever the
-    handler raises."""
+    """Decide one message. Heard before: nothing changes and the same is said again. Raises `Refusal`, `Stale`, or
+    whatever the handler raises."""
     known = record.entry(heard.id)
     if known is not None:
-        again = tuple(said for said in known.said if said.topic is not None)
+        again = tuple(said for said in known.said if said.topic is not None and not said.is_forgotten)
         return Decided(record, again, stored=False, repeat=True)
     if _is_stale(record, heard):
         return Decided(record, (), stored=False, repeat=True)
-    state, messages = aggregate.handlers[type(heard.message)](record.state, heard.message, heard.at)
+    if heard.meant_for is not None and (record.fresh or record.version not in heard.meant_for):
+        raise Stale  # also when another message of the same batch has just changed it
+    state, messages = aggregate.handler(record, heard.message)(record.state, heard.message, heard.at)
     says = tuple(_said(message, heard, position) for position, message in enumerate(messages))
     intends = any(isinstance(message, Intent) for message in messages)
     if state is record.state and not intends and heard.settles is None:
         return Decided(record, says, stored=False)
     entry = Entry(heard.id, says, passing=heard.remembered_otherwise)
     unsaid = (*(id for id in record.unsaid if id != heard.settles), *(said.id for said in says))
-    journal, pruned = _prune((*record.journal, entry), set(unsaid))
+    kept, forgot = _forgotten(record, state, set(unsaid))
+    journal, pruned = _prune((*kept, entry), set(unsaid))
     after = replace(
         record,
         state=state,
         journal=journal,
         fresh=(*record.fresh, entry),
-        pruned=record.pruned or pruned,
+        pruned=record.pruned or pruned or forgot,
         unsaid=unsaid,
         wake_at=getattr(state, "wake_at", None),
         touched_at=heard.at,
@@ -213,6 +258,25 @@ def _is_stale(record: Record[S], heard: Heard) -> bool:
     if isinstance(heard.message, Woke):
         return record.wake_at != heard.message.due
     return heard.settles is not None and heard.settles not in record.unsaid
+
+
+def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:
+    """The journal so far, without the words of what was said when `state` is erased. What is still to be said keeps
+    them until the next save. Once erased, a record says events only, which hold no personal data: they are kept."""
+    if getattr(state, "erased_at", None) is None:
+        return record.journal, False
+
+    def lost(said: Said) -> bool:
+        firm = record.is_erased and said.topic is not None and said.topic.endswith(".events")
+        return not (said.is_forgotten or said.id in unsaid or firm)
+
+    if not any(lost(said) for entry in record.journal for said in entry.said):
+        return record.journal, False
+    journal = tuple(
+        replace(entry, said=tuple(replace(said, body="") if lost(said) else said for said in entry.said))
+        for entry in record.journal
+    )
+    return journal, True
 
 
 def _prune(journal: tuple[Entry, ...], unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from types import FrameType
 from typing import Any, Protocol
 
 import structlog
@@ -20,6 +21,8 @@ from chassis.bus import KafkaBus
 from chassis.delivery import Receiver
 from chassis.engine import Engine
 from chassis.mongo import Database
+from chassis.personal import Ring, read_ring
+from chassis.private import private_fields
 from chassis.projection import Projection
 from chassis.record import Aggregate
 from chassis.relay import Publisher
@@ -30,6 +33,8 @@ from contracts.message import Topic
 FLUSH_EVERY_SECONDS = 1.0
 READY_CHECK_SECONDS = 3.0
 START_RETRY_SECONDS = 1.0
+STARTUP_FAILED = 3
+"""uvicorn's own exit code for it."""
 
 Check = Callable[[], Awaitable[bool]]
 
@@ -50,8 +55,8 @@ class Bus(Publisher, Protocol):
     async def ping(self) -> bool: ...
 
 
-def _open_database(name: str, settings: ServiceSettings) -> Database:
-    return Database(settings.mongo, f"tuidan_{name}", settings.mongo_driver)
+def _open_database(name: str, settings: ServiceSettings, ring: Ring | None) -> Database:
+    return Database(settings.mongo, f"tuidan_{name}", settings.mongo_driver, ring)
 
 
 def _open_bus(name: str, settings: ServiceSettings) -> Bus:
@@ -64,7 +69,7 @@ def _open_bus(name: str, settings: ServiceSettings) -> Bus:
 class Ground:
     """What a service stands on, made when it starts. The simulation lays another one."""
 
-    database: Callable[[str, ServiceSettings], Database] = _open_database
+    database: Callable[[str, ServiceSettings, Ring | None], Database] = _open_database
     bus: Callable[[str, ServiceSettings], Bus] = _open_bus
 
 
@@ -151,10 +156,17 @@ class Service:
         self._aggregates = aggregates
         self._projections = projections
         self._wire = wire
+        self._ring = self._keys()
         self._database: Database | None = None
         self._bus: Bus | None = None
         self._running = False
         self.app = http_app(name, self._lifespan, self._checks)
+
+    def _keys(self) -> Ring | None:
+        """The keys for what it keeps about people. Leaves the process with exit code 2 when they are missing."""
+        if not any(private_fields(aggregate.state) for aggregate in self._aggregates):
+            return None
+        return read_ring(getattr(self._settings, "keys", None))
 
     def _checks(self) -> dict[str, Check]:
         async def started() -> bool:
@@ -173,7 +185,7 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, app: FastAPI) -> AsyncIterator[None]:
-        database = self._database = self.ground.database(self.name, self._settings)
+        database = self._database = self.ground.database(self.name, self._settings, self._ring)
         try:
             async with self._serving(app, database):
                 yield
@@ -194,7 +206,7 @@ class Service:
             sweep_after=timedelta(seconds=settings.sweep_after_seconds),
         )
         for store in stores.values():
-            await _until_answered(store.prepare)
+            await until_answered(store.prepare)
         async with self._wire(Parts(engine, database)) as routers:
             for router in routers:
                 app.include_router(router)
@@ -232,10 +244,22 @@ class Service:
         serve(self.app, self.name, self._settings)
 
 
+class _Server(uvicorn.Server):
+    """Tells the application that it will stop before it waits for answers under way: some would never end by
+    themselves. `app.state.stopping`: a function that may be called from a signal handler."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        stopping: Callable[[], object] | None = getattr(self.config.app.state, "stopping", None)  # type: ignore[union-attr]
+        if stopping is not None:
+            stopping()
+        super().handle_exit(sig, frame)
+
+
 def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
-    """Serve `app` until SIGTERM, then finish what is in hand inside the stop deadline."""
+    """Serve `app` until SIGTERM, then finish what is in hand inside the stop deadline. Exit code 3 when it could not
+    start."""
     telemetry.configure(name, settings.log_level)
-    uvicorn.run(
+    config = uvicorn.Config(
         app,
         host=settings.http_host,
         port=settings.http_port,
@@ -244,6 +268,10 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
         timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
         timeout_keep_alive=75,
     )
+    server = _Server(config)
+    server.run()
+    if not server.started:
+        raise SystemExit(STARTUP_FAILED)
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:
@@ -262,7 +290,7 @@ async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str
             log.exception("a background loop failed and goes on", loop=what)
 
 
-async def _until_answered(call: Callable[[], Awaitable[None]]) -> None:
+async def until_answered(call: Callable[[], Awaitable[None]]) -> None:
     """Wait for a store that is not there yet: services may be started in any order."""
     told = False
     while True:

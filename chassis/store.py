@@ -7,14 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-import structlog
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from chassis.record import Entry, Record, Said
 
 S = TypeVar("S", bound=BaseModel)
-
-log = structlog.get_logger()
 
 
 class StoreUnavailable(Exception):
@@ -84,17 +81,6 @@ def entries_to_documents(entries: Iterable[Entry]) -> list[dict[str, Any]]:
         }
         for entry in entries
     ]
-
-
-def readable(documents: Iterable[Mapping[str, Any]], state: type[S]) -> list[Record[S]]:
-    """Read records back; one that cannot be read is told to the log and left out, so it holds up no other."""
-    found: list[Record[S]] = []
-    for document in documents:
-        try:
-            found.append(from_document(document, state))
-        except (ValidationError, KeyError, TypeError) as problem:
-            log.error("a stored record cannot be read", record=document["_id"], error=type(problem).__name__)
-    return found
 
 
 def from_document(document: Mapping[str, Any], state: type[S]) -> Record[S]:

@@ -1,6 +1,17 @@
 """The shared language of the services: every command and event that travels over Kafka. Start with `message`."""
 
-from contracts import inventory, notify, order, payment, task
+from contracts import alternative, decision, deleting, inventory, notify, order, payment, rating, task
 from contracts.message import CATALOGUE
 
-__all__ = ["CATALOGUE", "inventory", "notify", "order", "payment", "task"]
+__all__ = [
+    "CATALOGUE",
+    "alternative",
+    "decision",
+    "deleting",
+    "inventory",
+    "notify",
+    "order",
+    "payment",
+    "rating",
+    "task",
+]

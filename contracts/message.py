@@ -30,6 +30,15 @@ Fen = Annotated[int, Field(ge=0, le=10**12, description="an amount in the minor 
 Quantity = Annotated[int, Field(ge=1, le=1_000_000, description="pieces")]
 
 
+class Personal:
+    """Marks a field that says who somebody is, or how to reach them."""
+
+
+T = TypeVar("T")
+Private = Annotated[T, Personal()]
+"""A field with personal data: `name: Private[str]`. It is never stored as it is (docs/decisions/0024)."""
+
+
 class Money(BaseModel):
     """An exact amount: integer minor units (CNY: fen) and an ISO 4217 currency."""
 

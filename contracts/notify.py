@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from contracts.message import CaseId, Command, CustomerId, Event, Fen, OrderId, Topic, answered_by
+from contracts.message import CaseId, Command, CustomerId, Event, Fen, OrderId, Private, Topic, answered_by
 
 COMMANDS = Topic("notify.commands")
 EVENTS = Topic("notify.events")
@@ -30,9 +30,9 @@ class Addressee(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     customer_id: CustomerId
-    openid: str
-    phone: str = ""
-    name: str = ""
+    openid: Private[str]
+    phone: Private[str] = ""
+    name: Private[str] = ""
     language: Literal["zh", "en"] = "zh"
 
 

@@ -15,6 +15,7 @@ from contracts.message import (
     Fen,
     Money,
     OrderId,
+    Private,
     ProductId,
     Quantity,
     Topic,
@@ -62,9 +63,9 @@ class Actor(_Part):
 class Contact(_Part):
     """How the customer is reached. Personal data: travels in commands only, is masked in every log and list."""
 
-    name: str = Field(min_length=1, max_length=64)
-    phone: str = Field(pattern=r"^\+?[0-9]{5,17}$")
-    openid: str = Field(min_length=1, max_length=64)
+    name: Private[str] = Field(min_length=1, max_length=64)
+    phone: Private[str] = Field(pattern=r"^\+?[0-9]{5,17}$")
+    openid: Private[str] = Field(min_length=1, max_length=64)
     language: Literal["zh", "en"] = "zh"
 
 
@@ -196,20 +197,26 @@ class OrderCompleted(Event):
 
 @EVENTS.carries("order-not-moved.v1")
 class OrderNotMoved(Event):
-    """A wish to ship, deliver or complete an order was refused; nothing changed."""
+    """A wish to ship, deliver or complete an order was refused; nothing changed. `because`: a finer word for the reason
+    (open list: deliver-later); `not_before`: when it can be shipped."""
 
     order_id: OrderId
     reason: Literal["unknown-order", "wrong-state", "cancellation-open"]
     state: str = ""
+    because: str = Field("", max_length=32)
+    not_before: AwareDatetime | None = None
 
 
 @answered_by(yes=OrderShipped, no=OrderNotMoved)
 @COMMANDS.carries("ship-order.v1")
 class ShipOrder(Command):
+    """The parcel leaves. `early`: although the customer wants it later."""
+
     order_id: OrderId
     carrier: str = Field(min_length=1, max_length=64)
     tracking_number: str = Field(min_length=1, max_length=64)
     by: Actor
+    early: bool = False
 
 
 @answered_by(yes=OrderDelivered, no=OrderNotMoved)
@@ -228,7 +235,8 @@ class CompleteOrder(Command):
 
 @EVENTS.carries("cancellation-accepted.v1")
 class CancellationAccepted(Event):
-    """A case is open: the order cannot be shipped until it ends."""
+    """A case is open: the order cannot be shipped until it ends. `rule` of version `policy_version` of the shop's
+    policy decided it. `waits_for`: `approval`, or `undo-window`; nothing else has happened yet then."""
 
     order_id: OrderId
     case_id: CaseId
@@ -242,11 +250,15 @@ class CancellationAccepted(Event):
     accepted_at: AwareDatetime
     occurred_at: AwareDatetime
     reference: str = ""
+    waits_for: str = ""
+    rule: str = ""
+    policy_version: int = 0
 
 
-@EVENTS.carries("cancellation-not-accepted.v1")
+@EVENTS.carries("cancellation-not-accepted.v2")
 class CancellationNotAccepted(Event):
-    """No case was opened and nothing changed. `open_case_id`: the case that stands in the way."""
+    """No case was opened and nothing changed. `open_case_id`: the case that stands in the way. `rule` of
+    `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives."""
 
     order_id: OrderId
     reason: Literal[
@@ -260,16 +272,24 @@ class CancellationNotAccepted(Event):
         "cancel-whole-unpaid-order",
         "remark-required",
         "idempotency-key-reused",
+        "policy-denied",
+        "code-required",
     ]
     open_case_id: CaseId | None = None
     detail: str = ""
+    rule: str = ""
+    policy_version: int = 0
+    amount_minor: Fen = 0
+    zh: str = ""
+    en: str = ""
 
 
 @answered_by(yes=CancellationAccepted, no=CancellationNotAccepted)
 @COMMANDS.carries("cancel-order.v1")
 class CancelOrder(Command):
     """Cancel a whole order (`lines` empty) or some pieces. `request_id` names the request: heard again it meets the
-    same case; `fingerprint` is the digest of its body."""
+    same case; `fingerprint` is the digest of its body. `confirmed`: the member of staff gave a code for exactly
+    this, and for `confirmed_minor` (fen) to go back."""
 
     order_id: OrderId
     request_id: str = Field(min_length=1, max_length=128)
@@ -278,11 +298,14 @@ class CancelOrder(Command):
     reason: Reason
     by: Actor
     reference: Reference | None = None
+    confirmed: bool = False
+    confirmed_minor: Fen = 0
 
 
 @EVENTS.carries("cancellation-completed.v1")
 class CancellationCompleted(Event):
-    """The case is closed: money back (if any was paid), stock back, customer told."""
+    """The case is closed: money back (if any was paid), stock back, customer told. `after_alternatives`: how many
+    alternatives had been taken before the order was cancelled all the same."""
 
     order_id: OrderId
     case_id: CaseId
@@ -295,6 +318,7 @@ class CancellationCompleted(Event):
     completed_at: AwareDatetime
     occurred_at: AwareDatetime
     reference: str = ""
+    after_alternatives: int = Field(0, ge=0)
 
 
 @EVENTS.carries("cancellation-undone.v1")

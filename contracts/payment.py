@@ -6,7 +6,18 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
-from contracts.message import CaseId, Command, CustomerId, Event, Money, OrderId, RefundNumber, Topic, answered_by
+from contracts.message import (
+    CaseId,
+    Command,
+    CustomerId,
+    Event,
+    Money,
+    OrderId,
+    Private,
+    RefundNumber,
+    Topic,
+    answered_by,
+)
 
 COMMANDS = Topic("payment.commands")
 EVENTS = Topic("payment.events")
@@ -30,7 +41,7 @@ class OpenPayment(Command):
     order_id: OrderId
     shop: str = Field("", max_length=32, pattern=r"^[0-9a-z-]*$")
     customer_id: CustomerId
-    openid: str
+    openid: Private[str]
     amount: Money
     description: str = Field(max_length=127)
 

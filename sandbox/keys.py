@@ -75,6 +75,7 @@ def make_keys(folder: Path, merchants: tuple[str, ...] = (), sub_mchids: tuple[s
     write_pair(folder, "wechatpay", rsa_2048)
     make_certificate_files(folder)
     write_pair(folder, "login", ed25519.Ed25519PrivateKey.generate)
+    write_pair(folder, "gateway", ed25519.Ed25519PrivateKey.generate)  # of the system itself: not read here
     public = {
         "wechatpay-serial.txt": f"PUB_KEY_ID_01{pick(string.digits, 32)}",
         "sms-tencent-id.txt": f"AKID{pick(ALPHANUMERIC, 32)}",
@@ -82,6 +83,7 @@ def make_keys(folder: Path, merchants: tuple[str, ...] = (), sub_mchids: tuple[s
     }
     secret = {
         "appsecret.txt": secrets.token_hex(16),
+        "gateway-secret.txt": secrets.token_hex(32),
         "push-token.txt": pick(ALPHANUMERIC, 32),
         "sms-tencent-key.txt": pick(ALPHANUMERIC, 32),
         "sms-alibaba-key.txt": pick(ALPHANUMERIC, 30),

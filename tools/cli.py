@@ -1,5 +1,6 @@
 """The `tuidan` command: a list of what it can do. What each one does lives in the module it imports when called."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -12,6 +13,22 @@ app = typer.Typer(
 )
 drills = typer.Typer(help="Prove the system under fire, on a stack of its own.", no_args_is_help=True)
 app.add_typer(drills, name="drill")
+orders = typer.Typer(help="Export, delete and restore orders.", no_args_is_help=True)
+app.add_typer(orders, name="orders")
+
+Before = Annotated[str, typer.Option(help="Orders placed before this day (UTC), like 2023-11-01.")]
+Out = Annotated[Path, typer.Option(help="Folder for the files; they hold personal data.")]
+Gateway = Annotated[str, typer.Option(help="Address of the gateway; that of the stack that is up when left out.")]
+TokenFile = Annotated[Path | None, typer.Option(help="File with your token; signed in at the stack's sandbox without.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
+keys = typer.Typer(help="The keys of personal data at rest.", no_args_is_help=True)
+app.add_typer(keys, name="keys")
+seeds = typer.Typer(help="Fill the database of the running system for measurements.", no_args_is_help=True)
+app.add_typer(seeds, name="seed")
+benches = typer.Typer(help="Measure the running system.", invoke_without_command=True)
+app.add_typer(benches, name="bench")
+staff = typer.Typer(help="Accounts of the staff.", no_args_is_help=True)
+app.add_typer(staff, name="staff")
 
 
 @app.command()
@@ -88,12 +105,40 @@ def demo(
     run_demo(invoices, seed)
 
 
-@app.command()
-def bench(count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200) -> None:
+@benches.callback()
+def bench(
+    context: typer.Context,
+    count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200,
+) -> None:
     """Measure one paid cancellation at a time on the running system: milliseconds to each milestone."""
+    if context.invoked_subcommand is not None:
+        return
     from tools.demo import run_bench
 
     run_bench(count)
+
+
+@benches.command(name="orders")
+def bench_orders(
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
+    seed: Annotated[int, typer.Option(help="Of the orders that were seeded; chooses what is asked for, too.")] = 7,
+) -> None:
+    """Measure lists and searches of seeded orders through the gateway: p50, p99, CPU and memory of who answers."""
+    from tools.bench_orders import run_bench_orders
+
+    run_bench_orders(rate, seconds, seed)
+
+
+@seeds.command(name="orders")
+def seed_orders(
+    count: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many there are to be.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(help="Chooses customers, goods and what became of each order.")] = 7,
+) -> None:
+    """Insert finished orders of one shop into the order service's database (and into no other). Resumable."""
+    from tools.seed.command import run_seed_orders
+
+    run_seed_orders(count, seed)
 
 
 @drills.command()
@@ -135,6 +180,22 @@ def kill(
     run_kill_drill(raid, kafka, keep=keep)
 
 
+@staff.command()
+def create(
+    name: Annotated[str, typer.Argument(help="What the person signs in with, like li.na")],
+    phone: Annotated[str, typer.Option(help="Gets the confirmation codes.")],
+    role: Annotated[str, typer.Option(help="customer-service, supervisor, finance, warehouse, administrator")] = (
+        "administrator"
+    ),
+    person: Annotated[str, typer.Option(help="The person's name; the sign-in name when left out.")] = "",
+) -> None:
+    """Make an account, with a password and a second factor that are shown once; for a shop's first administrator.
+    Exit code 0 made, 1 the name is taken, 2 could not be done."""
+    from tools.staff import run_create
+
+    run_create(name, person or name, role, phone)
+
+
 @app.command()
 def reconcile(
     day: Annotated[str, typer.Argument(help="A day that is over, China time, like 2026-11-01.")],
@@ -145,6 +206,76 @@ def reconcile(
     from tools.reconcile import run_reconcile
 
     run_reconcile(day, shop, as_json=as_json)
+
+
+@orders.command(name="export")
+def export_orders(before: Before, out: Out, gateway: Gateway = "", token_file: TokenFile = None) -> None:
+    """Write finished orders to files, read them back, and register their checksums; exit code 0 done, 2 not."""
+    from tools.orders import command, work
+
+    day = command.midnight(before)
+    command.run(gateway, token_file, lambda door: work.export(door, day, out, command.say))
+
+
+@orders.command(name="delete")
+def delete_orders(
+    before: Before,
+    out: Out = Path("exports"),
+    reason: Annotated[str, typer.Option(help="Why; kept with the order.")] = "kept long enough",
+    code: Annotated[str, typer.Option(help="The confirmation code; asked for when left out.")] = "",
+    dry_run: DryRun = False,
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+) -> None:
+    """Export finished orders, then erase the personal data of those that the rules let go; exit code 0 all, 1 some were
+    refused, 2 it could not be done. Run it again whenever it was stopped."""
+    from tools.orders import command, work
+
+    day = command.midnight(before)
+    if dry_run:
+        command.run(gateway, token_file, lambda door: work.delete_dry(door, day, command.say))
+    asker = command.code_asker(code)
+    command.run(gateway, token_file, lambda door: work.delete(door, day, out, reason, asker, command.say))
+
+
+@orders.command(name="restore")
+def restore_orders(
+    files: Annotated[list[Path], typer.Argument(help="Files that `export` or `delete` wrote.")],
+    dry_run: DryRun = False,
+    gateway: Gateway = "",
+    token_file: TokenFile = None,
+) -> None:
+    """Prove files of exported orders and put the orders back, never over a newer one; exit code 0 all, 1 some were
+    refused, 2 a file is damaged or nobody answers."""
+    from tools.orders import command, work
+
+    command.run(gateway, token_file, lambda door: work.restore(door, files, command.say, dry_run=dry_run))
+
+
+@keys.command(name="make-personal")
+def make_personal(folder: Annotated[Path, typer.Argument(help="The keys folder of the services.")]) -> None:
+    """Make the first key and the search key where they are missing."""
+    from tools.keys import run_make
+
+    run_make(folder)
+
+
+@keys.command(name="rotate-personal")
+def rotate_personal(
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest key instead of adding one.")] = False,
+) -> None:
+    """Add a key and seal everything that is stored about people with it, while the services run."""
+    from tools.keys import run_rotate
+
+    run_rotate(resume=resume)
+
+
+@keys.command(name="personal")
+def show_personal() -> None:
+    """Count what is stored about people under each key; exit code 0: all of it under the newest."""
+    from tools.keys import run_show
+
+    run_show()
 
 
 def main() -> None:

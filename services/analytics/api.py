@@ -21,6 +21,8 @@ def router(figures: Figures) -> APIRouter:
         "refunds": figures.refunds,
         "refund-attempts": figures.refund_attempts,
         "stock-returns": figures.stock_returns,
+        "ratings": figures.ratings,
+        "saved-orders": figures.saved_orders,
     }
 
     @routes.get("/notices")

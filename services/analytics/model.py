@@ -10,8 +10,10 @@ REFUNDS = "facts_refunds"
 REFUND_ATTEMPTS = "facts_refund_attempts"
 NOTICES = "facts_notices"
 STOCK_RETURNS = "facts_stock_returns"
+RATINGS = "facts_ratings"
+SAVED_ORDERS = "facts_saved_orders"
 
-Figure = Literal["orders", "cancellations", "refunds", "refund-attempts", "stock-returns"]
+Figure = Literal["orders", "cancellations", "refunds", "refund-attempts", "stock-returns", "ratings", "saved-orders"]
 
 BREAKDOWNS: dict[Figure, tuple[str, ...]] = {
     "orders": ("month", "product", "category", "group"),
@@ -19,6 +21,8 @@ BREAKDOWNS: dict[Figure, tuple[str, ...]] = {
     "refunds": ("month", "product", "reason", "group"),
     "refund-attempts": ("outcome", "provider_code"),
     "stock-returns": ("product",),
+    "saved-orders": ("kind", "month", "group"),
+    "ratings": ("stars", "reason", "month", "group", "answer"),
 }
 
 UNKNOWN = "unknown"

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from chassis.projection import Projection, Update
+from contracts.alternative import AlternativeTaken
 from contracts.inventory import StockReleased
 from contracts.notify import CustomerTold
 from contracts.order import (
@@ -21,6 +22,7 @@ from contracts.order import (
     OrderPlaced,
 )
 from contracts.payment import RefundAttempted, RefundSettled
+from contracts.rating import CancellationRated
 from services.analytics import model
 
 ORDER_LINES = Projection(model.ORDER_LINES)
@@ -29,8 +31,10 @@ REFUNDS = Projection(model.REFUNDS)
 REFUND_ATTEMPTS = Projection(model.REFUND_ATTEMPTS)
 NOTICES = Projection(model.NOTICES)
 STOCK_RETURNS = Projection(model.STOCK_RETURNS)
+RATINGS = Projection(model.RATINGS)
+SAVED_ORDERS = Projection(model.SAVED_ORDERS)
 
-PROJECTIONS = (ORDER_LINES, CASES, REFUNDS, REFUND_ATTEMPTS, NOTICES, STOCK_RETURNS)
+PROJECTIONS = (ORDER_LINES, CASES, REFUNDS, REFUND_ATTEMPTS, NOTICES, STOCK_RETURNS, RATINGS, SAVED_ORDERS)
 
 
 def month_of(at: datetime) -> str:
@@ -168,3 +172,40 @@ def stock_released(event: StockReleased) -> Sequence[Update]:
         )
         for line in event.lines
     ]
+
+
+@RATINGS.of(CancellationRated)
+def cancellation_rated(event: CancellationRated) -> Sequence[Update]:
+    """One rating: a case is rated once, so it has the case's id."""
+    return [
+        _written(
+            event.case_id,
+            order_id=event.order_id,
+            stars=event.stars,
+            reason=event.reason.code,
+            group=event.customer_group,
+            outcome=event.outcome,
+            month=month_of(event.occurred_at),
+            answers=[f"{question}={answer}" for question, answer in sorted(event.answers.items())],
+        )
+    ]
+
+
+@SAVED_ORDERS.of(AlternativeTaken)
+def alternative_taken(event: AlternativeTaken) -> Sequence[Update]:
+    """The order was kept under other terms: `{order_id}/{number}`."""
+    return [
+        _written(
+            f"{event.order_id}/{event.number}",
+            order_id=event.order_id,
+            kind=event.kind,
+            group=event.customer_group,
+            month=month_of(event.occurred_at),
+        )
+    ]
+
+
+@SAVED_ORDERS.of(CancellationCompleted)
+def cancelled_all_the_same(event: CancellationCompleted) -> Sequence[Update]:
+    """What was kept has been cancelled later: those alternatives have saved nothing."""
+    return [_written(f"{event.order_id}/{number}", lost=True) for number in range(1, event.after_alternatives + 1)]

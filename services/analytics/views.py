@@ -71,6 +71,26 @@ class Figures:
             model.STOCK_RETURNS, _distinct(f"${by}", "$case_id", {"quantity": "$quantity", "amount_minor": 0})
         )
 
+    async def ratings(self, by: str) -> list[Row]:
+        """Ratings of cancellations, by stars, reason, month (in which the case was opened), group, or by the answers
+        given (`question=answer`): `{"key", "count", "stars"}`, where `stars` is their sum; shared out it is the
+        average."""
+        start: list[Stage] = [{"$unwind": "$answers"}] if by == "answer" else []
+        group = {"_id": "$answers" if by == "answer" else f"${by}", "count": {"$sum": 1}, "stars": {"$sum": "$stars"}}
+        found = await self._database.collection(model.RATINGS).aggregate(
+            [*start, {"$group": group}, {"$sort": {"_id": 1}}]
+        )
+        return [{"key": str(row["_id"]), "count": row["count"], "stars": row["stars"]} for row in found]
+
+    async def saved_orders(self, by: str) -> list[Row]:
+        """Orders for which an alternative was taken and that were not cancelled later, by kind of the alternative,
+        month in which the order was placed, or group: `{"key", "count"}`. An order counts once per key."""
+        kept = {"$match": {"kind": {"$exists": True}, "lost": {"$exists": False}}}
+        once = {"$group": {"_id": {"key": f"${by}", "of": "$order_id"}, "n": {"$sum": 1}}}
+        rows = {"$group": {"_id": "$_id.key", "count": {"$sum": 1}}}
+        found = await self._database.collection(model.SAVED_ORDERS).aggregate([kept, once, rows, {"$sort": {"_id": 1}}])
+        return [{"key": row["_id"], "count": row["count"]} for row in found]
+
     async def notices(self) -> dict[str, dict[str, int]]:
         """Notices that have left: outcome → channel → how many."""
         found = await self._database.collection(model.NOTICES).aggregate(

@@ -20,7 +20,6 @@ from services.gateway.api import (
     GuardedRoute,
     JsonBody,
     Listing,
-    Name,
     OrderId,
     Page,
     ProductId,
@@ -31,19 +30,13 @@ from services.gateway.api import (
     told,
 )
 from services.gateway.auth import allow_scope
-from services.gateway.clients import SLOW_SECONDS, segment
+from services.gateway.clients import SLOW_SECONDS, Answer, segment
+from services.gateway.confirmations import CANCEL, confirm
+from services.gateway.finding import WhichOrders
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
 Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
-
-
-class WhichOrders(Page):
-    """Which orders."""
-
-    state: Word | None = None
-    customer_id: Name | None = None
-    reference: Name | None = None
 
 
 class WhichCases(Page):
@@ -60,7 +53,7 @@ class WhichNotices(BaseModel):
 
 
 class WhichFigures(BaseModel):
-    """Figures per what: month, product, reason, group."""
+    """Figures per what: month, product, reason, group, and what else the figure can be broken down by."""
 
     model_config = ConfigDict(extra="forbid")
     by: Word | None = None
@@ -75,8 +68,10 @@ class Done(BaseModel):
 
 @router.get("/orders")
 async def list_orders(call: Calling, which: Annotated[WhichOrders, Query()]) -> Response:
-    """Orders: `{"orders", "next"}`."""
-    return await fetched(call.services.order, "/orders", which)
+    """Orders, newest first, with who ordered, masked: `{"orders", "next"}`. Problems: invalid-request, wrong-cursor
+    (422)."""
+    query = {**which.query(), "contacts": "true"}
+    return passed_on(await call.services.order.ask("GET", "/orders", query=query))
 
 
 @router.get("/orders/{order_id}")
@@ -89,23 +84,14 @@ async def show_order(call: Calling, order_id: OrderId) -> Response:
 async def cancel_order(
     call: Calling,
     order_id: OrderId,
-    wanted: Annotated[model.CancellationWanted, Depends(JsonBody(model.CancellationWanted))],
+    wanted: Annotated[model.StaffCancellation, Depends(JsonBody(model.StaffCancellation))],
 ) -> Response:
     """Cancel an order or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key with the
-    same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
-    caller = call.caller
-    if wanted.reference:
-        allow_scope(caller, model.IMPORT_SCOPE, "reference")
-    command = CancelOrder(
-        order_id=Order(order_id),
-        request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
-        fingerprint=model.fingerprint(wanted),
-        lines=wanted.lines,
-        reason=wanted.reason,
-        by=_staff(call),
-        reference=wanted.reference,
-    )
-    return await _order(call, order_id, "cancellation", command)
+    same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422), code-wrong
+    (403), codes-not-available (503)."""
+    if wanted.code is not None and wanted.amount_minor is not None:
+        await confirm(call, CANCEL, order_id, wanted.amount_minor, wanted.code)
+    return await _order(call, order_id, "cancellation", cancellation(call, order_id, wanted))
 
 
 @router.post("/orders/{order_id}/ship")
@@ -114,12 +100,13 @@ async def ship_order(
     order_id: OrderId,
     wanted: Annotated[model.ShipmentWanted, Depends(JsonBody(model.ShipmentWanted))],
 ) -> Response:
-    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
+    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open, deliver-later (409)."""
     command = ShipOrder(
         order_id=Order(order_id),
         carrier=wanted.carrier,
         tracking_number=wanted.tracking_number,
-        by=_staff(call),
+        by=staff(call),
+        early=wanted.early,
     )
     return await _order(call, order_id, "ship", command)
 
@@ -127,13 +114,13 @@ async def ship_order(
 @router.post("/orders/{order_id}/deliver")
 async def deliver_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
     """The parcel has arrived. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
-    return await _order(call, order_id, "deliver", DeliverOrder(order_id=Order(order_id), by=_staff(call)))
+    return await _order(call, order_id, "deliver", DeliverOrder(order_id=Order(order_id), by=staff(call)))
 
 
 @router.post("/orders/{order_id}/complete")
 async def complete_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
     """Nothing more will happen to the order. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
-    return await _order(call, order_id, "complete", CompleteOrder(order_id=Order(order_id), by=_staff(call)))
+    return await _order(call, order_id, "complete", CompleteOrder(order_id=Order(order_id), by=staff(call)))
 
 
 @router.get("/cases")
@@ -153,8 +140,8 @@ async def finish_task(
     call: Calling, task_id: TaskId, done: Annotated[model.TaskDone, Depends(JsonBody(model.TaskDone))]
 ) -> Response:
     """A person has done a task."""
-    body = told(Done(note=done.note, by=_staff(call)))
-    return passed_on(await call.services.order.ask("POST", f"/tasks/{segment(task_id)}/done", body=body))
+    body = told(Done(note=done.note, by=staff(call)))
+    return passed_on(await _task(call, task_id, "done", body))
 
 
 @router.post("/tasks/{task_id}/resolution")
@@ -164,9 +151,8 @@ async def resolve_task(
     """Do what was chosen about a task: the order as it is then. The same choice again changes nothing. Problems:
     unknown-task (404), already-resolved (409), not-a-choice, proof-required (422)."""
     order_id = Order(task_id.rsplit("-", 2)[0])
-    command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=_staff(call))
-    path = f"/tasks/{segment(task_id)}/resolve"
-    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+    command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=staff(call))
+    return passed_on(await _task(call, task_id, "resolve", told(command)))
 
 
 @router.post("/cases/{case_id}/bank-card", status_code=202)
@@ -230,7 +216,7 @@ async def recount_stock(call: Calling, _: Empty) -> Response:
 @router.get("/figures/{subject}")
 async def show_figures(
     call: Calling,
-    subject: Literal["orders", "cancellations", "refunds", "notices"],
+    subject: Literal["orders", "cancellations", "refunds", "notices", "ratings", "saved-orders"],
     which: Annotated[WhichFigures, Query()],
 ) -> Response:
     """Counts and sums: `{"rows"}`."""
@@ -245,9 +231,34 @@ async def list_notices(call: Calling, which: Annotated[WhichNotices, Query()]) -
     return await fetched(call.services.notify, "/notices", which)
 
 
-def _staff(call: Call) -> Actor:
+def staff(call: Call) -> Actor:
+    """Who is acting."""
     return Actor(kind="staff", id=call.caller.sub, role=call.caller.role)
 
 
 async def _order(call: Call, order_id: str, what: str, command: BaseModel) -> Response:
-    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))
+    path, body = f"/orders/{order_id}/{what}", told(command)
+    return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))
+
+
+def cancellation(call: Call, order_id: str, wanted: model.StaffCancellation) -> CancelOrder:
+    """The command for this wish. Raises the 403 problem scope-missing."""
+    caller = call.caller
+    if wanted.reference:
+        allow_scope(caller, model.IMPORT_SCOPE, "reference")
+    return CancelOrder(
+        order_id=Order(order_id),
+        request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
+        fingerprint=model.fingerprint(wanted.wish()),
+        lines=wanted.lines,
+        reason=wanted.reason,
+        by=staff(call),
+        reference=wanted.reference,
+        confirmed=wanted.code is not None,
+        confirmed_minor=wanted.amount_minor or 0,
+    )
+
+
+async def _task(call: Call, task_id: str, what: str, body: bytes) -> Answer:
+    path = f"/tasks/{segment(task_id)}/{what}"
+    return await call.services.order.ask("POST", path, body=body, headers=call.conditions)

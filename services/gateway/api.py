@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 
+import structlog
 from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -16,14 +18,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import ClientDisconnect
 
 from chassis import clock
-from chassis.problem import Problem
-from services.gateway.auth import RIGHTS, Caller, Right, Tokens, allow, right_for
-from services.gateway.clients import Answer, Service, Services
-from services.gateway.limits import Limits
+from chassis.problem import Problem, invalid_request, unavailable
+from chassis.store import StoreUnavailable
+from services.gateway.auth import ANYONE, RIGHTS, Caller, Right, Tokens, allow, right_for
+from services.gateway.clients import JSON_TYPE, Answer, Header, Service, Services
+from services.gateway.confirmation import Codes
+from services.gateway.identity import Identity
+from services.gateway.limits import Headers, Limits, TooMany
 from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN
+from services.gateway.sessions import ended
+from services.gateway.trail import Deed, readable
 
 BODY_MAX = 1024 * 1024
 """Bytes. An order of 2,000 lines takes about 200,000."""
+
+VERSIONED = frozenset(
+    {
+        *(f"/admin/v1/orders/{{order_id}}/{change}" for change in ("cancellation", "ship", "deliver", "complete")),
+        *(f"/admin/v1/tasks/{{task_id}}/{change}" for change in ("done", "resolution")),
+        *(f"/admin/v1/cases/{{case_id}}/{change}" for change in ("withdrawal", "decision")),
+    }
+)
+"""Changes that honour `If-Match`: they are made to the version that was looked at, or not at all (412)."""
 
 OPEN = frozenset({"/live", "/ready", "/metrics", "/openapi.json"})
 """What answers without a row in the table of rights: it says nothing about anybody."""
@@ -32,6 +48,9 @@ ANSWERS = Counter("tuidan_gateway_answers_total", "Answers given, by route and s
 SECONDS = Histogram("tuidan_gateway_seconds", "From request to answer, by route", ["method", "route"])
 
 _KEY = re.compile(KEY_PATTERN.replace("$", r"\Z"))
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
+
+log = structlog.get_logger()
 
 B = TypeVar("B", bound=BaseModel)
 
@@ -55,20 +74,31 @@ class Page(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the routes work with."""
+    """What the routes work with. `codes`: who knows confirmation codes; without, nothing is confirmed."""
 
     services: Services
     tokens: Tokens
     limits: Limits
+    identity: Identity
+    codes: Codes | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of somebody who may make it. `key`: its Idempotency-Key, empty where the route needs none."""
+    """One request of somebody who may make it. `key`: its Idempotency-Key, empty where the route needs none. `address`:
+    where it came from. `if_match`: the version it is meant for, as it came."""
 
     services: Services
     caller: Caller
     key: str
+    identity: Identity
+    address: str
+    if_match: str | None = None
+
+    @property
+    def conditions(self) -> list[Header]:
+        """Headers of a change that a service makes only when nothing has changed meanwhile; see `VERSIONED`."""
+        return [JSON_TYPE] if self.if_match is None else [JSON_TYPE, (b"if-match", self.if_match.encode("latin-1"))]
 
 
 def door(request: Request) -> Door:
@@ -105,33 +135,98 @@ class GuardedRoute(APIRoute):
         seconds = SECONDS.labels(right.method, right.path)
 
         async def guarded(request: Request) -> Response:
-            began, status = clock.monotonic(), 500
+            began, status, word = clock.monotonic(), 500, "internal-error"
+            limits: Headers = {}
             try:
-                await _admit(right, request)
+                limits = await _admit(right, request)
+                if right.is_deed:
+                    await _intend(right, request)
                 response = await handle(request)
-                status = response.status_code
-            except Problem as problem:
-                response, status = problem.response(), problem.status
-            except RequestValidationError:
-                status = 422
-                raise
+                status, word = response.status_code, ""
+            except (Problem, StoreUnavailable) as trouble:
+                problem = trouble if isinstance(trouble, Problem) else unavailable()
+                response, status, word = problem.response(), problem.status, problem.code
+                limits = problem.headers if isinstance(problem, TooMany) else limits
+            except RequestValidationError as wrong:
+                response, status, word = invalid_request(wrong.errors()).response(), 422, "invalid-request"
             finally:
                 ANSWERS.labels(right.method, right.path, status).inc()
                 seconds.observe(clock.monotonic() - began)
+                if right.is_deed:
+                    await _note_outcome(right, request, status, word)
+            response.headers.update(limits)
             return response
 
         return guarded
 
 
-async def _admit(right: Right, request: Request) -> None:
-    if not right.may:
-        return
+async def _admit(right: Right, request: Request) -> Headers:
+    """Let the caller in, or raise a problem; what they are told about their limits."""
     here = door(request)
-    caller = here.tokens.caller(request.headers.get("authorization"))
-    await here.limits.spend(caller.kind, caller.sub)
+    if not right.may:
+        return {}
+    if right.may == ANYONE:
+        return await here.limits.spend("address", address_of(request))
+    caller = request.state.caller = here.tokens.caller(request.headers.get("authorization"))
+    # A customer who signed out is let in until the token ends; a member of staff is not.
+    if caller.kind == "staff" and caller.session and not await here.identity.sessions.is_alive(caller.session):
+        raise ended()
+    limits = await here.limits.spend(caller.kind, caller.sub)
     allow(right, caller)
     key = _key(request) if right.repeat == "needs-key" else ""
-    request.state.call = Call(here.services, caller, key)
+    if_match = request.headers.get("if-match")
+    request.state.call = Call(here.services, caller, key, here.identity, address_of(request), if_match)
+    return limits
+
+
+def address_of(request: Request) -> str:
+    """The network address a request came from. Behind a proxy it is the one the proxy names, if uvicorn was told to
+    believe it (FORWARDED_ALLOW_IPS)."""
+    return request.client.host if request.client else ""
+
+
+async def _intend(right: Right, request: Request) -> None:
+    """Put into the audit trail what is about to be done. Raises StoreUnavailable: then it is not done."""
+    request.state.content = await read(request, BODY_MAX)
+    deed = _deed(right, request, request.state.caller, readable(request.state.content))
+    request.state.entry = await door(request).identity.trail.intend(deed)
+
+
+async def _note_outcome(right: Right, request: Request, status: int, word: str) -> None:
+    """Complete the entry of the audit trail, or make one for what was refused before it could be done. What is refused
+    because it comes too often is not written down: that would do what the limit is there against."""
+    trail, entry = door(request).identity.trail, getattr(request.state, "entry", None)
+    if entry is not None:
+        await trail.done(entry, status, word)
+        return
+    caller = getattr(request.state, "caller", None)
+    if caller is None or status in {429, 503}:
+        return
+    try:
+        await trail.intend(_deed(right, request, caller, ""), status, word)
+    except StoreUnavailable:
+        log.error("the audit trail misses a refusal", route=right.path, status=status)
+
+
+def _deed(right: Right, request: Request, caller: Caller, body: str) -> Deed:
+    return Deed(
+        staff=caller.sub,
+        role=caller.role or caller.kind,
+        method=right.method,
+        route=right.path,
+        path=request.url.path,
+        query=request.url.query,
+        subjects=tuple(str(one) for one in request.path_params.values()),
+        address=address_of(request),
+        request_id=_request_id(request),
+        body=body,
+    )
+
+
+def _request_id(request: Request) -> str:
+    """The caller's own name for this request, where it has one, else one that nobody else has."""
+    given = request.headers.get("x-request-id", "")
+    return given if _REQUEST_ID.match(given) else secrets.token_hex(8)
 
 
 def _key(request: Request) -> str:
@@ -158,7 +253,10 @@ def check_rights(app: FastAPI) -> None:
 
 
 async def read(request: Request, limit: int) -> bytes:
-    """The body, as it came. Raises a 413 problem when it is longer than `limit` bytes, 400 when it breaks off."""
+    """The body, as it came, also when it was read before. Raises a 413 problem when it is longer than `limit` bytes,
+    400 when it breaks off."""
+    if (known := getattr(request.state, "content", None)) is not None:
+        return bytes(known)
     parts, size = [], 0
     try:
         async for part in request.stream():

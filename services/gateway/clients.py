@@ -23,13 +23,15 @@ IDLE_SECONDS = 30.0
 
 JSON_TYPE = (b"content-type", b"application/json")
 
+_KEPT = ("content-type", "retry-after", "etag")
+
 Header = tuple[bytes, bytes]
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a service answered. `headers`: media type and Retry-After, as they came."""
+    """What a service answered. `headers`: media type, Retry-After and ETag, as they came."""
 
     status: int
     body: bytes
@@ -105,7 +107,7 @@ class Service:
             body = await response.aread()
         finally:
             await response.aclose()
-        kept = {name: response.headers[name] for name in ("content-type", "retry-after") if name in response.headers}
+        kept = {name: response.headers[name] for name in _KEPT if name in response.headers}
         return Answer(response.status_code, body, kept)
 
     def _note_away(self, trouble: Exception) -> None:

@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse
 from pydantic.json_schema import models_json_schema
 
 from chassis.problem import MEDIA_TYPE
-from services.gateway.api import GuardedRoute, JsonBody
+from services.gateway.api import VERSIONED, GuardedRoute, JsonBody
+from services.gateway.auth import ANYONE
 from services.gateway.model import KEY_PATTERN
 
 Json = dict[str, Any]
@@ -23,7 +24,7 @@ _PROBLEM: Json = {
     "description": "RFC 9457. `code` is stable; `detail` says in Chinese and English what is wrong and what to do.",
     "required": ["type", "title", "status", "code", "detail"],
     "properties": {
-        "type": {"type": "string", "format": "uri"},
+        "type": {"type": "string", "format": "uri", "description": "urn:tuidan:problem:<code>, see docs/api/errors.md"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "code": {"type": "string"},
@@ -45,18 +46,47 @@ _PROBLEM: Json = {
 }
 
 _TOKEN_PROBLEMS = {
-    401: "token-missing, token-invalid, token-expired",
-    403: "not-allowed, scope-missing",
-    429: "too-many-requests; the header Retry-After says when to try again",
+    401: "token-missing, token-invalid, token-expired, session-ended, sign-in-refused, login-code-invalid",
+    403: "not-allowed, scope-missing, code-wrong, customer-blocked",
+    429: "too-many-requests, sign-in-locked, codes-too-often; the header Retry-After says when to try again",
 }
 _WORDS = {
     400: "idempotency-key-required, body-incomplete",
     404: "unknown-order or another unknown id",
     409: "refused as things stand",
+    412: "version-changed: the order is not any more as If-Match says",
     413: "body-too-large",
     422: "invalid-request, or refused because of what the body says",
-    503: "not-ready; repeating the same request is safe",
+    503: "not-ready, or what is asked for is not available now; repeating the same request is safe",
 }
+
+
+_IF_MATCH: Json = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "the ETag of the order that was looked at: the change is made to that version, or not at all (412)",
+    "schema": {"type": "string"},
+}
+_LIMITS: Json = {
+    "RateLimit-Policy": {
+        "description": 'requests (q) in seconds (w), as in "caller";q=400;w=2',
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": 'requests left (r), seconds until all are there again (t), as in "caller";r=399;t=1',
+        "schema": {"type": "string"},
+    },
+}
+"""draft-ietf-httpapi-ratelimit-headers-11; absent while nobody is limited."""
+_ETAG: Json = {"description": "the version of the order, for If-Match", "schema": {"type": "string"}}
+_RETRY: Json = {"description": "seconds", "schema": {"type": "integer"}}
+_ONE_ORDER = frozenset({"/mp/v1/orders/{order_id}", "/admin/v1/orders/{order_id}"})
+
+
+def _headers(route: GuardedRoute) -> Json:
+    """What comes with a good answer besides its body."""
+    return {**(_LIMITS if route.right.may else {}), **({"ETag": _ETAG} if route.path in _ONE_ORDER else {})}
 
 
 def serve_documentation(app: FastAPI) -> None:
@@ -113,14 +143,22 @@ def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: J
                 "schema": {"type": "string", "pattern": KEY_PATTERN},
             }
         )
-    if right.may:
+    if route.path in VERSIONED:
+        operation.setdefault("parameters", []).append(_IF_MATCH)
+    for status, answer in operation["responses"].items():
+        if status.startswith("2"):
+            answer["headers"] = _headers(route)
+    if right.may and right.may != ANYONE:
         operation["security"] = [{"bearer": []}]
+    if right.roles:
+        operation["x-roles"] = sorted(right.roles)
     if right.why:
         operation["description"] = f"{operation.get('description', '')} A repeat does no harm: {right.why}.".strip()
     operation["x-callers"] = sorted(right.may) or ["provider"]
     for status, words in _problems(route).items():
         operation["responses"][str(status)] = {
             "description": words,
+            "headers": {**(_LIMITS if right.may else {}), **({"Retry-After": _RETRY} if status in (429, 503) else {})},
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
 
@@ -132,6 +170,10 @@ def _problems(route: GuardedRoute) -> dict[int, str]:
     statuses = {422, 503}
     if "{" in route.path:
         statuses.add(404)
-    if right.method == "POST":
+    if right.method == "DELETE":
+        statuses.add(409)
+    if right.method != "GET":
         statuses |= {400, 409, 413}
+    if route.path in VERSIONED:
+        statuses.add(412)
     return dict(sorted((_TOKEN_PROBLEMS | {status: _WORDS[status] for status in statuses}).items()))

@@ -20,6 +20,22 @@ BURST_SECONDS = 2.0
 UNLIMITED = Counter("tuidan_gateway_unlimited_total", "Requests let through unlimited because Redis was away")
 REFUSED = Counter("tuidan_gateway_rate_limited_total", "Requests refused by the rate limit", ["kind"])
 
+Headers = dict[str, str]
+
+
+class TooMany(Problem):
+    """Refused by the rate limit; `headers` say how much there is."""
+
+    def __init__(self, wait_ms: int, headers: Headers) -> None:
+        super().__init__(
+            429,
+            "too-many-requests",
+            "请求过于频繁,请稍后再试。",
+            "Too many requests. Try again in a moment.",
+            retry_after=math.ceil(wait_ms / 1000),
+        )
+        self.headers = headers
+
 
 class Limits:
     """`rate`: requests per second and subject, 0 = no limit. Two seconds' worth may come at once."""
@@ -28,22 +44,33 @@ class Limits:
         self._rate = Rate(rate, max(1.0, rate * BURST_SECONDS))
         self._redis = SharedRedis(redis, monotonic, "nobody is limited")
 
-    async def spend(self, kind: str, subject: str) -> None:
-        """Count one request. Raises a 429 problem with `retry_after` (s) when there were too many."""
+    async def spend(self, kind: str, subject: str) -> Headers:
+        """Count one request; what the caller is told about it (see `_headers`). Raises TooMany, a 429 problem with
+        `retry_after` (s)."""
         if not self._rate.per_second:
-            return
-        wait_ms = await self._redis.take(f"tuidan:rate:{kind}:{subject}", self._rate)
-        if wait_ms is None:
+            return {}
+        found = await self._redis.take_or_wait(f"tuidan:rate:{kind}:{subject}", self._rate)
+        if found is None:
             UNLIMITED.inc()
-        elif wait_ms > 0:
+            return {}
+        wait_ms, left = found
+        headers = self._headers(left)
+        if wait_ms > 0:
             REFUSED.labels(kind).inc()
-            raise Problem(
-                429,
-                "too-many-requests",
-                "请求过于频繁,请稍后再试。",
-                "Too many requests. Try again in a moment.",
-                retry_after=math.ceil(wait_ms / 1000),
-            )
+            raise TooMany(wait_ms, headers)
+        return headers
+
+    def _headers(self, left: int) -> Headers:
+        """`RateLimit-Policy`: how many requests (q) in how many seconds (w). `RateLimit`: how many are left (r), and in
+        how many seconds all are there again (t). Both as draft-ietf-httpapi-ratelimit-headers-11 writes them
+        (datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11, May 2026)."""
+        quota = math.floor(self._rate.burst)
+        window = math.ceil(self._rate.burst / self._rate.per_second)
+        full_in = math.ceil((quota - left) / self._rate.per_second)
+        return {
+            "RateLimit-Policy": f'"caller";q={quota};w={window}',
+            "RateLimit": f'"caller";r={left};t={full_in}',
+        }
 
     async def aclose(self) -> None:
         """Let go of the connections."""

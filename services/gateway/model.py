@@ -9,7 +9,16 @@ from base64 import b32encode
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from contracts.inventory import ListProduct, ReceiveStock
 from contracts.message import Fen, OrderId, ProductId
@@ -28,6 +37,8 @@ _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+TemplateId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+SubscriptionAnswer = Annotated[str, StringConstraints(pattern=r"^(accept(With[A-Za-z]{1,20})?|reject|ban|filter)$")]
 
 
 class Line(WantedLine):
@@ -97,6 +108,31 @@ class CancellationWanted(BaseModel):
     reference: Elsewhere | None = None
 
 
+class StaffCancellation(CancellationWanted):
+    """Pieces that staff cancel. `code`: what came by short message for this order and `amount_minor` (fen), the amount
+    that was shown to come back."""
+
+    code: str | None = Field(None, pattern=r"^[0-9]{6}$", repr=False)
+    amount_minor: Fen | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> StaffCancellation:
+        if self.code is not None and self.amount_minor is None:
+            raise ValueError("a code is for an amount: give amount_minor, too")
+        return self
+
+    @field_validator("amount_minor")
+    @classmethod
+    def _with_a_code(cls, amount: Fen | None, others: ValidationInfo) -> Fen | None:
+        if amount is not None and others.data.get("code") is None:
+            raise ValueError("given only with a code: the order service works out what comes back")
+        return amount
+
+    def wish(self) -> StaffCancellation:
+        """What is wanted, without what confirms it: the same wish may come with another code."""
+        return self.model_copy(update={"code": None, "amount_minor": None})
+
+
 class CustomersCancellation(CancellationWanted):
     """Pieces that a customer cancels; without lines the whole order."""
 
@@ -104,18 +140,20 @@ class CustomersCancellation(CancellationWanted):
 
 
 class SubscriptionAnswers(BaseModel):
-    """What the customer answered to one `wx.requestSubscribeMessage`: template id → accept, reject, ban or filter."""
+    """What the customer answered to one `wx.requestSubscribeMessage`, as it came: template id → accept, reject, ban or
+    filter, or an accept with more to it (acceptWithAudio, …)."""
 
     model_config = _STRICT
-    answers: dict[Text64, Literal["accept", "reject", "ban", "filter"]] = Field(min_length=1, max_length=20)
+    answers: dict[TemplateId, SubscriptionAnswer] = Field(min_length=1, max_length=20)
 
 
 class ShipmentWanted(BaseModel):
-    """The parcel that left."""
+    """The parcel that left. `early`: although the customer had chosen a later delivery."""
 
     model_config = _STRICT
     carrier: Text64
     tracking_number: Text64
+    early: bool = False
 
 
 class TaskDone(BaseModel):
@@ -196,6 +234,11 @@ class StockReceived(BaseModel):
 def order_id(customer_id: str, key: str) -> OrderId:
     """The id of the order that this customer's Idempotency-Key stands for: `o` and 25 lower-case base32 characters."""
     return OrderId("o" + _digest("order", customer_id, key))
+
+
+def customer_id(appid: str, openid: str) -> str:
+    """The id of the customer whom WeChat knows by this openid: `c` and 25 lower-case base32 characters."""
+    return "c" + _digest("customer", appid, openid)
 
 
 def request_id(kind: str, subject: str, order: str, key: str) -> str:

@@ -10,6 +10,9 @@ from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
 
 from chassis.problem import Problem
+from contracts.decision import WithdrawCancellation
+from contracts.deleting import HideOrder
+from contracts.message import CaseId as Case
 from contracts.message import CustomerId
 from contracts.message import OrderId as Order
 from contracts.order import Actor, CancelOrder, Contact, PlaceOrder
@@ -22,22 +25,18 @@ from services.gateway.api import (
     JsonBody,
     Listing,
     OrderId,
-    Page,
-    Word,
     fetched,
     passed_on,
     told,
 )
 from services.gateway.auth import allow_scope
-from services.gateway.clients import Answer, segment
+from services.gateway.clients import segment
+from services.gateway.finding import OwnOrders
+from services.gateway.owned import own_order as _own_order
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
 
-
-class OwnOrders(Page):
-    """Which of my orders."""
-
-    state: Word | None = None
+Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
 
 
 @router.get("/products")
@@ -77,22 +76,33 @@ async def place_order(
 
 @router.get("/orders")
 async def list_own_orders(call: Calling, which: Annotated[OwnOrders, Query()]) -> Response:
-    """My orders: `{"orders", "next"}`."""
-    query = which.model_dump(exclude_none=True)
-    return passed_on(await call.services.order.ask("GET", "/orders", query={**query, "customer_id": call.caller.sub}))
+    """My orders, newest first: `{"orders", "next"}`. Problems: invalid-request, wrong-cursor (422)."""
+    own = {"customer_id": call.caller.sub, "hidden": "false"}
+    return passed_on(await call.services.order.ask("GET", "/orders", query={**which.query(), **own}))
 
 
 @router.get("/orders/{order_id}")
 async def show_own_order(call: Calling, order_id: OrderId) -> Response:
-    """One of my orders. Problem: unknown-order (404)."""
+    """One of my orders, with its timeline in plain words. Problem: unknown-order (404)."""
     return passed_on(await _own_order(call, order_id))
+
+
+@router.delete("/orders/{order_id}")
+async def hide_own_order(call: Calling, order_id: OrderId) -> Response:
+    """Take one of my orders out of my list: `{"order_id", "hidden_at"}`. Problems: unknown-order (404), not-finished,
+    cancellation-open (409)."""
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
+    command = HideOrder(order_id=Order(order_id), by=Actor(kind="customer", id=call.caller.sub))
+    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/hide", body=told(command)))
 
 
 @router.post("/orders/{order_id}/pay")
 async def pay_order(
     call: Calling,
     order_id: OrderId,
-    _: Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))],
+    _: Empty,
 ) -> Response:
     """Start to pay one of my orders: what the mini-program needs for it. Problems: unknown-order (404),
     payment-not-ready and others (409)."""
@@ -110,6 +120,33 @@ async def cancel_own_order(
 ) -> Response:
     """Cancel one of my orders or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key
     with the same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
+    return await _cancel(call, order_id, wanted, "cancellation")
+
+
+@router.post("/orders/{order_id}/cancellation-preview")
+async def preview_own_cancellation(
+    call: Calling,
+    order_id: OrderId,
+    wanted: Annotated[model.CustomersCancellation, Depends(JsonBody(model.CustomersCancellation))],
+) -> Response:
+    """What the same body would do at `…/cancellation`: whether I may, what comes back and when, until when I can take
+    it back: `{"way", "amount_minor", "expected_by", "undo_until", "lines", …}`. Problems: as there."""
+    return await _cancel(call, order_id, wanted, "cancellation-preview")
+
+
+@router.post("/orders/{order_id}/cases/{case_id}/withdrawal")
+async def withdraw_own_cancellation(call: Calling, order_id: OrderId, case_id: CaseId, _: Empty) -> Response:
+    """Take a cancellation back while it waits. Problems: unknown-order, unknown-case (404), too-late (409)."""
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
+    by = Actor(kind="customer", id=call.caller.sub)
+    command = WithdrawCancellation(order_id=Order(order_id), case_id=Case(case_id), by=by)
+    path = f"/cases/{segment(case_id)}/withdrawal"
+    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+
+
+async def _cancel(call: Call, order_id: str, wanted: model.CustomersCancellation, what: str) -> Response:
     caller = call.caller
     if wanted.reference:
         allow_scope(caller, model.IMPORT_SCOPE, "reference")
@@ -125,8 +162,7 @@ async def cancel_own_order(
         by=Actor(kind="customer", id=caller.sub),
         reference=wanted.reference,
     )
-    path = f"/orders/{order_id}/cancellation"
-    return passed_on(await call.services.order.ask("POST", path, body=told(command)))
+    return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))
 
 
 @router.get("/orders/{order_id}/cases/{case_id}/transfer")
@@ -147,6 +183,14 @@ async def read_inbox(call: Calling) -> Response:
     return passed_on(await call.services.notify.ask("GET", f"/inbox/{segment(call.caller.sub)}"))
 
 
+@router.get("/subscriptions")
+async def show_subscriptions(call: Calling) -> Response:
+    """How many messages I still take from each template, as far as we know: `{"templates": [{"template_id", "left",
+    "closed_by", "closed_at"}]}`. `closed_by`: reject, off, ban, no-quota; empty when nothing says that none is taken.
+    A page asks again where `left` is 0."""
+    return passed_on(await call.services.notify.ask("GET", "/subscriptions", query={"openid": call.caller.openid}))
+
+
 @router.post("/subscriptions")
 async def note_subscriptions(
     call: Calling, given: Annotated[model.SubscriptionAnswers, Depends(JsonBody(model.SubscriptionAnswers))]
@@ -155,12 +199,3 @@ async def note_subscriptions(
     Idempotency-Key counts once."""
     body = {"openid": call.caller.openid, "request_id": call.key, "answers": given.answers}
     return passed_on(await call.services.notify.ask("POST", "/subscriptions", body=json.dumps(body).encode()))
-
-
-async def _own_order(call: Call, order_id: str) -> Answer:
-    """The view of an order, or a problem of the order service. Raises unknown-order (404) for anybody else's."""
-    answer = await call.services.order.ask("GET", f"/orders/{order_id}")
-    missing = answer.status == 404
-    if missing or (answer.status == 200 and model.owner_of(answer.body) != call.caller.sub):
-        raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")
-    return answer

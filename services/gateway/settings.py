@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -12,15 +12,26 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$", description="address
 
 
 class GatewaySettings(HttpSettings, KeySettings):
-    """Where the services are, and what one caller may ask for per second."""
+    """Where the services are, who signs tokens, and what one caller may ask for per second. The keys folder holds
+    `gateway-private.pem` (Ed25519, signs access tokens), `gateway-secret.txt` (at least 32 random characters),
+    `appid.txt`, `appsecret.txt`, and `login-public.pem` where the stand-in's tokens are trusted."""
 
     order_url: Url
     payment_url: Url
     inventory_url: Url
     notify_url: Url
     analytics_url: Url
+    mongo: str = Field(pattern=r"^mongodb(\+srv)?://", description="MongoDB connection string")
+    mongo_driver: Literal["motor", "pymongo"] = "motor"
+    mini_program_url: str = Field(
+        "", pattern=r"^(https?://.+)?$", description="in place of WeChat's own address; empty: WeChat's own"
+    )
+    trust_sandbox_tokens: bool = Field(
+        False, description="let in whoever has a token of the stand-in, which gives one to anybody; never in a shop"
+    )
     redis: str = Field(pattern=r"^(redis|rediss|unix)://", description="Redis address, redis://host:port/db")
     rate_per_second: float = Field(
         200.0, ge=0, le=1_000_000, description="requests per second of one customer or member of staff; 0 = no limit"
     )
+    live_streams_max: int = Field(2_000, ge=0, le=100_000, description="live streams of one process; 0 = none")
     service_seconds: float = Field(10.0, gt=0, le=120, description="how long a service may take to answer")

@@ -32,6 +32,10 @@ class ReceiptsToCount(BaseModel):
     receipts: list[ReceiveStock] = Field(min_length=1, max_length=AT_ONCE_MAX)
 
 
+class ProductsToLookAt(BaseModel):
+    product_ids: list[str] = Field(max_length=AT_ONCE_MAX)
+
+
 class ReservedLineView(BaseModel):
     """Pieces of one order line. `reserved`: set aside and claimed by no case; the five places add up to `quantity`
     once the stock was reserved."""
@@ -115,6 +119,11 @@ def _stock(books: Balances) -> APIRouter:
     async def count_again() -> Recount:
         """What the recount found, when it is done."""
         return await recount(books)
+
+    @routes.post("/look")
+    async def look(asked: ProductsToLookAt) -> dict[str, Any]:
+        """`{"stock"}`: the balances of those of these products that have one."""
+        return {"stock": await books.stock_of_all(asked.product_ids)}
 
     @routes.get("/{product_id}")
     async def stock_of(product_id: str) -> dict[str, Any]:

@@ -233,6 +233,11 @@ class Balances:
         found = await self.balances.find({"_id": product_id}, fields=list(Amounts._fields))
         return _row(found[0]) if found else None
 
+    async def stock_of_all(self, product_ids: Sequence[str]) -> list[dict[str, Any]]:
+        """The balances of those of these products that have one."""
+        found = await self.balances.find({"_id": {"$in": list(product_ids)}}, fields=list(Amounts._fields))
+        return [_row(balance) for balance in found]
+
 
 def _row(balance: Mapping[str, Any]) -> dict[str, Any]:
     return {"product_id": balance["_id"], **Amounts.read(balance)._asdict()}

@@ -3,7 +3,7 @@ this. Personal data leaves masked."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import structlog
 from fastapi import APIRouter, Query, Request
@@ -14,27 +14,31 @@ from chassis.engine import Engine
 from chassis.record import Heard
 from contracts.message import message_id
 from services.notify.pushes import BadPush, facts_of, receipts_of, signed
-from services.notify.quota import Fact
+from services.notify.quota import Fact, What
 from services.notify.subscriptions import Subscriptions
 from services.notify.views import Notices
 
 Text = Annotated[str, Field(min_length=1, max_length=128)]
+
+Answer = Annotated[str, Field(pattern=r"^(accept(With[A-Za-z]{1,20})?|reject|ban|filter)$")]
 
 log = structlog.get_logger()
 
 
 class Accepts(BaseModel):
     """What a customer answered to one `wx.requestSubscribeMessage`, by template id. The same `request_id` is the same
-    answer again. `filter`: WeChat did not ask, because another template has the same title."""
+    answer again. `filter`: WeChat did not ask, because another template has the same title. `acceptWithAudio`,
+    `acceptWithAlert`, `acceptWithForcePush`: accepted, and to be told more loudly
+    (developers.weixin.qq.com/community/develop/doc/0000a250fb89585ddc81a9c3560800)."""
 
     model_config = ConfigDict(extra="forbid")
     openid: Text
     request_id: Text
-    answers: dict[Text, Literal["accept", "reject", "ban", "filter"]] = Field(min_length=1, max_length=20)
+    answers: dict[Text, Answer] = Field(min_length=1, max_length=20)
 
 
 def router(engine: Engine, notices: Notices, subscriptions: Subscriptions, push_token: str) -> APIRouter:
-    """`GET /notices?order_id=`, `GET /notices/summary`, `GET /inbox/{customer_id}`; `POST /subscriptions`;
+    """`GET /notices?order_id=`, `GET /notices/summary`, `GET /inbox/{customer_id}`; `GET` and `POST /subscriptions`;
     `GET` and `POST /callbacks/events`, `POST /callbacks/sms-receipts`."""
     routes = APIRouter(tags=["notices"])
     _add_readings(routes, notices)
@@ -66,7 +70,7 @@ def _add_subscriptions(routes: APIRouter, engine: Engine, subscriptions: Subscri
                 id=f"page/{asked.openid}/{asked.request_id}/{template_id}",
                 openid=asked.openid,
                 template_id=template_id,
-                what=answer,
+                what=_what(answer),
                 source="page",
                 at=at,
             )
@@ -75,6 +79,20 @@ def _add_subscriptions(routes: APIRouter, engine: Engine, subscriptions: Subscri
         ]
         await subscriptions.note(facts)
         return {"noted": len(facts)}
+
+    @routes.get("/subscriptions")
+    async def quotas(openid: Annotated[str, Query(min_length=1, max_length=128)]) -> dict[str, Any]:
+        known = await subscriptions.quotas(openid)
+        return {
+            "templates": [
+                {"template_id": id, **one.model_dump(include={"left", "closed_by", "closed_at"})}
+                for id, one in known.items()
+            ]
+        }
+
+
+def _what(answer: str) -> What:
+    return "accept" if answer.startswith("accept") else "ban" if answer == "ban" else "reject"
 
 
 def _add_pushes(routes: APIRouter, engine: Engine, subscriptions: Subscriptions, push_token: str) -> None:

@@ -25,6 +25,7 @@ from contracts.message import Intent, message_id
 from contracts.notify import Channel, Outcome
 from services.notify.alibaba import AlibabaSms
 from services.notify.clients import Answer, Seen, Wechat
+from services.notify.erasing import CustomersForgotten, ForgetCustomer, ForgetCustomers
 from services.notify.limits import e164, sms_values, subscribe_data
 from services.notify.model import (
     SUPERSEDES,
@@ -41,8 +42,10 @@ from services.notify.model import (
 )
 from services.notify.quota import Fact, What
 from services.notify.settings import NotifySettings
-from services.notify.subscriptions import Subscriptions
+from services.notify.subscriptions import Deletable, Subscriptions
+from services.notify.subscriptions import forget as forget_facts
 from services.notify.tencent import TencentSms
+from services.notify.views import Notices
 
 T = TypeVar("T")
 Send = Callable[[], Awaitable[Answer]]
@@ -189,6 +192,20 @@ def overtaking(engine: Engine) -> Overtake:
         await engine.hear(Heard(overtaken, id, engine.clock(), answers_travel=False))
 
     return overtake
+
+
+def forgetting(engine: Engine, notices: Notices, ledger: Deletable) -> Performer:
+    """Who lets every notice about an order forget whom it was for, a page at a time."""
+
+    async def forget(intent: ForgetCustomers, _: int) -> CustomersForgotten:
+        async for notice_id in notices.ids_of_order(intent.order_id):
+            id = message_id(f"{notice_id}/{intent.erasure}/{intent.look}", "forget")
+            heard = Heard(ForgetCustomer(notice_id=notice_id), id, engine.clock(), answers_travel=False, passing=True)
+            await engine.hear(heard)
+        await forget_facts(ledger, intent.order_id)
+        return CustomersForgotten(order_id=intent.order_id, erasure=intent.erasure, look=intent.look)
+
+    return forget
 
 
 async def _in_time(seconds: float, send: Send) -> Answer:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from chassis.record import Aggregate
 from contracts.message import Message, Woke
 from contracts.notify import Channel, CustomerTold, TellCustomer
+from services.notify import erasing
 from services.notify.limits import e164
 from services.notify.model import (
     CALLS_MAX,
@@ -234,3 +235,7 @@ def _provider(notice: Notice) -> Literal["sms-tencent", "sms-alibaba"]:
     if notice.channel not in ("sms-tencent", "sms-alibaba"):
         raise ValueError(f"{notice.channel} sends no short messages")
     return notice.channel
+
+
+NOTICES.handles(erasing.ForgetCustomer)(erasing.forget)
+erasing.keep_erased(NOTICES)

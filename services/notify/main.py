@@ -11,7 +11,9 @@ from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import notify
 from services.notify.api import router
-from services.notify.effects import overtaking, performers, push_token, senders
+from services.notify.confirmations import confirmations
+from services.notify.effects import forgetting, overtaking, performers, push_token, senders
+from services.notify.erasing import ERASURES, ForgetCustomers
 from services.notify.handlers import NOTICES
 from services.notify.settings import NotifySettings
 from services.notify.subscriptions import NAME as LEDGER
@@ -26,16 +28,19 @@ def service(settings: NotifySettings) -> Service:
 
     @asynccontextmanager
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
-        notices = Notices(parts.database.collection(NOTICES.name))
+        notices = Notices(parts.database.collection(NOTICES.name), parts.database.keeping(NOTICES))
         await notices.prepare()
-        subscriptions = Subscriptions(parts.database.collection(LEDGER))
+        ledger = parts.database.collection(LEDGER)
+        subscriptions = Subscriptions(ledger)
         await subscriptions.prepare()
         async with senders(settings) as opened:
             for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
                 parts.engine.perform(intent, performer)
-            yield [router(parts.engine, notices, subscriptions, push_token(settings.keys))]
+            parts.engine.perform(ForgetCustomers, forgetting(parts.engine, notices, ledger))
+            doors = router(parts.engine, notices, subscriptions, push_token(settings.keys))
+            yield [doors, confirmations(opened)]
 
-    return Service("notify", settings, topics=TOPICS, aggregates=(NOTICES,), wire=wire)
+    return Service("notify", settings, topics=TOPICS, aggregates=(NOTICES, ERASURES), wire=wire)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from contracts.message import CaseId, Intent, OrderId, Report
+from contracts.message import CaseId, Intent, OrderId, Private, Report
 from contracts.notify import Addressee, Channel, Outcome, TellCustomer
 
 Result = Literal["sent", "refused", "busy", "unknown", "unreached"]
@@ -87,7 +87,7 @@ class SendWechat(Intent):
     order_id: OrderId
     case_id: CaseId
     outcome: Outcome
-    openid: str
+    openid: Private[str]
     language: Literal["zh", "en"]
     words: Words
     call: int
@@ -103,7 +103,7 @@ class SendSms(Intent):
     case_id: CaseId
     outcome: Outcome
     provider: Literal["sms-tencent", "sms-alibaba"]
-    phone: str
+    phone: Private[str]
     language: Literal["zh", "en"]
     words: Words
     call: int
@@ -131,7 +131,7 @@ class LookForSms(Intent):
     order_id: OrderId
     case_id: CaseId
     provider: Literal["sms-tencent", "sms-alibaba"]
-    phone: str
+    phone: Private[str]
     call: int
     look: int
     since: AwareDatetime
@@ -158,7 +158,7 @@ class SmsReceipt(Report):
     key: ClassVar[str] = "notice_id"
     notice_id: str
     provider: Literal["sms-tencent", "sms-alibaba"]
-    phone: str
+    phone: Private[str]
     call: int
     delivered: bool
     code: str = ""
@@ -187,7 +187,7 @@ class Tried(_Part):
 class Notice(BaseModel):
     """One outcome of one case told to one customer. `channel` is where it stands, `call` the call under way there since
     `called_at`, counted on each channel from `first_call`; `look` above 0 says that its outcome is looked for. With
-    `told_at` it has left, with `superseded_at` it never will."""
+    `told_at` it has left, with `superseded_at` it never will; with `erased_at` it does not know any more whom for."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -203,6 +203,7 @@ class Notice(BaseModel):
     told_at: AwareDatetime | None = None
     superseded_at: AwareDatetime | None = None
     wake_at: AwareDatetime | None = None
+    erased_at: AwareDatetime | None = None
 
     @property
     def ended(self) -> bool:

@@ -18,6 +18,9 @@ FACTS_MAX = 50
 """Of the newest facts the quota is made. Older ones say nothing: they were used up or outlived."""
 
 
+TEMPLATES_MAX = 20
+
+
 class Documents(Protocol):
     """What is needed of a collection: `mongo.Collection`, or a stand-in."""
 
@@ -35,6 +38,17 @@ class Documents(Protocol):
     async def ensure_index(self, keys: Sequence[tuple[str, int]], *, partial: Document | None = None) -> None: ...
 
 
+class Deletable(Protocol):
+    """What is needed to forget: `mongo.Collection`, or a stand-in."""
+
+    async def delete(self, filter: Document) -> None: ...
+
+
+async def forget(documents: Deletable, order_id: str) -> None:
+    """Drop what was learnt by calls about this order: such facts name it and its customer."""
+    await documents.delete({"_id": {"$gt": f"send/{order_id}-", "$lt": f"send/{order_id}."}})
+
+
 class Subscriptions:
     """Reads and writes the ledger. Every method raises StoreUnavailable when the database does not answer."""
 
@@ -42,8 +56,9 @@ class Subscriptions:
         self._documents = documents
 
     async def prepare(self) -> None:
-        """Make the index that `quota` reads."""
+        """Make the indexes that `quota` and `quotas` read."""
         await self._documents.ensure_index([("openid", 1), ("template_id", 1), ("at", -1)])
+        await self._documents.ensure_index([("openid", 1), ("at", -1)])
 
     async def note(self, facts: Iterable[Fact]) -> None:
         """Write down what was heard."""
@@ -57,6 +72,16 @@ class Subscriptions:
             {"openid": openid, "template_id": template_id}, sort=[("at", -1)], limit=FACTS_MAX
         )
         return quota(Fact.model_validate({**document, "id": document["_id"]}) for document in found)
+
+    async def quotas(self, openid: str) -> dict[str, Quota]:
+        """What is known about one customer, by template that anything was heard about."""
+        found = await self._documents.find({"openid": openid}, sort=[("at", -1)], limit=FACTS_MAX * TEMPLATES_MAX)
+        facts: dict[str, list[Fact]] = {}
+        for document in found:
+            of_one = facts.setdefault(document["template_id"], [])
+            if len(of_one) < FACTS_MAX:
+                of_one.append(Fact.model_validate({**document, "id": document["_id"]}))
+        return {template_id: quota(facts[template_id]) for template_id in sorted(facts)}
 
     async def known_empty(self, openid: str, template_id: str, at: datetime) -> bool:
         """Whether a call would be useless: see `Quota.known_empty`."""

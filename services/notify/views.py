@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.telemetry import masked
 from services.notify.model import Notice
@@ -14,10 +15,12 @@ ORDER_MAX = 500
 
 
 class Notices:
-    """Reads the stored notices. Every method raises StoreUnavailable when the database does not answer."""
+    """Reads the stored notices, which stand in their documents as `keeping` says. Every method raises StoreUnavailable
+    when the database does not answer."""
 
-    def __init__(self, records: Collection) -> None:
+    def __init__(self, records: Collection, keeping: Keeping) -> None:
         self._records = records
+        self._keeping = keeping
 
     async def prepare(self) -> None:
         """Make the indexes these views read."""
@@ -29,7 +32,19 @@ class Notices:
         found = await self._records.find(
             {"state.asked.order_id": order_id}, fields=["state"], sort=[("state.words.time", 1)], limit=ORDER_MAX
         )
-        return [_for_staff(notice) for notice in _read(found)]
+        return [_for_staff(notice) for notice in self._read(found)]
+
+    async def ids_of_order(self, order_id: str) -> AsyncIterator[str]:
+        """The ids of every notice of an order."""
+        after = ""
+        while True:
+            wanted = {"state.asked.order_id": order_id, "_id": {"$gt": after}}
+            found = await self._records.find(wanted, fields=["_id"], sort=[("_id", 1)], limit=ORDER_MAX)
+            for document in found:
+                yield str(document["_id"])
+            if len(found) < ORDER_MAX:
+                return
+            after = str(found[-1]["_id"])
 
     async def inbox(self, customer_id: str) -> list[dict[str, Any]]:
         """What a customer was told, newest first, whichever channel took it."""
@@ -39,7 +54,7 @@ class Notices:
             sort=[("state.told_at", -1)],
             limit=INBOX_MAX,
         )
-        return [_for_customer(notice) for notice in _read(found)]
+        return [_for_customer(notice) for notice in self._read(found)]
 
     async def summary(self) -> dict[str, Any]:
         """`by_outcome`: outcome → channel → notices told. `waiting`: notices that have not left yet. `superseded`:
@@ -64,9 +79,8 @@ class Notices:
                 waiting += count
         return {"by_outcome": table, "waiting": waiting, "superseded": superseded}
 
-
-def _read(documents: Iterable[dict[str, Any]]) -> list[Notice]:
-    return [Notice.model_validate(document["state"]) for document in documents]
+    def _read(self, documents: Iterable[dict[str, Any]]) -> list[Notice]:
+        return [Notice.model_validate(self._keeping.opened(document)["state"]) for document in documents]
 
 
 def _for_customer(notice: Notice) -> dict[str, Any]:

@@ -53,6 +53,7 @@ class Cancellation(BaseModel):
     proof: str = ""
     decided_by: str = ""
     refund_number: RefundNumber | None = None
+    note: str = ""
 
     @classmethod
     def of(cls, order: Order, case: Case) -> Cancellation:
@@ -83,7 +84,8 @@ class Cancellation(BaseModel):
             proof=case.proof,
             decided_by=case.decided_by,
             refund_number=case.found,
-            expected_by=_expected_by(refund_facts.route, refund_facts.accepted_at)
+            note=case.verdict.note if case.verdict else "",
+            expected_by=expected_by(refund_facts.route, refund_facts.accepted_at)
             if refund_facts and refund_facts.accepted_at
             else None,
         )
@@ -145,6 +147,11 @@ def order_cancelled(case: Cancellation) -> notify.TellCustomer:
 
 def cancellation_refused(case: Cancellation) -> notify.TellCustomer:
     return _tell(case, "cancellation-refused", 0, case.refusal, solution_after_failure(case))
+
+
+def cancellation_rejected(case: Cancellation) -> notify.TellCustomer:
+    because = case.note or case.refusal
+    return _tell(case, "cancellation-refused", 0, because, solution_in_words("rejected", case.to.language))
 
 
 def late_payment_refunded(case: Cancellation) -> notify.TellCustomer:
@@ -242,6 +249,14 @@ TAKE_OVER_PART_OF_REFUND = Saga(
 )
 """As above, but nobody knows for which goods: only the money is in the books."""
 
+REJECT_CANCELLATION = Saga(
+    "reject-cancellation",
+    1,
+    Cancellation,
+    pivot("tell the customer why not", cancellation_rejected, patience=TELLING),
+)
+"""Somebody with the right to approve it said no before anything had moved."""
+
 SAGAS = {
     saga.name: saga
     for saga in (
@@ -253,6 +268,7 @@ SAGAS = {
         GIVE_ORDER_BACK,
         TAKE_OVER_REFUND,
         TAKE_OVER_PART_OF_REFUND,
+        REJECT_CANCELLATION,
     )
 }
 ROADS = {
@@ -264,6 +280,7 @@ ROADS = {
     "given-back": GIVE_ORDER_BACK,
     "made-outside": TAKE_OVER_REFUND,
     "made-outside-in-part": TAKE_OVER_PART_OF_REFUND,
+    "rejected": REJECT_CANCELLATION,
 }
 
 
@@ -284,7 +301,7 @@ def _tell(
     )
 
 
-def _expected_by(route: str, accepted_at: datetime) -> datetime:
+def expected_by(route: str, accepted_at: datetime) -> datetime:
     """When the money should be there: the WeChat balance within minutes, a bank card within three working days
     (pay.weixin.qq.com/doc/v3/merchant/4013071031)."""
     if "零钱" in route:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from chassis.record import Refusal
@@ -13,26 +12,18 @@ from contracts.order import (
     CancellationAccepted,
     CancellationCompleted,
     CancellationNotAccepted,
-    CancellationUndone,
     CancelledLine,
     CancelOrder,
     Reason,
 )
 from contracts.payment import PaymentCloseRefused, RefusalReason
-from services.order import failed, unpaid
+from services.order import deciding, failed, unpaid
 from services.order.cancellation import ROADS, SAGAS, Cancellation
 from services.order.failed import learn
-from services.order.model import (
-    REQUESTS_MAX,
-    Case,
-    NotCancellable,
-    Order,
-    Request,
-    Road,
-    covers_all_left,
-    pieces_to_cancel,
-)
+from services.order.model import REQUESTS_MAX, Case, Order, Request, Road
 from services.order.otherroads import transfer_when
+from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
+from services.order.policies import Policy, Ruling
 from services.order.tasks import close_tasks, raise_task
 from services.order.timeline import moment_of
 
@@ -46,7 +37,7 @@ _TOO_LATE = {
 }
 
 
-def request_cancellation(order: Order | None, asked: CancelOrder, at: datetime) -> Decision:
+def request_cancellation(order: Order | None, asked: CancelOrder, policy: Policy, at: datetime) -> Decision:
     """Open a case, or meet the one that the same request, or the same wish, has opened. Raises Refusal."""
     if order is None or (asked.by.kind == "customer" and asked.by.id != order.customer_id):
         raise _refusal(asked, "unknown-order")
@@ -58,16 +49,20 @@ def request_cancellation(order: Order | None, asked: CancelOrder, at: datetime) 
             return order, [accepted(order, case)]
     if asked.reason.code == "other" and not asked.reason.remark.strip():
         raise _refusal(asked, "remark-required")
-    standing = order.open_case
-    if standing is None and order.state in _TOO_LATE:
-        raise _refusal(asked, _TOO_LATE[order.state])
-    try:
-        lines = pieces_to_cancel(order, asked.lines)
-    except NotCancellable as problem:
-        raise _refusal(asked, problem.reason, detail=problem.detail) from problem
+    lines, standing = pieces_wanted(order, asked), order.open_case
     if standing is not None:
         return _meet(order, standing, lines, asked)
-    return _open(order, asked, lines, at)
+    return _open(order, asked, lines, policy, at)
+
+
+def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
+    """What this wish would give back. Raises Refusal where the order's state or its lines do not allow it."""
+    if order.open_case is None and order.state in _TOO_LATE:
+        raise _refusal(asked, _TOO_LATE[order.state])
+    try:
+        return pieces_to_cancel(order, asked.lines)
+    except NotCancellable as problem:
+        raise _refusal(asked, problem.reason, detail=problem.detail) from problem
 
 
 def _meet(order: Order, standing: Case, lines: tuple[CancelledLine, ...], asked: CancelOrder) -> Decision:
@@ -80,7 +75,7 @@ def _meet(order: Order, standing: Case, lines: tuple[CancelledLine, ...], asked:
     return order.with_case(met), [accepted(order, met)]
 
 
-def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], at: datetime) -> Decision:
+def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], policy: Policy, at: datetime) -> Decision:
     whole = covers_all_left(order, lines)
     unpaid = order.state == "pending-payment"
     if unpaid and not whole:
@@ -99,8 +94,9 @@ def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], at
         requests=(Request(id=asked.request_id, fingerprint=asked.fingerprint),),
         occurred_at=asked.reference.occurred_at if asked.reference else at,
         reference=asked.reference.number if asked.reference else "",
+        ruling=deciding.ruling(order, asked, lines, policy, at),
     )
-    return after.model_copy(update={"state": "cancelling", "placing": None}), says
+    return after.model_copy(update={"state": "cancelling"}), says
 
 
 def open_case(
@@ -118,9 +114,10 @@ def open_case(
     reference: str = "",
     transfer: tuple[RefusalReason, ...] | None = None,
     found: RefundNumber | None = None,
+    ruling: Ruling | None = None,
 ) -> Decision:
-    """Put a new case into the order and take the first step of its road. `transfer`: refusals after which its money
-    goes as a transfer, by default what the table of other roads says."""
+    """Put a new case into the order and take the first step of its road, unless its ruling makes it wait. `transfer`:
+    refusals after which its money goes as a transfer, by default what the table of other roads says."""
     case = Case(
         case_id=CaseId(f"{order.order_id}-c{len(order.cases) + 1}"),
         road=road,
@@ -137,13 +134,18 @@ def open_case(
         reference=reference,
         transfer_when=transfer_when(reason.family, road, order.state, amount_minor) if transfer is None else transfer,
         found=found,
+        ruling=ruling,
     )
-    run, says = ROADS[road].start(Cancellation.of(order, case), at)
-    case = case.model_copy(update={"run": run})
+    says: list[Message] = []
+    placing = order.placing
+    if not case.waits:
+        run, says = ROADS[road].start(Cancellation.of(order, case), at)
+        case, placing = case.model_copy(update={"run": run}), None
+    step = case.run.step or (case.ruling.waits_for if case.ruling else "")
     after = order.with_case(case).noting(
-        at, "cancellation-accepted", case.case_id, reason=reason.code, by=f"{by.kind} {by.id}".strip(), step=run.step
+        at, "cancellation-accepted", case.case_id, reason=reason.code, by=f"{by.kind} {by.id}".strip(), step=step
     )
-    return after, [accepted(after, case), *says]
+    return after.model_copy(update={"placing": placing}), [accepted(after, case), *says]
 
 
 def accepted(order: Order, case: Case) -> CancellationAccepted:
@@ -161,12 +163,15 @@ def accepted(order: Order, case: Case) -> CancellationAccepted:
         accepted_at=case.accepted_at,
         occurred_at=case.occurred_at,
         reference=case.reference,
+        waits_for=case.ruling.waits_for if case.ruling else "",
+        rule=case.ruling.rule if case.ruling else "",
+        policy_version=case.ruling.policy_version if case.ruling else 0,
     )
 
 
 def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decision:
     """A participant answered. An answer that the case does not wait for changes nothing."""
-    if case.status != "open":
+    if case.status != "open" or case.waits:
         return order, []
     if isinstance(message, PaymentCloseRefused) and case.road == "unpaid":
         return _change_road(order, case, message, at)
@@ -185,6 +190,8 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:
     """The deadline of the case's step has come."""
+    if case.waits:
+        return deciding.wake(order, case, at)
     saga = SAGAS[case.run.saga]
     run, says = saga.wake(case.run, Cancellation.of(order, case), at)
     if run is case.run:
@@ -214,7 +221,7 @@ def _end(order: Order, case: Case, at: datetime) -> Decision:
     done = case.run.status == "done"
     if case.road in ("resumed", "given-back") and not done:
         return failed.wait_for_a_person(order, case, at)
-    if done and case.road != "given-back":
+    if done and case.road not in ("given-back", "rejected"):
         return _complete(order, case, at)
     return _undo(order, case, at)
 
@@ -239,6 +246,7 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
         completed_at=at,
         occurred_at=case.occurred_at,
         reference=case.reference,
+        after_alternatives=len(order.alternatives) if state == "cancelled" else 0,
     )
     if case.road == "unpaid" and after.paid is not None:
         after, says = refund_late_payment(after, at)
@@ -250,18 +258,10 @@ def _undo(order: Order, case: Case, at: datetime) -> Decision:
     ended = case.model_copy(update={"status": "undone", "ended_at": at})
     after = order.with_case(ended).model_copy(update={"state": case.state_before})
     after = after.noting(at, "cancellation-undone", case.case_id, refusal=case.refusal)
-    says: Sequence[Message] = [
-        CancellationUndone(
-            order_id=order.order_id,
-            case_id=case.case_id,
-            customer_id=order.customer_id,
-            because=case.refusal,
-            undone_at=at,
-            occurred_at=case.occurred_at,
-        )
-    ]
+    if case.road == "rejected":
+        return after, [deciding.undone(order, ended)]
     after, task = raise_task(after, ended, "refund-refused", at)
-    return after, [*says, task]
+    return after, [deciding.undone(order, ended), task]
 
 
 def refund_late_payment(order: Order, at: datetime) -> Decision:

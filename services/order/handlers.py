@@ -8,31 +8,33 @@ from datetime import datetime
 from chassis.record import Aggregate, Refusal
 from chassis.saga import Run, Saga
 from contracts import inventory, notify, payment
+from contracts.alternative import PostponeDelivery
+from contracts.decision import DecideCancellation, WithdrawCancellation
+from contracts.deleting import ContactErased, HideOrder, NoticesErased
 from contracts.message import Event, Message, Money, Woke
 from contracts.order import (
     CancelOrder,
     CompleteOrder,
     DeliverOrder,
-    OrderCompleted,
-    OrderDelivered,
-    OrderNotMoved,
     OrderNotPlaced,
     OrderPaid,
     OrderPlaced,
-    OrderShipped,
     PlaceOrder,
     PricedLine,
     ShipOrder,
 )
+from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
-from services.order import cases, failed, resolving, unpaid
+from services.order import cases, deciding, erasing, failed, keeping, moving, rating, resolving, unpaid
+from services.order.finding import found_by
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
+from services.order.policies import LookUpPolicy, ReadyToCancel
 from services.order.pricing import NotPriced, price
 from services.order.tasks import Kind, has_open_task, raise_task
 from services.order.timeline import moment_of
 
-ORDERS = Aggregate("orders", Order)
+ORDERS = Aggregate("orders", Order, found_by=found_by)
 
 Decision = tuple[Order | None, Sequence[Message]]
 
@@ -120,55 +122,43 @@ def payment_received(order: Order | None, heard: payment.PaymentReceived, at: da
 
 @ORDERS.handles(ShipOrder)
 def ship_order(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
-    """The parcel leaves. Refused while a cancellation is open."""
-    if order is not None and order.state == "shipped":
-        return order, [_shipped(asked, at)]
-    order = _in_state(order, asked, "paid")
-    parcel = {"carrier": asked.carrier, "tracking_number": asked.tracking_number}
-    order = order.model_copy(update=parcel)
-    run, says = DISPATCH_ORDER.start(Placement.of(order), at)
-    shipped = order.model_copy(update={"state": "shipped", "dispatching": run})
-    shipped = shipped.noting(at, "shipped", carrier=asked.carrier, tracking_number=asked.tracking_number)
-    return shipped, [_shipped(asked, at), *says]
-
-
-def _shipped(asked: ShipOrder, at: datetime) -> OrderShipped:
-    return OrderShipped(
-        order_id=asked.order_id, carrier=asked.carrier, tracking_number=asked.tracking_number, shipped_at=at
-    )
+    return moving.ship(order, asked, at)
 
 
 @ORDERS.handles(DeliverOrder)
 def deliver_order(order: Order | None, asked: DeliverOrder, at: datetime) -> Decision:
-    delivered = OrderDelivered(order_id=asked.order_id, delivered_at=at)
-    if order is not None and order.state == "delivered":
-        return order, [delivered]
-    order = _in_state(order, asked, "shipped")
-    return order.model_copy(update={"state": "delivered"}).noting(at, "delivered"), [delivered]
+    return moving.deliver(order, asked, at)
 
 
 @ORDERS.handles(CompleteOrder)
 def complete_order(order: Order | None, asked: CompleteOrder, at: datetime) -> Decision:
-    completed = OrderCompleted(order_id=asked.order_id, completed_at=at)
-    if order is not None and order.state == "completed":
-        return order, [completed]
-    order = _in_state(order, asked, "delivered")
-    return order.model_copy(update={"state": "completed"}).noting(at, "completed"), [completed]
-
-
-def _in_state(order: Order | None, asked: ShipOrder | DeliverOrder | CompleteOrder, wanted: str) -> Order:
-    if order is None:
-        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="unknown-order"))
-    if order.open_case is not None:
-        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="cancellation-open", state=order.state))
-    if order.state != wanted:
-        raise Refusal(OrderNotMoved(order_id=asked.order_id, reason="wrong-state", state=order.state))
-    return order
+    return moving.complete(order, asked, at)
 
 
 @ORDERS.handles(CancelOrder)
 def cancel_order(order: Order | None, asked: CancelOrder, at: datetime) -> Decision:
-    return cases.request_cancellation(order, asked, at)
+    """A wish that came over a topic: the shop's policy has to be looked up first."""
+    return order, [LookUpPolicy(order_id=asked.order_id, asked=asked)]
+
+
+@ORDERS.handles(ReadyToCancel)
+def cancel_by_policy(order: Order | None, ready: ReadyToCancel, at: datetime) -> Decision:
+    try:
+        return cases.request_cancellation(order, ready.asked, ready.policy, at)
+    except Refusal as refusal:
+        if ready.from_topic:
+            return order, [refusal.event]
+        raise
+
+
+@ORDERS.handles(WithdrawCancellation)
+def withdraw_cancellation(order: Order | None, asked: WithdrawCancellation, at: datetime) -> Decision:
+    return deciding.withdraw(order, asked, at)
+
+
+@ORDERS.handles(DecideCancellation)
+def decide_cancellation(order: Order | None, asked: DecideCancellation, at: datetime) -> Decision:
+    return deciding.decide(order, asked, at)
 
 
 def hear_answer(order: Order | None, heard: Event, at: datetime) -> Decision:
@@ -264,6 +254,16 @@ def resolve_task(order: Order | None, asked: ResolveTask, at: datetime) -> Decis
     return resolving.resolve(order, asked, at)
 
 
+@ORDERS.handles(PostponeDelivery)
+def postpone_delivery(order: Order | None, asked: PostponeDelivery, at: datetime) -> Decision:
+    return keeping.postpone(order, asked, at)
+
+
+@ORDERS.handles(RateCancellation)
+def rate_cancellation(order: Order | None, asked: RateCancellation, at: datetime) -> Decision:
+    return rating.rate(order, asked, at)
+
+
 @ORDERS.handles(TaskDone)
 def task_done(order: Order | None, heard: TaskDone, at: datetime) -> Decision:
     """Staff has dealt with a task."""
@@ -310,3 +310,11 @@ def _walk(order: Order, field: str, saga: Saga[Placement], heard: Event, at: dat
     if walked is run:
         return order, []
     return order.model_copy(update={field: walked}).with_moment(moment_of(heard, at)), says
+
+
+ORDERS.handles(HideOrder)(erasing.hide)
+ORDERS.handles(erasing.EraseOrder)(erasing.erase)
+ORDERS.handles(erasing.RestoreOrder)(erasing.restore)
+ORDERS.handles(ContactErased)(erasing.hear_outside)
+ORDERS.handles(NoticesErased)(erasing.hear_outside)
+erasing.keep_erased(ORDERS)

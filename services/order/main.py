@@ -10,11 +10,20 @@ from fastapi import APIRouter
 from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
+from services.order import cancelling_api, deletion_api
+from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
 from services.order.catalogue import Catalogue
+from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
+from services.order.lists import OrderLists
+from services.order.live_api import live_routes
 from services.order.model import LookUpProducts, PriceRules
+from services.order.policies import LookUpPolicy
+from services.order.policybook import PolicyBook
+from services.order.preview import PastCases
 from services.order.projections import PRODUCTS
+from services.order.rating_api import rating_routes
 from services.order.settings import OrderSettings
 from services.order.views import OrderViews
 
@@ -28,10 +37,24 @@ def service(settings: OrderSettings) -> Service:
         coupons = parts.database.collection("coupons")
         rules = PriceRules.model_validate(settings, from_attributes=True)
         catalogue = Catalogue(products, coupons, rules)
-        views = OrderViews(parts.database.collection(ORDERS.name), products, coupons)
-        await views.prepare()
+        orders, keeping = parts.database.collection(ORDERS.name), parts.database.keeping(ORDERS)
+        policies, past = PolicyBook(parts.database.collection("policies")), PastCases(orders)
+        views = OrderViews(orders, products, coupons, keeping)
+        lists = OrderLists(orders, keeping)
+        shelf = Shelf(products)
+        for reader in (past, views, lists, shelf):
+            await reader.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
-        yield [routes(parts.engine, catalogue, views)]
+        parts.engine.perform(LookUpPolicy, policies.look_up)
+        exports = Exports(orders, parts.database.collection(EXPORTS), parts.database.collection(EXPORTED), keeping)
+        yield [
+            routes(parts.engine, catalogue, views, lists),
+            cancelling_api.routes(parts.engine, policies, past),
+            deletion_api.routes(parts.engine, exports, settings.retention_days),
+            rating_routes(parts.engine),
+            alternatives_routes(parts.engine, shelf),
+            live_routes(orders),
+        ]
 
     return Service(
         "order",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -11,12 +10,23 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 from chassis.saga import Run
 from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, ProductId, RefundNumber, Report
 from contracts.notify import Addressee
-from contracts.order import Actor, CancelledLine, CancelLine, Contact, PlaceOrder, PricedLine, Reason
+from contracts.order import Actor, CancelledLine, Contact, PlaceOrder, PricedLine, Reason
 from contracts.payment import RefusalReason
+from services.order.policies import Ruling, Verdict
+from services.order.questionnaire import Rating
+from services.order.taken import Taken
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
 Road = Literal[
-    "unpaid", "paid", "no-money", "late-payment", "resumed", "given-back", "made-outside", "made-outside-in-part"
+    "unpaid",
+    "paid",
+    "no-money",
+    "late-payment",
+    "resumed",
+    "given-back",
+    "made-outside",
+    "made-outside-in-part",
+    "rejected",
 ]
 
 TIMELINE_MAX = 300
@@ -133,11 +143,21 @@ class Case(_Part):
     proof: str = ""
     decided_by: str = ""
     found: RefundNumber | None = None
+    ruling: Ruling | None = None
+    verdict: Verdict | None = None
+    rating: Rating | None = None
+
+    @property
+    def waits(self) -> bool:
+        """It has not begun yet: nothing has moved, and it can be taken back."""
+        ruling = self.ruling
+        return self.status == "open" and ruling is not None and bool(ruling.waits_for) and not ruling.over
 
     @property
     def waits_for_a_person(self) -> bool:
         """Nothing more happens to it by itself."""
-        return self.status == "open" and self.run.ended
+        approval = self.waits and self.ruling is not None and self.ruling.waits_for == "approval"
+        return approval or (self.status == "open" and self.run.ended)
 
     def met_by(self, request_id: str) -> Request | None:
         """The request of that id, if it led to this case or met it."""
@@ -162,6 +182,17 @@ class Task(_Part):
     facts: dict[str, str] = {}
 
 
+class Erased(_Part):
+    """That nobody knows any more whose order it was. `digest`: of the state that was erased, which alone may be put
+    back; `export_id`: where it is."""
+
+    at: AwareDatetime
+    digest: str
+    export_id: str
+    by: Actor
+    reason: str = ""
+
+
 class Moment(_Part):
     """One line of the timeline: `what` is a code (`paid`, `refund-accepted`, …), `detail` its facts."""
 
@@ -172,7 +203,8 @@ class Moment(_Part):
 
 
 class Order(_Part):
-    """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes. While
+    """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes,
+    `erasing` that of forgetting its customer everywhere. `hidden_at`: the customer took it out of the list. While
     it knows of no payment it asks at `ask_payment_at` whether there was one; `payment_asked`: how often it did."""
 
     order_id: OrderId
@@ -197,16 +229,27 @@ class Order(_Part):
     ask_payment_at: AwareDatetime | None = None
     placing: Run | None = None
     dispatching: Run | None = None
+    hidden_at: AwareDatetime | None = None
+    erased: Erased | None = None
+    erasing: Run | None = None
     cases: tuple[Case, ...] = ()
     tasks: tuple[Task, ...] = ()
     timeline: tuple[Moment, ...] = ()
+    deliver_after: AwareDatetime | None = None
+    alternatives: tuple[Taken, ...] = ()
 
     @property
     def wake_at(self) -> datetime | None:
         """When the earliest of its runs wants to be woken, or it wants to ask for its payment."""
-        runs = [self.placing, self.dispatching, *(case.run for case in self.cases)]
-        times = [self.ask_payment_at, *(run.wake_at for run in runs if run is not None)]
+        windows = [case.ruling.until for case in self.cases if case.ruling is not None and case.waits]
+        runs = [self.placing, self.dispatching, self.erasing, *(case.run for case in self.cases)]
+        times = [self.ask_payment_at, *windows, *(run.wake_at for run in runs if run is not None)]
         return min((at for at in times if at is not None), default=None)
+
+    @property
+    def erased_at(self) -> datetime | None:
+        """Since when nobody knows any more whose order it was."""
+        return self.erased.at if self.erased is not None else None
 
     @property
     def open_case(self) -> Case | None:
@@ -248,46 +291,6 @@ class Order(_Part):
     def with_moment(self, moment: Moment) -> Order:
         """The order with this line added to its timeline."""
         return self.model_copy(update={"timeline": (*self.timeline, moment)[-TIMELINE_MAX:]})
-
-
-class NotCancellable(Exception):
-    """These pieces cannot be cancelled; `reason` is one of `CancellationNotAccepted`'s."""
-
-    def __init__(self, reason: str, detail: str = "") -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.detail = detail
-
-
-def pieces_to_cancel(order: Order, wanted: Sequence[CancelLine]) -> tuple[CancelledLine, ...]:
-    """What a case would give back: the wanted pieces, or everything that is left when none are named. Raises
-    NotCancellable for a line that does not exist or has fewer pieces left."""
-    if not wanted:
-        wanted = [CancelLine(line_no=line.line_no, quantity=line.left) for line in order.lines if line.left]
-    pieces: dict[int, int] = {}
-    for want in wanted:
-        pieces[want.line_no] = pieces.get(want.line_no, 0) + want.quantity
-    known = {line.line_no: line for line in order.lines}
-    for line_no, quantity in pieces.items():
-        if line_no not in known:
-            raise NotCancellable("unknown-line", f"line {line_no}")
-        if quantity > known[line_no].left:
-            raise NotCancellable("more-than-was-bought", f"line {line_no}: {known[line_no].left} left")
-    return tuple(
-        CancelledLine(
-            line_no=line_no,
-            product_id=known[line_no].product_id,
-            category=known[line_no].category,
-            quantity=quantity,
-            amount_minor=known[line_no].share(quantity),
-        )
-        for line_no, quantity in sorted(pieces.items())
-    )
-
-
-def covers_all_left(order: Order, lines: Sequence[CancelledLine]) -> bool:
-    """Whether these pieces are everything that is left of the order."""
-    return sum(line.quantity for line in lines) == sum(line.left for line in order.lines)
 
 
 class LookUpProducts(Intent):

@@ -44,6 +44,31 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "未付款的订单只能整单取消,然后重新下单。",
         "An unpaid order can only be cancelled as a whole. Place a new one afterwards.",
     ),
+    "policy-denied": (403, "按本店规则不能取消。", "The shop's rules do not allow this cancellation."),
+    "code-required": (
+        409,
+        "此操作需要确认码:请先获取短信确认码,再用同一请求提交。",
+        "This needs a confirmation code. Ask for one by text message and send the same request with it.",
+    ),
+    "unknown-case": (404, "没有这个取消单。", "There is no such cancellation."),
+    "not-yours": (
+        403,
+        "这个取消不是您申请的,不能撤回。",
+        "Somebody else asked for this cancellation: it is not yours to take back.",
+    ),
+    "too-late": (
+        409,
+        "取消已开始处理,不能再撤回。",
+        "The cancellation has begun and cannot be taken back any more.",
+    ),
+    "already-decided": (409, "该取消申请已处理。", "This cancellation has been decided already."),
+    "not-your-role": (403, "当前岗位不能审批这个取消申请。", "This role may not decide this cancellation."),
+    "second-person-needed": (
+        403,
+        "申请人不能审批自己的申请,请换一位同事。",
+        "Whoever asked may not approve it. Ask a second person.",
+    ),
+    "note-required": (422, "拒绝时请填写给顾客的说明。", "Say why it is rejected; the customer reads it."),
     "remark-required": (422, "原因为“其他”时请填写说明。", "The reason “other” needs a remark."),
     "unknown-task": (404, "没有这个任务。", "There is no such task."),
     "already-resolved": (409, "该任务已处理。", "The task has been dealt with already."),
@@ -53,17 +78,106 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "This cannot be done now. Read the task's choices again.",
     ),
     "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
+    "not-finished": (
+        409,
+        "只有已完成或已取消的订单才能删除。",
+        "Only a completed or cancelled order can be taken out of the list. Wait until it is.",
+    ),
+    "deletion-denied": (
+        409,
+        "现在不能删除该订单,请按 rules 中的说明处理。",
+        "The order cannot be deleted now. See in rules what to do.",
+    ),
+    "export-outdated": (
+        409,
+        "导出之后订单又有变化,请重新导出。",
+        "The order has changed since it was exported. Export it again.",
+    ),
+    "restore-over-newer": (
+        409,
+        "现有订单比导出的更新,不会覆盖。",
+        "The order there is newer than the exported one and is left as it is.",
+    ),
+    "restore-another": (
+        409,
+        "删除的是订单的另一个版本,请使用删除时的导出文件。",
+        "Another version of the order was erased. Use the export it was erased with.",
+    ),
+    "erasing-under-way": (
+        409,
+        "删除仍在进行,请稍后再恢复。",
+        "Its erasing is still under way. Restore it when that is over.",
+    ),
+    "deliver-later": (
+        409,
+        "顾客选择了晚些送达,未到日期不能发货;确需提前请填写 early。",
+        "The customer chose a later delivery. Ship it from that day on, or say `early` if it must leave before.",
+    ),
+    "too-late-to-change": (
+        409,
+        "订单已发货或已结束,不能再更改。",
+        "The order has been shipped or has ended. It cannot be changed any more.",
+    ),
+    "not-paid-yet": (409, "订单尚未付款。", "The order has not been paid yet."),
+    "day-out-of-reach": (
+        422,
+        "该日期不可选,请选择 earliest 到 latest 之间的日期。",
+        "This day cannot be chosen. Choose one from `earliest` to `latest`.",
+    ),
+    "too-many-alternatives": (
+        409,
+        "该订单已多次更改,请联系客服。",
+        "This order was changed too often. Write to our service.",
+    ),
+    "case-open": (
+        409,
+        "取消还在处理中,结束后才能评价。",
+        "The cancellation is still under way. It can be rated once it has ended.",
+    ),
+    "already-rated": (
+        409,
+        "这次取消已评价过,不能更改。",
+        "This cancellation was rated before. A rating cannot be changed.",
+    ),
+    "unknown-questionnaire": (
+        422,
+        "没有这个版本的问卷,请重新加载问卷后再提交。",
+        "There is no such version of the questionnaire. Load it again.",
+    ),
+    "unknown-answer": (
+        422,
+        "问卷中没有这个问题或选项,请按问卷填写。",
+        "The questionnaire has no such question or answer. Use the words it gives.",
+    ),
     "wrong-state": (409, "订单当前状态不允许此操作。", "The order's state does not allow this."),
 }
 
+_SHOWN = (
+    "open_case_id",
+    "state",
+    "choices",
+    "rule",
+    "policy_version",
+    "amount_minor",
+    "roles",
+    "rules",
+    "earliest",
+    "latest",
+    "not_before",
+)
+"""What of a refusal the caller is shown besides its code and its words."""
+
 
 def problem_of(refusal: Event) -> Problem:
-    """The problem document for a refusal; its code is the refusal's reason."""
-    said: dict[str, Any] = refusal.model_dump(exclude_none=True)
-    status, zh, en = _PROBLEMS[said["reason"]]
-    more = {name: said[name] for name in ("open_case_id", "state", "choices") if said.get(name)}
+    """The problem document for a refusal; its code is the refusal's reason, or the finer word for it."""
+    said: dict[str, Any] = refusal.model_dump(mode="json", exclude_none=True)
+    code = said.get("because") or said["reason"]
+    status, zh, en = _PROBLEMS[code]
+    more = {name: said[name] for name in _SHOWN if said.get(name)}
+    if code == "policy-denied":
+        zh, en = said["zh"], said["en"]
     if said.get("detail"):
         more["about"] = said["detail"]
     if said["reason"] == "cancellation-open":
         more["retry_after"] = 1
-    return Problem(status, said["reason"], zh, en, **more)
+    return Problem(status, code, zh, en, **more)

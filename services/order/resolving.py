@@ -10,8 +10,9 @@ from contracts.order import Actor, CancelLine, Reason
 from contracts.payment import RefundFound
 from contracts.task import ResolveTask, TaskNotResolved, TaskResolved
 from services.order import cases, failed
-from services.order.model import Case, NotCancellable, Order, Task, covers_all_left, pieces_to_cancel
+from services.order.model import Case, Order, Task
 from services.order.otherroads import SHUT
+from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.tasks import WISHES, raise_task
 
 Decision = tuple[Order, list[Message]]

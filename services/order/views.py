@@ -1,49 +1,43 @@
-"""What readers see of orders: one order, lists, open cases, tasks, the order book's totals."""
+"""What readers see of orders: one order, open cases, tasks, the order book's totals. Lists of orders: `lists`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
+from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.projection import Update
 from services.order.cancellation import Cancellation
+from services.order.colours import colour_of
 from services.order.model import Case, Coupon, Order
+from services.order.story import masked_contact, told_to_staff
 from services.order.words import reason_in_words, state_in_words
-
-_LISTED = [
-    "state.order_id",
-    "state.customer_id",
-    "state.reference",
-    "state.state",
-    "state.total_minor",
-    "state.currency",
-    "state.paid",
-    "state.placed_at",
-    "state.cases.case_id",
-    "state.cases.status",
-    "state.cases.refund.amount",
-]
 
 
 def order_view(order: Order) -> dict[str, Any]:
-    """One order, with its lines, cases and timeline."""
+    """One order, with its lines, cases and timeline, for staff. For its customer: `story.customers_order`."""
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
         "reference": order.reference,
         "state": order.state,
         "state_in_words": state_in_words(order.state),
+        "colour": colour_of(order.state),
         "partly_cancelled": any(line.cancelled for line in order.lines) and order.state != "cancelled",
         "payable": order.state == "pending-payment" and order.placing is not None and order.placing.status == "done",
         "total": {"amount_minor": order.total_minor, "currency": order.currency},
         "paid_minor": order.paid.amount_minor if order.paid else 0,
         "refunded_minor": order.refunded_minor,
         "placed_at": order.placed_at,
+        "hidden_at": order.hidden_at,
+        "erased_at": order.erased_at,
+        "deliver_after": order.deliver_after,
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
         "cases": [case_view(order, case) for case in order.cases],
+        "contact": masked_contact(order.contact.name, order.contact.phone),
         "tasks": [task.model_dump() for task in order.tasks],
-        "timeline": [moment.model_dump() for moment in order.timeline],
+        "timeline": told_to_staff(order),
     }
 
 
@@ -58,6 +52,12 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
         "road": case.road,
         "waits_for_a_person": case.waits_for_a_person,
         "step": case.run.step,
+        "waits_for": case.ruling.waits_for if case.ruling and case.waits else "",
+        "undo_until": case.ruling.until if case.ruling and case.waits else None,
+        "approve_by": case.ruling.approve_by if case.ruling and case.waits else (),
+        "rule": case.ruling.rule if case.ruling else "",
+        "policy_version": case.ruling.policy_version if case.ruling else 0,
+        "verdict": case.verdict.model_dump() if case.verdict else None,
         "attempts": case.run.attempts,
         "next_try_at": case.run.wake_at,
         "reason": {
@@ -78,21 +78,21 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
         "refusal": case.refusal,
         "refund_number": refund.number if refund else None,
         "refund": {**refund.model_dump(), "expected_by": facts.expected_by} if refund else None,
+        "rating": case.rating.model_dump() if case.rating else None,
     }
 
 
 class OrderViews:
     """Reads the order records. Pages go by id: `after` is the last id of the page before."""
 
-    def __init__(self, orders: Collection, products: Collection, coupons: Collection) -> None:
+    def __init__(self, orders: Collection, products: Collection, coupons: Collection, keeping: Keeping) -> None:
         self._orders = orders
         self._products = products
         self._coupons = coupons
+        self._keeping = keeping
 
     async def prepare(self) -> None:
         """Make the indexes that the lists read."""
-        for field in ("state.customer_id", "state.state", "state.reference"):
-            await self._orders.ensure_index([(field, 1), ("_id", 1)])
         await self._orders.ensure_index(
             [("state.cases.status", 1), ("_id", 1)], partial={"state.cases.case_id": {"$exists": True}}
         )
@@ -100,23 +100,13 @@ class OrderViews:
             [("state.tasks.task_id", 1)], partial={"state.tasks.task_id": {"$exists": True}}
         )
 
-    async def orders(
-        self, *, customer_id: str | None, state: str | None, reference: str | None, after: str, limit: int
-    ) -> dict[str, Any]:
-        """A page of orders, without lines and timeline."""
-        wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.order_id": {"$exists": True}}
-        given = {"state.customer_id": customer_id, "state.state": state, "state.reference": reference}
-        wanted.update({name: value for name, value in given.items() if value is not None})
-        found = await self._orders.find(wanted, fields=_LISTED, sort=[("_id", 1)], limit=limit)
-        return {"orders": [_listed(document["state"]) for document in found], "next": _next(found, limit)}
-
     async def cases(self, *, status: str | None, after: str, limit: int) -> dict[str, Any]:
         """The cases of a page of orders that have any."""
         wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.cases.case_id": {"$exists": True}}
         if status is not None:
             wanted["state.cases.status"] = status
         found = await self._orders.find(wanted, fields=["state"], sort=[("_id", 1)], limit=limit)
-        orders = [Order.model_validate(document["state"]) for document in found]
+        orders = [Order.model_validate(self._keeping.opened(document)["state"]) for document in found]
         listed = [case_view(order, case) for order in orders for case in order.cases if status in (None, case.status)]
         return {"cases": listed, "next": _next(found, limit)}
 
@@ -209,27 +199,6 @@ def _summary(states: Sequence[dict[str, Any]], cases: Sequence[dict[str, Any]], 
             "refunded_minor": completed.get("refunded", 0),
         },
         "open_tasks": open_tasks,
-    }
-
-
-def _listed(state: dict[str, Any]) -> dict[str, Any]:
-    cases = state.get("cases", [])
-    return {
-        "order_id": state["order_id"],
-        "customer_id": state["customer_id"],
-        "reference": state["reference"],
-        "state": state["state"],
-        "state_in_words": state_in_words(state["state"]),
-        "total_minor": state["total_minor"],
-        "currency": state["currency"],
-        "paid_minor": state["paid"]["amount_minor"] if state.get("paid") else 0,
-        "refunded_minor": sum(
-            case["refund"]["amount"]["amount_minor"]
-            for case in cases
-            if case["status"] == "completed" and case.get("refund")
-        ),
-        "placed_at": state["placed_at"],
-        "case_ids": [case["case_id"] for case in cases],
     }
 
 

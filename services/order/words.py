@@ -46,6 +46,10 @@ _SOLUTIONS = {
         "退款仍在银行处理中,我们在持续跟进,无需您操作。",
         "The bank is still working on it. We follow it up, you need not do anything.",
     ),
+    "rejected": (
+        "您的订单照常处理,如有疑问请联系客服。",
+        "Your order goes on as before. Questions? Write to us.",
+    ),
     "undone": (
         "订单已恢复原状,客服会与您联系处理退款。",
         "Your order is as it was. Our service will contact you about the refund.",
@@ -61,6 +65,7 @@ _REFUSALS = {
     "refused-by-provider": ("支付平台拒绝退款", "the payment provider refused the refund"),
     "already-dispatched": ("包裹已发出", "the parcel has left"),
     "not-reserved": ("库存状态不允许取消", "the stock cannot be held"),
+    "rejected": ("商家未同意取消", "the shop did not agree to cancel"),
     "withdrawn": ("取消申请已撤回", "the cancellation was withdrawn"),
     "no-answer": ("处理超时", "no answer in time"),
     "out-of-stock": ("商品已售出,无法恢复订单", "the goods have been sold meanwhile"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts.message import Message, Woke
-from services.payment import paying, refunding, refunds, shipping
+from services.payment import erasing, paying, refunding, refunds, shipping
 from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment
 from services.payment.outside import CloseOrder, QueryPayment
 
 # Imported so that whoever has the record also has everything it hears.
-__all__ = ["PAYMENTS", "paying", "refunding"]
+__all__ = ["PAYMENTS", "erasing", "paying", "refunding"]
 
 Says = list[Message]
 

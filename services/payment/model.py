@@ -149,7 +149,7 @@ class Shipping(Fact):
 class Payment(Fact):
     """One order's payment. `new`: something was heard before `OpenPayment`; `amount` and the three after it are None
     until then. `strange` is a payment the provider shows that is not what was asked for. `poll_at`: when to ask the
-    provider whether the customer has paid."""
+    provider whether the customer has paid. `erased_at`: since when it does not know any more who paid."""
 
     order_id: OrderId
     shop: str = ""
@@ -169,6 +169,7 @@ class Payment(Fact):
     strange: Trade | None = None
     refunds: tuple[Refund, ...] = ()
     shipping: Shipping = Shipping()
+    erased_at: AwareDatetime | None = None
 
     @property
     def wake_at(self) -> datetime | None:

@@ -36,7 +36,8 @@ class Evidence:
     of the sandbox's two ledgers, oldest first (`/_ledger/money`, `/_ledger/messages`); `ledger_violations`: what its
     own sums found. `topics`: every record that was ever stored, by topic, in the order of storing (each has its
     partition and offset). `committed`: by (group, topic, partition) the next offset that group reads. `documents`: by
-    service and collection, the documents as they are stored. `initial_stock`: pieces received by product before
+    service and collection, the documents as they are stored, but opened. `at_rest`: by name of the collection, those
+    that hold personal data, as they lie on the disk. `initial_stock`: pieces received by product before
     anything happened. `logs`: lines written to the logs. `sizes`: entries kept in the memory of the services'
     processes, by what they are. `calm`: nothing failed, nothing was repeated, no process stopped. `emptied`: how often
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
@@ -51,6 +52,7 @@ class Evidence:
     topics: Mapping[str, Sequence[Delivery]]
     committed: Mapping[tuple[str, str, int], int]
     documents: Mapping[str, Mapping[str, Mapping[str, Row]]]
+    at_rest: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
     asked: Sequence[Asked] = ()
     initial_stock: Mapping[str, int] = field(default_factory=dict)
     logs: Sequence[str] = ()

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from chassis.documents import Documents
 from chassis.memory_database import MemoryDatabase
+from chassis.personal import Ring
 from chassis.service import Ground, Service
 from chassis.settings import ServiceSettings
 from sandbox.app import create_app
@@ -96,17 +97,14 @@ class House:
         self, loop: SimLoop, keys: Path, shape: Shape, network: Network, redis: SimRedis, sea: OpenSea
     ) -> None:
         self.loop, self.keys, self.shape = loop, keys, shape
+        self.ring = Ring(keys)
         self.network, self.redis, self.sea = network, redis, sea
         self.random = random.Random(0)
         self.logs: list[str] = []
         self._known_settings: dict[str, Any] = {}
         self.broker = SimBroker(sea, self.draw)
         self.broker.stirred = lambda: loop.changed(ACTOR.get().sight)
-        self.storages = {name: Storage(name, sea, self.draw, loop.changed, SWEEP_AFTER_SECONDS) for name in SERVICES}
-        for name, storage in self.storages.items():
-            storage.collections = defaultdict(Documents)
-            storage.skews = lambda kind=name: max(one.actor.skew for one in self.of(kind))  # type: ignore[misc]
-            loop.sights.append(storage.sight)
+        self.storages = {name: self._storage(name, sea) for name in (*SERVICES, "gateway")}
         if shape.nightly:
             self.storages["payment"].daily = self._next_night
         self.processes: dict[str, Process] = {}
@@ -116,6 +114,13 @@ class House:
         self._add("gateway/0", "gateway", self._gateway)
         self.sandbox_actor = Actor("sandbox", Sight())
         self.sandbox = self._sandbox()
+
+    def _storage(self, name: str, sea: OpenSea) -> Storage:
+        storage = Storage(name, sea, self.draw, self.loop.changed, SWEEP_AFTER_SECONDS)
+        storage.collections = defaultdict(Documents)
+        storage.skews = lambda: max(one.actor.skew for one in self.of(name))
+        self.loop.sights.append(storage.sight)
+        return storage
 
     def draw(self) -> float:
         """A number from 0 to 1 out of the seed."""
@@ -144,8 +149,8 @@ class House:
     def _service(self, process: Process) -> FastAPI:
         service = self._made(process.kind)
 
-        def database(name: str, _: ServiceSettings) -> Any:
-            return MemoryDatabase(self.storages[name], cast(Any, self.storages[name].collections))
+        def database(name: str, _: ServiceSettings, ring: Ring | None) -> Any:
+            return MemoryDatabase(self.storages[name], cast(Any, self.storages[name].collections), ring)
 
         def bus(name: str, _: ServiceSettings) -> SimBus:
             process.bus = SimBus(self.broker, name)
@@ -173,7 +178,12 @@ class House:
     def _read_settings(self, kind: str) -> Any:
         shape = self.shape
         if kind == "order":
-            return OrderSettings(**_COMMON, freight_minor=shape.freight_minor, discount_percent=shape.discount_percent)
+            return OrderSettings(
+                **_COMMON,
+                keys=self.keys,
+                freight_minor=shape.freight_minor,
+                discount_percent=shape.discount_percent,
+            )
         if kind == "payment":
             return PaymentSettings(
                 **_COMMON,
@@ -190,10 +200,19 @@ class House:
             return NotifySettings(**_COMMON, keys=self.keys, provider_url="http://sandbox")
         return AnalyticsSettings(**_COMMON)
 
-    def _gateway(self, _: Process) -> FastAPI:
+    def _gateway(self, process: Process) -> FastAPI:
         urls = {f"{name}_url": f"http://{name}" for name in SERVICES}
-        settings = GatewaySettings(http_port=1, keys=self.keys, redis="redis://simulated", **cast(Any, urls))
-        return build(wire(settings))
+        settings = GatewaySettings(
+            http_port=1,
+            keys=self.keys,
+            redis="redis://simulated",
+            mongo="mongodb://simulated",
+            mini_program_url="http://sandbox",
+            trust_sandbox_tokens=True,
+            **cast(Any, urls),
+        )
+        storage = self.storages[process.kind]
+        return build(wire(settings, cast(Any, MemoryDatabase(storage, cast(Any, storage.collections)))))
 
     def _sandbox(self) -> FastAPI:
         settings = SandboxSettings(

@@ -96,6 +96,20 @@ class Door:
         return answer.status, found if isinstance(found, dict) else {"found": found}
 
 
+RULES: list[Json] = [
+    {"name": "regrets", "way": "allow", "who": ["customer"], "codes": ["found-better"], "states": ["paid"]}
+    | {"undo_seconds": 9},
+    {"name": "asks", "way": "approve", "who": ["customer"], "codes": ["wrong-item"], "states": ["paid"]}
+    | {"approve_by": ["supervisor", "finance"]},
+    {"name": "large", "way": "approve", "who": ["supervisor"], "codes": ["delivery"], "states": ["paid"]}
+    | {"approve_by": ["supervisor", "finance"]},
+    {"name": "service-paid", "way": "deny", "who": ["customer-service"], "states": ["paid"]}
+    | {"zh": "请转主管", "en": "Ask a supervisor."},
+    {"name": "anything-else", "way": "allow"},
+]
+"""Which way a cancellation goes follows from its reason, so that plans decide it."""
+
+
 def phone_of(who: str) -> str:
     """The phone number of a shopper."""
     return PHONE.format(int(who[1:]) if who[1:].isdigit() else 0)
@@ -108,6 +122,10 @@ async def open_shop(door: Door) -> None:
         for one, price in PRODUCTS.items()
     ]
     receipts = [{"receipt_id": f"r-{one}", "product_id": one, "quantity": count} for one, count in STOCK.items()]
+    await door.ask(
+        "s-administrator", "POST", "/admin/v1/policies", {"rules": RULES, "note": "of this house"}, key="open"
+    )
+    await door.ask("s-administrator", "POST", "/admin/v1/policies/1/activation", {"instead_of": 0}, key="open")
     await door.ask("s-supervisor", "POST", "/admin/v1/products", {"products": listed}, key="open")
     await door.ask("s-supervisor", "POST", "/admin/v1/stock-receipts", {"receipts": receipts}, key="open")
 
@@ -130,6 +148,7 @@ class Person:
         self.plan = plan
         self.order_id = ""
         self.prepay_id = ""
+        self.case_id = ""
         self._count = 0
 
     async def live(self) -> None:
@@ -197,13 +216,26 @@ class Person:
     async def _cancel(self, key: str, who: str, body: Json) -> None:
         actor, door = (self.name, "mp") if who == "customer" else ("s-supervisor", "admin")
         path = f"/{door}/v1/orders/{self.order_id}/cancellation"
-        await self.door.ask(actor, "POST", path, body, key=key, what="cancel", order=self.order_id)
+        _, answer = await self.door.ask(actor, "POST", path, body, key=key, what="cancel", order=self.order_id)
+        self.case_id = str(answer.get("case_id") or self.case_id)
+
+    async def withdraw(self, key: str) -> None:
+        """Take the last cancellation back, if it still can be."""
+        if self.case_id:
+            path = f"/mp/v1/orders/{self.order_id}/cases/{self.case_id}/withdrawal"
+            await self.door.ask(self.name, "POST", path, {}, key=key, what="withdraw", order=self.order_id)
 
     async def move(self, what: str) -> None:
         if self.order_id:
             body = {"carrier": "顺丰", "tracking_number": f"SF{self.name}"} if what == "ship" else {}
             path = f"/admin/v1/orders/{self.order_id}/{what}"
             await self.door.ask("s-warehouse", "POST", path, body, what=what, order=self.order_id)
+
+    async def hide(self, key: str) -> None:
+        """Take the order out of the list."""
+        if self.order_id:
+            path = f"/mp/v1/orders/{self.order_id}"
+            await self.door.ask(self.name, "DELETE", path, what="hide", order=self.order_id)
 
     async def both(self, key: str, one: Step, other: Step) -> None:
         """Two things at once."""
@@ -239,9 +271,11 @@ STEPS: Mapping[str, Callable[..., Awaitable[object]]] = {
     "confirms-payment": Person.confirm_payment,
     "cancel": Person.cancel,
     "again": Person.cancel_again,
+    "withdraw": Person.withdraw,
     "ship": lambda person, key: person.move("ship"),
     "deliver": lambda person, key: person.move("deliver"),
     "complete": lambda person, key: person.move("complete"),
+    "hide": Person.hide,
     "both": Person.both,
     "refund-by-hand": Person.refund_by_hand,
 }

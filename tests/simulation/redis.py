@@ -1,5 +1,5 @@
-"""Redis as far as the services use it: the three scripts of `chassis.bucket` and `payment.limits`, in memory. A
-contract test holds them to the real scripts in a real Redis. All of it may be lost or away at any moment."""
+"""Redis as far as the services use it: the scripts of `chassis.bucket`, `payment.limits` and the gateway (`door_redis`)
+in memory. A contract test holds them to the real scripts in a real Redis. All may be lost or away at any moment."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 from redis.exceptions import ConnectionError as Away
 
-from chassis.bucket import BUCKET
+from chassis.bucket import BUCKET, BUCKET_LEFT
 from services.payment import limits
+from tests.simulation.door_redis import DoorKeys
 
 Value = str | float
 
@@ -24,23 +25,30 @@ class SimRedis:
         self._draw = draw
         self._buckets: dict[str, tuple[float, float]] = {}
         self._locks: dict[str, tuple[str, float]] = {}
+        self._door = DoorKeys()
 
     def flush(self) -> None:
         """Everything is gone."""
         self._buckets.clear()
         self._locks.clear()
+        self._door.flush()
 
     def run(self, script: str, keys: Sequence[str], args: Sequence[Value]) -> int:
         """The number a script answers. Raises redis' ConnectionError when there is no answer."""
         if self.away:
             raise Away("away")
-        answer = self._known(script)(keys[0], args)
+        door = self._door.scripts.get(script)
+        answer = door(keys, args) if door else self._known(script)(keys[0], args)
         if self._draw() < self.lost:
             raise Away("the answer was lost")
         return answer
 
     def _known(self, script: str) -> Callable[[str, Sequence[Value]], int]:
-        return {BUCKET: self._bucket, limits._ENTER: self._enter, limits._LEAVE: self._leave}[script]
+        known = {BUCKET: self._bucket, BUCKET_LEFT: self._left, limits._ENTER: self._enter, limits._LEAVE: self._leave}
+        return known[script]
+
+    def _left(self, key: str, args: Sequence[Value]) -> int:
+        return self._bucket(key, args) or -math.floor(self._buckets[key][0])
 
     def _bucket(self, key: str, args: Sequence[Value]) -> int:
         rate, size, taken, patience = (float(arg) for arg in args)

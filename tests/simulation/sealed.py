@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from chassis import bucket, clock
+from chassis import bucket, clock, personal
 from tests.simulation import shortcuts
 from tests.simulation.loop import ACTOR, EPOCH, SimLoop
 from tests.simulation.network import Cut, Network, Nobody, TooSlow
@@ -162,3 +162,4 @@ def make_small_keys(folder: Path) -> None:
         module.rsa_2048 = small  # type: ignore[attr-defined]
     certificates.datetime = Then  # type: ignore[assignment, attr-defined]
     keys.make_keys(folder)
+    personal.make_first_keys(folder)

@@ -13,6 +13,7 @@ from tests.simulation.people import Door, Json
 CARD = {"bank_type": "ICBC_DEBIT", "bank_account": "6222021234567890123", "real_name": "张三"}
 ERRAND_SHARE = 0.7
 CARD_SHARE = 0.7
+APPROVED_SHARE = 0.75
 ALWAYS = 1.0
 """Staff so diligent do what a task asks for, and nothing else."""
 DAY_SECONDS = 86_400.0
@@ -42,6 +43,8 @@ class Staff:
                 await self._deal_with(task)
         _, cases = await self.door.ask("s-supervisor", "GET", "/admin/v1/cases?status=open&limit=100")
         for case in cases.get("cases", ()):
+            if case.get("waits_for") == "approval" and self.draw() < self.diligence:
+                await self._decide(case)
             refund = case.get("refund") or {}
             if refund.get("confirm_by") and not refund.get("settled_at") and self.draw() < self.diligence:
                 await self._confirm(case)
@@ -74,6 +77,13 @@ class Staff:
         path = f"/admin/v1/tasks/{task['task_id']}/resolution"
         body = {"choice": choice, "note": "paid in cash, receipt 17"}
         await self.door.ask("s-finance", "POST", path, body, what="resolve", order=order_id)
+
+    async def _decide(self, case: Json) -> None:
+        """Yes more often than no; now and then somebody tries who may not."""
+        who = ("s-finance", "s-finance", "s-supervisor", "s-customer-service")[int(self.draw() * 4)]
+        body = {"approve": self.draw() < APPROVED_SHARE, "note": "has been packed"}
+        path = f"/admin/v1/cases/{case['case_id']}/decision"
+        await self.door.ask(who, "POST", path, body, what="decide", order=str(case["order_id"]))
 
     async def _confirm(self, case: Json) -> None:
         customer = str(case.get("customer_id") or "")

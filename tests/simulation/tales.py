@@ -50,6 +50,18 @@ def _pay(dice: Random) -> Step:
 
 def _paid_cancelled(dice: Random, steps: list[Step], count: int) -> None:
     steps += [_pay(dice), _wait(dice), _cancel(dice, count)]
+    if dice.random() < 0.25:
+        steps += [_wait(dice, 12.0), ["withdraw"]]
+
+
+def _regrets(dice: Random, steps: list[Step], count: int) -> None:
+    """Thinks better of it, at any instant: while it waits, while it begins, when it has begun; and better again."""
+    cancel = ["cancel", [], "customer", "customer", dice.choice(("found-better", "wrong-item"))]
+    steps += [_pay(dice), _wait(dice, 3.0), cancel, _wait(dice, 14.0), ["withdraw"]]
+    if dice.random() < 0.5:
+        steps += [_wait(dice, 3.0), _cancel(dice, count, part=dice.random() < 0.3)]
+    elif dice.random() < 0.5:
+        steps += [_wait(dice, 3.0), ["ship"]]
 
 
 def _twice(dice: Random, steps: list[Step], count: int) -> None:
@@ -92,6 +104,18 @@ def _refunded_by_hand(dice: Random, steps: list[Step], count: int) -> None:
     steps += [_pay(dice), _wait(dice), ["refund-by-hand", dice.random() < 0.5], _wait(dice), _cancel(dice, count)]
 
 
+def _hidden(dice: Random, steps: list[Step], count: int) -> None:
+    """Too early, in time, twice; and now and then the order is cancelled after all."""
+    steps += [_pay(dice), ["hide"], _wait(dice)]
+    if dice.random() < 0.5:
+        steps += [["ship"], _wait(dice), ["deliver"], _wait(dice), ["both", ["complete"], ["hide"]]]
+    else:
+        steps += [_cancel(dice, count), ["hide"], ["wait", round(dice.uniform(20, 90), 3)]]
+    steps += [["hide"], _wait(dice), ["hide"], ["browse"]]
+    if dice.random() < 0.3:
+        steps += [_cancel(dice, count)]
+
+
 def _never_paid(dice: Random, steps: list[Step], count: int) -> None:
     steps += [["starts-to-pay"], _wait(dice)]
 
@@ -105,7 +129,9 @@ TALES: dict[str, tuple[int, Tale]] = {
     "shipped meanwhile": (2, _shipped_meanwhile),
     "shipped": (1, _shipped),
     "both cancel": (2, _both_cancel),
+    "regrets": (3, _regrets),
     "refunded by hand": (1, _refunded_by_hand),
+    "hidden": (2, _hidden),
     "never paid": (1, _never_paid),
 }
 """By name: how often it is told, against the others, and how it goes."""

@@ -20,6 +20,7 @@ from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, SERVICES, House, 
 from tests.simulation.judge import judge, same_after_replay, since
 from tests.simulation.loop import EPOCH, Actor, Quiet, Sight, SimLoop
 from tests.simulation.network import Network
+from tests.simulation.opened import PERSONAL, opened
 from tests.simulation.people import Door, Person, open_shop
 from tests.simulation.plan import STOCK, Plan
 from tests.simulation.redis import SimRedis
@@ -225,8 +226,14 @@ class World:
                 for place, offset in group.committed.items()
             },
             documents={
-                name: {kind: dict(one.documents) for kind, one in storage.collections.items()}
+                name: {kind: opened(kind, one.documents, self.house.ring) for kind, one in storage.collections.items()}
                 for name, storage in self.house.storages.items()
+            },
+            at_rest={
+                kind: dict(one.documents)
+                for storage in self.house.storages.values()
+                for kind, one in storage.collections.items()
+                if kind in PERSONAL
             },
             asked=tuple(self.door.asked),
             initial_stock=STOCK,

@@ -21,6 +21,19 @@ TEA_PRICE = 300
 
 Json = dict[str, Any]
 
+RULES: list[Json] = [
+    {"name": "regrets", "way": "allow", "codes": ["found-better"], "states": ["paid"], "undo_seconds": 2},
+    {
+        "name": "asks",
+        "way": "approve",
+        "codes": ["wrong-item"],
+        "states": ["paid"],
+        "approve_by": ["supervisor", "finance"],
+    },
+    {"name": "anything-else", "way": "allow"},
+]
+"""What the shop does depends on the reason, so that each story can have its own."""
+
 
 @dataclass
 class Shop:
@@ -39,6 +52,7 @@ class Shop:
             {"receipt_id": f"{self.name}-{name}", "product_id": self.product(name), "quantity": pieces}
             for name, pieces in stock.items()
         ]
+        await self.decides_by(RULES)
         await self.staff("POST", "/admin/v1/products", {"products": listed})
         await self.staff("POST", "/admin/v1/stock-receipts", {"receipts": received})
 
@@ -50,6 +64,15 @@ class Shop:
             return known >= {self.product(name) for name in stock} and on_shelf == list(stock.values())
 
         await eventually(all_there, "the products can be ordered")
+
+    async def decides_by(self, rules: list[Json]) -> None:
+        """Let these rules decide about cancellations from now on."""
+        saved = await self.staff("POST", "/admin/v1/policies", {"rules": rules, "note": "a test"})
+        assert saved.status_code == 201, saved.text
+        active = (await self.staff("GET", "/admin/v1/policies")).json()["active"]
+        path = f"/admin/v1/policies/{saved.json()['version']}/activation"
+        switched = await self.staff("POST", path, {"instead_of": active})
+        assert switched.status_code == 200, switched.text
 
     def product(self, name: str) -> str:
         """The product id behind a name of this shop."""
@@ -96,9 +119,11 @@ class Shop:
         await self.comes_to(order_id, "paid")
         return order_id
 
-    async def cancels(self, order_id: str, *lines: tuple[int, int], key: str | None = None) -> httpx.Response:
+    async def cancels(
+        self, order_id: str, *lines: tuple[int, int], key: str | None = None, code: str = "changed-mind"
+    ) -> httpx.Response:
         """The customer cancels everything, or (line number, pieces) each."""
-        body: Json = {"reason": {"family": "customer", "code": "changed-mind"}}
+        body: Json = {"reason": {"family": "customer", "code": code}}
         if lines:
             body["lines"] = [{"line_no": line_no, "quantity": quantity} for line_no, quantity in lines]
         return await self.customer("POST", f"/mp/v1/orders/{order_id}/cancellation", body, key=key)
@@ -114,8 +139,8 @@ class Shop:
         return await self.show(order_id)
 
     async def show(self, order_id: str) -> Json:
-        """The order as its customer sees it."""
-        answer = await self.customer("GET", f"/mp/v1/orders/{order_id}")
+        """The order as staff see it: everything."""
+        answer = await self.staff("GET", f"/admin/v1/orders/{order_id}")
         assert answer.status_code == 200, answer.text
         found: Json = answer.json()
         return found

@@ -1,11 +1,12 @@
-"""`python -m tools.catalogue` writes the golden schemas and asyncapi.yaml; with `--check` it only compares."""
+"""`python -m tools.catalogue` writes the golden schemas, asyncapi.yaml and the list of errors; with `--check` it only
+compares."""
 
 from __future__ import annotations
 
 import sys
 
 from contracts import CATALOGUE
-from tools.catalogue import asyncapi, roles, schemas
+from tools.catalogue import asyncapi, problems, roles, schemas
 
 
 def main(arguments: list[str]) -> int:
@@ -22,7 +23,7 @@ def _check() -> list[str]:
     now = asyncapi.rendered(asyncapi.document())
     if not asyncapi.PATH.exists() or asyncapi.PATH.read_text("utf-8") != now:
         found.append("contracts/asyncapi.yaml is not what the messages say now: run `make schemas`")
-    return found
+    return found + problems.stale()
 
 
 def _write() -> list[str]:
@@ -34,6 +35,7 @@ def _write() -> list[str]:
         )
         return refused
     asyncapi.PATH.write_text(asyncapi.rendered(asyncapi.document()), "utf-8")
+    problems.write()
     return []
 
 

@@ -12,10 +12,15 @@ from tools.catalogue.schemas import topic_name
 COMMANDS_SAID_BY: dict[str, tuple[str, ...]] = {
     "place-order.v1": ("gateway",),
     "cancel-order.v1": ("gateway",),
+    "withdraw-cancellation.v1": ("gateway",),
+    "decide-cancellation.v1": ("gateway",),
     "ship-order.v1": ("gateway",),
     "deliver-order.v1": ("gateway",),
     "complete-order.v1": ("gateway",),
     "resolve-task.v1": ("gateway",),
+    "hide-order.v1": ("gateway",),
+    "rate-cancellation.v1": ("gateway",),
+    "postpone-delivery.v1": ("gateway",),
     "list-product.v1": ("gateway",),
     "receive-stock.v1": ("gateway",),
     "reserve-stock.v1": ("order",),
@@ -32,6 +37,8 @@ COMMANDS_SAID_BY: dict[str, tuple[str, ...]] = {
     "adopt-refund.v1": ("order",),
     "record-shipping.v1": ("order",),
     "tell-customer.v2": ("order",),
+    "erase-contact.v1": ("order",),
+    "erase-notices.v1": ("order",),
 }
 
 EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
@@ -39,6 +46,8 @@ EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
     "cancellation-accepted.v1": ("analytics",),
     "cancellation-completed.v1": ("analytics",),
     "cancellation-undone.v1": ("analytics",),
+    "alternative-taken.v1": ("analytics",),
+    "cancellation-rated.v1": ("analytics",),
     "refund-accepted.v1": ("order",),
     "refund-refused.v1": ("order",),
     "refund-settled.v1": ("order", "analytics"),
@@ -66,6 +75,8 @@ EVENTS_HEARD_BY: dict[str, tuple[str, ...]] = {
     "stock-dispatch-refused.v1": ("order",),
     "product-listed.v1": ("order",),
     "customer-told.v2": ("order", "analytics"),
+    "contact-erased.v1": ("order",),
+    "notices-erased.v1": ("order",),
 }
 
 

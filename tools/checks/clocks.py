@@ -10,15 +10,22 @@ from tools.checks.source import Problem, Source
 
 # The places that decide. Deciding again must give the same answer and the same ids.
 _BUSINESS = {
-    "notify": ("texts",),
+    "notify": ("erasing", "texts"),
     "order": (
         "cancellation",
         "cases",
+        "deleting",
+        "erasing",
+        "exporting",
         "failed",
+        "keeping",
         "otherroads",
         "placing",
         "pricing",
+        "questionnaire",
+        "rating",
         "resolving",
+        "taken",
         "tasks",
         "timeline",
         "unpaid",
@@ -29,6 +36,7 @@ _BUSINESS = {
         "bills",
         "byhand",
         "differences",
+        "erasing",
         "outside",
         "paying",
         "payouts",

@@ -90,6 +90,7 @@ async def run(
     seen = Seen()
     async with opened({name: place.address(name) for name in DOORS}, pace, transport) as doors:
         await open_shop(PRODUCTS, doors.shop)
+        await doors.shop.begin_at_once()
         load = Load(doors, course.seed, course.count, course.apart)
         async with _running(People(doors, load).live()):
             async with AsyncExitStack() as trouble:

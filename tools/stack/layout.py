@@ -3,6 +3,7 @@
 import os
 from typing import Literal
 
+from chassis.personal import make_first_keys
 from tools.stack import kafka
 from tools.stack.binaries import BinaryMissing, find_mongod, find_redis
 from tools.stack.home import Home
@@ -39,6 +40,8 @@ _DEFAULTS = {
     "TUIDAN_LOOK_SECONDS": "2",
     # A demo cancels parts of one order within seconds; the stand-in is told not to mind (`_sandbox`).
     "TUIDAN_REFUND_SPACING_SECONDS": "0",
+    # Whoever tries the stack gets tokens from the stand-in, without an account.
+    "TUIDAN_TRUST_SANDBOX_TOKENS": "true",
 }
 """Settings the stack prefers, but which the user's own environment may change."""
 _KAFKA_DEFAULTS: dict[Kafka, dict[str, str]] = {
@@ -77,6 +80,7 @@ def choose_kafka(wanted: Kafka | Literal["auto"]) -> tuple[Kafka, str | None]:
 def _infrastructure(home: Home, broker: Kafka) -> tuple[Program, ...]:
     for name in ("mongo", "redis", "sandbox"):
         home.data(name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_first_keys(home.keys)  # the others are the stand-in's to make
     return (_mongo(home), _redis(home), _native(home) if broker == "native" else _broker(home), _sandbox(home))
 
 

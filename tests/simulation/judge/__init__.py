@@ -7,7 +7,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from tests.simulation.evidence import Evidence, Violation
-from tests.simulation.judge import figures, hearing, lives, messages, money, notices, privacy, records, stock
+from tests.simulation.judge import (
+    figures,
+    hearing,
+    lives,
+    messages,
+    money,
+    notices,
+    privacy,
+    records,
+    rights,
+    stock,
+    taken_away,
+)
 from tests.simulation.judge.reading import Reading
 from tests.simulation.judge.replay import same_after_replay, since
 
@@ -71,9 +83,14 @@ _LIST = (
     Check(
         "nothing-personal", "I16", "no personal data and no secret where it does not belong", privacy.nothing_personal
     ),
+    Check("hidden-as-wished", "I06", "what customers hide is hidden, and nothing else", taken_away.hidden_as_wished),
+    Check("erased-not-needed", "I06", "nothing erased is needed by an open case", taken_away.not_needed),
+    Check("erased-forgotten", "I16", "nothing says whose an erased order was", taken_away.forgotten, final=True),
     Check("bounded", "I17", "journals and memory stay bounded", records.bounded),
     Check("nothing-left-over", "I17", "nothing is left to be said or done", records.nothing_left_over, final=True),
     Check("told-is-known", "I18", "what was told gives what is known", records.told_is_known),
+    Check("before-it-begins", "I19", "no money before approval, none after a withdrawal", rights.before_it_begins),
+    Check("rules-kept", "I19", "who has to wait for what follows from the rules", rights.rules_kept, calm=True),
 )
 CHECKS: Mapping[str, Check] = {check.name: check for check in _LIST}
 

@@ -101,18 +101,25 @@ def _order_goes_on(order: Stored) -> Iterator[Violation]:
     state = order.state
     runs = {name: state[name] for name in ("placing", "dispatching") if state.get(name)}
     runs |= {case["case_id"]: case["run"] for case in state.get("cases", ())}
-    waits = [state.get("ask_payment_at"), *(run["wake_at"] for run in runs.values())]
+    windows = {case["case_id"]: case["ruling"]["until"] for case in state.get("cases", ()) if _has_not_begun(case)}
+    waits = [state.get("ask_payment_at"), *windows.values(), *(run["wake_at"] for run in runs.values())]
     times = [at for at in waits if at is not None]
     if state and order.document["wake_at"] != min(times, default=None):
         yield Violation(
             "I06", order.name, f"its timer is set to {order.document['wake_at']}, its runs wait for {times}"
         )
     for name, run in runs.items():
-        if run["status"] not in ENDED and run["wake_at"] is None:
+        if run["status"] not in ENDED and run["wake_at"] is None and name not in windows:
             yield Violation("I06", f"{order.name} {name}", f"waits at {run['step']!r} without a timer")
     for case in state.get("cases", ()):
         if case["status"] == "open" and case["run"]["status"] in ENDED and not _seen(state, case):
             yield Violation("I06", case["case_id"], "open and goes nowhere by itself, and nobody was asked to look")
+
+
+def _has_not_begun(case: Row) -> bool:
+    """It waits for somebody's approval, or until nobody can take it back any more."""
+    ruling = case.get("ruling")
+    return case["status"] == "open" and ruling is not None and bool(ruling["waits_for"]) and not ruling["over"]
 
 
 def _seen(state: Row, case: Row) -> bool:
@@ -167,6 +174,8 @@ def everything_ended(reading: Reading) -> Iterable[Violation]:
 
 
 def _with_a_person(state: Row, case: Row, payment: Stored | None) -> bool:
+    if _has_not_begun(case):
+        return bool(case["ruling"]["waits_for"] == "approval")
     if case["run"]["status"] in ENDED:
         return _seen(state, case)
     tasks = [task for task in state["tasks"] if task["case_id"] == case["case_id"]]

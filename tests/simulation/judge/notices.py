@@ -169,6 +169,6 @@ def everybody_told(reading: Reading) -> Iterable[Violation]:
 def _ends_of(case: CaseStory, *, free: bool) -> Iterator[str]:
     if case.status == "completed":
         yield "order-cancelled" if free else "refund-arrived"
-    elif case.status == "undone":
+    elif case.status == "undone" and case.because != "withdrawn":
         yield "refund-failed"
         yield "cancellation-refused"

@@ -17,12 +17,13 @@ WORTH_HIDING = 2
 
 def nothing_personal(reading: Reading) -> Iterable[Violation]:
     """No full phone number, name or openid of a customer, and no secret, stands in a log or in the headers that were
-    added to a dead letter; events carry no personal fields at all.
+    added to a dead letter; events carry no personal fields at all; and where customers are stored they are sealed.
     """
     personal = _personal(reading)
     logs = "\n".join(reading.evidence.logs)
     added = "\n".join(text for letter in reading.letters for text in _added(letter))
-    for place, text in (("the logs", logs), ("the headers of dead letters", added)):
+    at_rest = repr(reading.evidence.at_rest)
+    for place, text in (("the logs", logs), ("the headers of dead letters", added), ("the disk", at_rest)):
         for value in (*personal, *SECRETS):
             if value in text:
                 yield Violation("I16", place, f"{_masked(value)}: …{_around(text, value)}…")

@@ -129,6 +129,9 @@ class Story:
         self.state = "cancelled" if self.nothing_left else case.state_before
 
     def undone(self, body: Row) -> None:
+        known = self.cases.get(body["case_id"])
+        if known is not None and known.status == "undone" and known.because == body["because"] == "withdrawn":
+            return  # taken back twice
         case = self._ending(body, "undone")
         if case is not None:
             case.because = body["because"]

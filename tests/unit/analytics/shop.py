@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from contracts.alternative import AlternativeTaken
 from contracts.inventory import StockLine, StockReleased
 from contracts.message import CaseId, CustomerId, Event, Money, OrderId, ProductId, RefundNumber
 from contracts.notify import CustomerTold
@@ -18,6 +19,7 @@ from contracts.order import (
     Reason,
 )
 from contracts.payment import RefundAttempted, RefundSettled
+from contracts.rating import CancellationRated
 
 JANUARY = datetime(2025, 1, 31, 23, 30, tzinfo=UTC)
 FEBRUARY = datetime(2025, 2, 3, 12, 0, tzinfo=UTC)
@@ -84,11 +86,21 @@ def accepted(
 
 
 def completed(
-    case: str, order: str, lines: list[tuple[str, int, int]], group: str = "vip", at: datetime = JANUARY
+    case: str,
+    order: str,
+    lines: list[tuple[str, int, int]],
+    group: str = "vip",
+    at: datetime = JANUARY,
+    after: int = 0,
 ) -> CancellationCompleted:
     refunded = Money(amount_minor=sum(minor for _, _, minor in lines))
     return CancellationCompleted.model_validate(
-        {**_case(case, order, lines, group, at), "refunded": refunded, "completed_at": at}
+        {
+            **_case(case, order, lines, group, at),
+            "refunded": refunded,
+            "completed_at": at,
+            "after_alternatives": after,
+        }
     )
 
 
@@ -149,6 +161,27 @@ def released(case: str, order: str, lines: list[tuple[str, int]]) -> StockReleas
     )
 
 
+def kept(order: str, number: int = 1, kind: str = "later-delivery", at: datetime = JANUARY) -> AlternativeTaken:
+    return AlternativeTaken(
+        order_id=OrderId(order), number=number, kind=kind, customer_group="vip", taken_at=at, occurred_at=at
+    )
+
+
+def rated(case: str, order: str, stars: int, at: datetime = JANUARY, **answers: str) -> CancellationRated:
+    return CancellationRated(
+        order_id=OrderId(order),
+        case_id=CaseId(case),
+        customer_group="vip",
+        questionnaire=1,
+        stars=stars,
+        answers=answers,
+        reason=REASONS[case],
+        outcome="completed",
+        rated_at=FEBRUARY,
+        occurred_at=at,
+    )
+
+
 STORY: tuple[Event, ...] = (
     placed("order-1", [("mug", "cups", 2, 20_00), ("lamp", "light", 1, 50_00), ("mug", "cups", 1, 10_00)]),
     placed("order-2", [("mug", "cups", 3, 30_00)], group="new", at=FEBRUARY),
@@ -164,6 +197,14 @@ STORY: tuple[Event, ...] = (
     undone("case-2", "order-2"),
     told("case-2", "order-2", "inbox"),
     accepted("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY),
-    completed("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY),
+    completed("case-3", "order-3", [("lamp", 1, 50_00)], group="new", at=FEBRUARY, after=2),
     settled("case-3", "order-3", 50_00),
+    kept("order-4"),
+    kept("order-4", 2),
+    kept("order-5", 1, "exchange", FEBRUARY),
+    kept("order-3"),
+    kept("order-3", 2),
+    rated("case-1", "order-1", 5, again="yes", kept="later"),
+    rated("case-2", "order-2", 1, at=FEBRUARY),
+    rated("case-3", "order-3", 3, at=FEBRUARY, again="yes"),
 )

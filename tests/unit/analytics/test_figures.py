@@ -122,3 +122,35 @@ async def test_an_unknown_breakdown_lists_the_known_ones(office: Office, by: str
 async def test_an_unknown_figure(office: Office) -> None:
     answer = await office.http.get("/figures/weather", params={"by": "month"})
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-figure")
+
+
+RATINGS = {
+    "stars": [("1", 1, 1), ("3", 1, 3), ("5", 1, 5)],
+    "reason": [("changed-mind", 2, 8), ("out-of-stock", 1, 1)],
+    "month": [("2025-01", 1, 5), ("2025-02", 2, 4)],
+    "group": [("vip", 3, 9)],
+    "answer": [("again=yes", 2, 8), ("kept=later", 1, 5)],
+}
+
+
+@pytest.mark.parametrize("by", RATINGS)
+async def test_ratings(office: Office, by: str) -> None:
+    """Count and sum of the stars, so that averages can be made of any of them together."""
+    await office.hears([*STORY, *reversed(STORY)])
+    rows = (await office.http.get("/figures/ratings", params={"by": by})).raise_for_status().json()["rows"]
+    assert [(row["key"], row["count"], row["stars"]) for row in rows] == RATINGS[by]
+
+
+SAVED = {
+    "kind": [("exchange", 1), ("later-delivery", 1)],
+    "month": [("2025-01", 1), ("2025-02", 1)],
+    "group": [("vip", 2)],
+}
+
+
+@pytest.mark.parametrize("by", SAVED)
+async def test_saved_orders(office: Office, by: str) -> None:
+    """Two alternatives of one order save one order; what was cancelled later was not saved."""
+    await office.hears([*STORY, *reversed(STORY)])
+    rows = (await office.http.get("/figures/saved-orders", params={"by": by})).raise_for_status().json()["rows"]
+    assert [(row["key"], row["count"]) for row in rows] == SAVED[by]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.message import Event
 from services.analytics.projections import PROJECTIONS
-from tests.unit.analytics.shop import JANUARY, STORY, accepted, completed, placed, undone
+from tests.unit.analytics.shop import JANUARY, STORY, accepted, completed, placed, rated, undone
 
 Facts = dict[str, dict[str, dict[str, Any]]]
 
@@ -78,3 +78,8 @@ def test_a_case_keeps_what_each_event_said() -> None:
     assert set(cases["case-1"]) == {"order_id", "accepted", "completed"}
     assert set(cases["case-2"]) == {"order_id", "undone"}
     assert (cases["case-1"]["completed"]["quantity"], cases["case-1"]["completed"]["amount_minor"]) == (2, 20_00)
+
+
+def test_a_case_has_one_rating_however_often_it_is_told() -> None:
+    told = [rated("case-1", "order-1", 5), rated("case-1", "order-1", 5)]
+    assert list(facts_of(told)["facts_ratings"]) == ["case-1"]

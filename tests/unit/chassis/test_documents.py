@@ -96,6 +96,12 @@ FILTERS: list[tuple[dict[str, Any], str]] = [
     ({"a": {"$elemMatch": {"b": None}}}, "nested objects"),
     ({"a": {"$elemMatch": {"b": {"$gte": 1, "$lt": 3}}}}, "objects lists-in-objects mixed"),
     ({"a": {"$elemMatch": {"$or": [{"b": 7}, {"c": 3}]}}}, "objects lists-in-objects"),
+    ({"a": {"$elemMatch": {"$gte": 2, "$lt": 5}}}, "mixed"),
+    ({"a": {"$elemMatch": {"$gt": 1, "$lte": 5}}}, "numbers mixed"),
+    ({"a": {"$elemMatch": {"$eq": [1, 5]}}}, "nested"),
+    ({"a": {"$elemMatch": {"$in": ["x", 1]}}}, "numbers nested"),
+    ({"a": {"$elemMatch": {"$type": "object"}}}, "objects lists-in-objects mixed"),
+    ({"a.b": {"$elemMatch": {"$gt": 1, "$lt": 3}}}, "lists-in-objects"),
     ({"$or": [{"a": 1}, {"a.c": 2, "_id": {"$nin": ["turned"]}}]}, "one numbers object"),
     ({"$and": [{"a": {"$gt": 0}}, {"a": {"$lt": 4}}]}, "one one-and-a-half numbers mixed"),
     ({"_id": "one"}, "one"),
@@ -181,7 +187,7 @@ VALUES: list[Any] = [
     {"": 1, "b.c": {"$d": [None]}},
     "\u0000𝄞",
 ]
-NEVER: list[Any] = [2**63, {1}, T0.date(), {"a\0": 1}, {1: 1}, object(), datetime.min.replace(tzinfo=timezone.max)]
+NEVER: list[Any] = [2**63, {1}, T0.date(), {"a\0": 1}, {1: 1}, ..., datetime.min.replace(tzinfo=timezone.max)]
 
 
 @pytest.mark.parametrize("value", VALUES)
@@ -362,7 +368,7 @@ FINDS: list[tuple[str, dict[str, Any]]] = [
     ("$nor", {"$nor": [{}]}),
     ("$not", {"a": {"$not": {"$gt": 1}}}),
     ("$type int", {"a": {"$type": "int"}}),
-    ("$gt", {"l": {"$elemMatch": {"$gt": 1}}}),
+    ("$elemMatch with $ne", {"l": {"$elemMatch": {"$ne": 1}}}),
     ("regular expressions", {"a": re.compile("x")}),
     ("path a.$b", {"a.$b": 1}),
 ]

@@ -138,34 +138,21 @@ def _orders() -> list[Record[Order]]:
 @pytest.mark.real
 async def test_every_view_of_orders(twins: Twins) -> None:
     await keep(twins, ORDERS, _orders())
-    anything: dict[str, Any] = {"customer_id": None, "state": None, "reference": None, "after": "", "limit": 100}
 
     async def views(database: Any) -> list[Any]:
-        asked = OrderViews(*(database.collection(name) for name in (ORDERS.name, PRODUCTS.name, "coupons")))
+        orders, products, coupons = (database.collection(name) for name in (ORDERS.name, PRODUCTS.name, "coupons"))
+        asked = OrderViews(orders, products, coupons, database.keeping(ORDERS))
         await asked.prepare()
-        choices: list[dict[str, Any]] = [
-            {},
-            {"limit": 3, "after": "o02"},
-            {"customer_id": "c1"},
-            {"state": "cancelled"},
-            {"reference": "r3"},
-        ]
         return [
             await asked.summary(),
-            *[await asked.orders(**{**anything, **chosen}) for chosen in choices],
             *[await asked.cases(status=status, after="", limit=100) for status in (None, "open", "completed")],
             await asked.cases(status=None, after="o05", limit=2),
             await asked.tasks(after="", limit=100),
         ]
 
-    summary, all, page, of_customer, in_state, by_reference, cases, *_, tasks = await twins.both(views, of=loosely)
+    summary, cases, *_, tasks = await twins.both(views, of=loosely)
     assert summary["open_tasks"] == len(tasks["tasks"]) > 0
     assert summary["cases"]["completed"] == summary["cases"]["undone"] / 2 == 2
-    assert len(all["orders"]) == 16
-    assert (len(page["orders"]), page["next"]) == (3, "o05")
-    assert 0 < len(of_customer["orders"]) < 16
-    assert in_state["orders"]
-    assert [one["order_id"] for one in by_reference["orders"]] == ["o03"]
     assert len(cases["cases"]) == 14
 
 
@@ -183,7 +170,7 @@ async def test_products_and_coupons(twins: Twins) -> None:
 
     async def shelf(database: Any) -> list[Any]:
         coupons, products = database.collection("coupons"), database.collection(PRODUCTS.name)
-        views = OrderViews(database.collection(ORDERS.name), products, coupons)
+        views = OrderViews(database.collection(ORDERS.name), products, coupons, database.keeping(ORDERS))
         for minimum in (0, 5):
             await views.put_coupon(Coupon(code="SPRING", amount_minor=100, minimum_minor=minimum))
         asked = told.place().asked.model_copy(update={"coupon": "SPRING"})
@@ -302,7 +289,7 @@ async def test_notices_and_subscriptions(twins: Twins) -> None:
     ]
 
     async def told_of(database: Any) -> list[Any]:
-        notices = Notices(database.collection(NOTICES.name))
+        notices = Notices(database.collection(NOTICES.name), database.keeping(NOTICES))
         await notices.prepare()
         ledger = Subscriptions(database.collection("subscriptions"))
         await ledger.prepare()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -11,13 +12,14 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from fastapi import APIRouter
+import uvicorn
+from fastapi import APIRouter, FastAPI
 
 from chassis import service as service_module
 from chassis.mongo import Database
 from chassis.projection import Projection, Update
 from chassis.record import Aggregate
-from chassis.service import Parts, Service
+from chassis.service import Parts, Service, _Server
 from chassis.settings import ServiceSettings
 from contracts.message import CATALOGUE, Message, Topic
 from tests.support.kafka import Broker
@@ -295,3 +297,15 @@ async def test_a_projection_that_cannot_be_kept_holds_up_no_other(
         assert await collection.find({"_id": good}) == [{"_id": good, "total": 3}]
         dead = await kafka.read(running.topic.dead, 1)
     assert dict(dead[-1].headers)["dead_error"] == b"Unstorable"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_an_application_hears_of_the_stop_before_answers_under_way_are_waited_for(told: bool) -> None:
+    app = FastAPI()
+    heard: list[bool] = []
+    server = _Server(uvicorn.Config(app))
+    if told:
+        app.state.stopping = lambda: heard.append(server.should_exit)
+    server.handle_exit(signal.SIGTERM, None)
+    assert heard == ([False] if told else [])
+    assert server.should_exit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 from contracts.order import CancelOrder, PlaceOrder
+from tests.unit.gateway.hostile import OPERATORS, TEXTS
 from tests.unit.gateway.world import CANCELLATION, ORDER, REFERENCE, World, expect_problem, problem
 
 
@@ -101,7 +103,7 @@ async def test_paying_starts_at_the_payment_service_and_needs_no_key(world: Worl
     answer = await world.ask("POST", "/mp/v1/orders/o1/pay", world.token(), body, key=None)
     assert answer.json() == {"prepay_id": "wx1"}
     assert [(seen.service, seen.target) for seen in world.fake.seen] == [
-        ("order", "/orders/o1"),
+        ("order", "/orders/o1?view=customer"),
         ("payment", "/payments/o1/prepay"),
     ]
 
@@ -165,10 +167,12 @@ async def test_the_id_of_a_request_depends_on_who_which_and_key(world: World) ->
 
 
 async def test_a_list_holds_own_orders_only(world: World) -> None:
-    await world.ask("GET", "/mp/v1/orders?state=paid&limit=20&after=a%26customer_id%3Dc2", world.token())
-    assert world.fake.seen[-1].target == "/orders?after=a%26customer_id%3Dc2&limit=20&state=paid&customer_id=c1"
-    answer = await world.ask("GET", "/mp/v1/orders?customer_id=c2", world.token())
-    expect_problem(answer, 422, "invalid-request")
+    await world.ask("GET", "/mp/v1/orders?state=paid&limit=20&goods=a%26customer_id%3Dc2", world.token())
+    wanted = "/orders?limit=20&state=paid&goods=a%26customer_id%3Dc2&customer_id=c1&hidden=false"
+    assert world.fake.seen[-1].target == wanted
+    for other in ("customer_id=c2", "reference=r1", "case=open", "after=a%26customer_id%3Dc2"):
+        answer = await world.ask("GET", f"/mp/v1/orders?{other}", world.token())
+        expect_problem(answer, 422, "invalid-request")
 
 
 async def test_products_and_inbox(world: World) -> None:
@@ -207,3 +211,29 @@ async def test_no_token_and_no_header_of_the_caller_reaches_a_service(world: Wor
     await world.place(headers={"Cookie": "a=b", "X-Forwarded-For": "1.2.3.4"})
     (seen,) = world.fake.seen
     assert set(seen.headers) == {"host", "content-type", "content-length"}
+
+
+@pytest.mark.parametrize("answer", ["accept", "acceptWithAudio", "acceptWithAlert", "acceptWithForcePush", "filter"])
+async def test_every_answer_of_wechat_is_taken(world: World, answer: str) -> None:
+    sent = await world.ask("POST", "/mp/v1/subscriptions", world.token(), {"answers": {"tmpl-1_a": answer}})
+    assert sent.status_code == 200
+    assert world.fake.seen[-1].json["answers"] == {"tmpl-1_a": answer}
+
+
+BAD_ANSWERS = [
+    *({"answers": {"t": operator}} for operator in OPERATORS),
+    *({"answers": {text: "accept"}} for text in TEXTS),
+    *({"answers": {"t": text}} for text in (*TEXTS, "accepted", "acceptWith", "ACCEPT", "acceptWith1", "", "accept\n")),
+    {"answers": {f"t{number}": "accept" for number in range(21)}},
+]
+
+
+@pytest.mark.parametrize("body", BAD_ANSWERS, ids=[json.dumps(body)[:60] for body in BAD_ANSWERS])
+async def test_what_is_no_answer_of_wechat_reaches_nobody(world: World, body: object) -> None:
+    expect_problem(await world.ask("POST", "/mp/v1/subscriptions", world.token(), body), 422, "invalid-request")
+    assert not world.fake.seen
+
+
+async def test_what_is_left_is_the_customers_own(world: World) -> None:
+    await world.ask("GET", "/mp/v1/subscriptions", world.token("c2"))
+    assert [(seen.service, seen.target) for seen in world.fake.seen] == [("notify", "/subscriptions?openid=openid-c2")]

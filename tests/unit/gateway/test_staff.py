@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.unit.gateway.world import BODIES, CANCELLATION, REFERENCE, World, expect_problem
@@ -10,11 +12,21 @@ BY = {"kind": "staff", "id": "s1", "role": "supervisor"}
 
 READS = [
     (
-        "/admin/v1/orders?state=paid&customer_id=c1&reference=536365&after=x&limit=5",
+        "/admin/v1/orders?state=paid&customer_id=c1&reference=536365&after=x&limit=5&from=2026-01-05T09:00:00%2B08:00",
         "order",
-        "/orders?after=x&limit=5&state=paid&customer_id=c1&reference=536365",
+        "/orders?after=x&limit=5&state=paid&from=2026-01-05T09%3A00%3A00%2B08%3A00&customer_id=c1&reference=536365&contacts=true",
     ),
-    ("/admin/v1/orders", "order", "/orders?limit=50"),
+    (
+        "/admin/v1/orders?number=o1&goods=%E7%BB%BF%E8%8C%B6&product_id=tea&case=open&until=2026-01-05T09:00:00Z",
+        "order",
+        "/orders?limit=50&number=o1&goods=%E7%BB%BF%E8%8C%B6&until=2026-01-05T09%3A00%3A00Z&product_id=tea&case=open&contacts=true",
+    ),
+    ("/admin/v1/orders", "order", "/orders?limit=50&contacts=true"),
+    (
+        "/admin/v1/orders?name=%E5%BC%A0%E4%B8%89&phone=1111",
+        "order",
+        "/orders?limit=50&name=%E5%BC%A0%E4%B8%89&phone=1111&contacts=true",
+    ),
     ("/admin/v1/orders/o1", "order", "/orders/o1"),
     ("/admin/v1/cases?status=open&after=a&limit=500", "order", "/cases?after=a&limit=500&status=open"),
     ("/admin/v1/tasks?limit=1", "order", "/tasks?limit=1"),
@@ -27,8 +39,9 @@ READS = [
     ("/admin/v1/notices?order_id=o1", "notify", "/notices?order_id=o1"),
 ]
 
+PARCEL = {"carrier": "SF", "tracking_number": "SF1", "early": False}
 WRITES = [
-    ("/admin/v1/orders/{order_id}/ship", "order", "/orders/o1/ship", {"carrier": "SF", "tracking_number": "SF1"}),
+    ("/admin/v1/orders/{order_id}/ship", "order", "/orders/o1/ship", PARCEL),
     ("/admin/v1/orders/{order_id}/deliver", "order", "/orders/o1/deliver", {}),
     ("/admin/v1/orders/{order_id}/complete", "order", "/orders/o1/complete", {}),
     ("/admin/v1/tasks/{task_id}/done", "order", "/tasks/t1/done", {"note": "called the customer"}),
@@ -44,7 +57,7 @@ async def test_what_staff_look_at(world: World, path: str, service: str, target:
 
 @pytest.mark.parametrize(("row", "service", "target", "sent"), WRITES, ids=[row for row, _, _, _ in WRITES])
 async def test_what_staff_do_bears_their_name(
-    world: World, row: str, service: str, target: str, sent: dict[str, str]
+    world: World, row: str, service: str, target: str, sent: dict[str, Any]
 ) -> None:
     path = row.replace("{order_id}", "o1").replace("{task_id}", "t1")
     answer = await world.ask("POST", path, world.token("s1", "staff"), BODIES.get(row), key=None)

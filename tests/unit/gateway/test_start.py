@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from chassis.settings import load
-from services.gateway.auth import RIGHTS
+from sandbox.keyfiles import write_pair
+from services.gateway.auth import ANYONE, RIGHTS
 from services.gateway.main import build, wire
 from services.gateway.settings import GatewaySettings
+from services.gateway.tokens import Unauthorized
 from tests.unit.gateway.world import World
 
 URLS = ("ORDER_URL", "PAYMENT_URL", "INVENTORY_URL", "NOTIFY_URL", "ANALYTICS_URL")
@@ -26,12 +29,16 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.Monke
     monkeypatch.setenv("TUIDAN_HTTP_PORT", "8080")
     monkeypatch.setenv("TUIDAN_REDIS", "redis://127.0.0.1:6379/0")
     monkeypatch.setenv("TUIDAN_KEYS", str(tmp_path))
-    public = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-    (tmp_path / "login-public.pem").write_bytes(public)
+    monkeypatch.setenv("TUIDAN_MONGO", "mongodb://127.0.0.1:1")
+    monkeypatch.setenv("TUIDAN_TRUST_SANDBOX_TOKENS", "true")
+    for name in ("gateway", "login"):
+        write_pair(tmp_path, name, Ed25519PrivateKey.generate)
+    for name in ("gateway-secret.txt", "appid.txt", "appsecret.txt"):
+        (tmp_path / name).write_text("x" * 32)
     return monkeypatch
 
 
-@pytest.mark.parametrize("name", [*URLS, "REDIS", "KEYS"])
+@pytest.mark.parametrize("name", [*URLS, "REDIS", "KEYS", "MONGO"])
 def test_a_missing_variable_is_named(
     environment: pytest.MonkeyPatch, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -79,14 +86,22 @@ async def test_the_document_describes_every_route(world: World) -> None:
     assert described == {(right.method, right.path) for right in RIGHTS}
     for right in RIGHTS:
         operation = document["paths"][right.path][right.method.lower()]
-        assert bool(operation.get("security")) == bool(right.may)
+        assert bool(operation.get("security")) == bool(right.may and right.may != ANYONE)
+        assert operation.get("x-roles", []) == sorted(right.roles)
         problems = {status for status in operation["responses"] if status >= "400"}
         if right.may:
             assert {"401", "403", "422", "429", "503"} <= problems
         for status in problems:
             assert list(operation["responses"][status]["content"]) == ["application/problem+json"]
-        headers = [found["name"] for found in operation.get("parameters", []) if found["in"] == "header"]
-        assert headers == (["Idempotency-Key"] if right.repeat == "needs-key" else [])
+        headers = {
+            found["name"]: found["required"] for found in operation.get("parameters", []) if found["in"] == "header"
+        }
+        assert [name for name, required in headers.items() if required] == (
+            ["Idempotency-Key"] if right.repeat == "needs-key" else []
+        )
+        streams = right.path.endswith("/live")
+        assert ("Last-Event-ID" in headers) == streams
+        assert ("text/event-stream" in operation["responses"].get("200", {}).get("content", {})) == streams
 
 
 async def test_every_reference_in_the_document_leads_somewhere(world: World) -> None:
@@ -144,3 +159,36 @@ def keep(messages: list[dict[str, Any]]) -> Any:
         messages.append(message)
 
     return send
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("gateway-private.pem", "nonsense"), ("gateway-secret.txt", "short"), ("appsecret.txt", None)],
+)
+@pytest.mark.usefixtures("environment")
+def test_a_key_of_its_own_that_is_none_is_named(
+    name: str, content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / name).unlink()
+    if content is not None:
+        (tmp_path / name).write_text(content)
+    with pytest.raises(SystemExit):
+        wire(load(GatewaySettings))
+    assert name in capsys.readouterr().err
+
+
+async def test_tokens_of_the_stand_in_count_only_where_the_settings_say_so(
+    environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    claims = {"iss": "tuidan-sandbox", "aud": "tuidan", "sub": "s1", "kind": "staff", "role": "administrator"}
+    key = (tmp_path / "login-private.pem").read_text()
+    header = "Bearer " + jwt.encode({**claims, "exp": 2_000_000_000_000}, key, algorithm="EdDSA")
+    trusting = wire(load(GatewaySettings))
+    assert trusting.tokens.caller(header).role == "administrator"
+    environment.delenv("TUIDAN_TRUST_SANDBOX_TOKENS")
+    (tmp_path / "login-public.pem").unlink()
+    strict = wire(load(GatewaySettings))
+    with pytest.raises(Unauthorized, match="token-invalid"):
+        strict.tokens.caller(header)
+    for door in (trusting, strict):
+        await door.identity.aclose()

@@ -3,28 +3,41 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import httpx
 import jwt
+from argon2 import PasswordHasher
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from fastapi import FastAPI
 
+from chassis.memory_database import MemoryDatabase
+from chassis.problem import Problem
+from chassis.store import StoreUnavailable
 from services.gateway.api import Door
 from services.gateway.auth import Kind, Right, Tokens
 from services.gateway.clients import Service, Services
+from services.gateway.identity import Keys, identity
 from services.gateway.limits import Limits, connect
 from services.gateway.main import build
+from services.gateway.tokens import OWN, SANDBOX, Signer
+from services.gateway.vault import Vault
+from services.gateway.watching import Watch
+from services.gateway.wechat import Wechat
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 NAMES = ("order", "payment", "inventory", "notify", "analytics")
 NOWHERE = "redis://127.0.0.1:1/0"
 
 Json = dict[str, Any]
+T = TypeVar("T")
+OWN_KEY = Ed25519PrivateKey.generate()
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
+"""The same algorithm with as little work as it takes."""
 
 ORDER: Json = {
     "currency": "CNY",
@@ -37,8 +50,16 @@ REFERENCE: Json = {"number": "536365", "occurred_at": "2010-12-01T08:26:00Z"}
 BODIES: dict[str, Json] = {
     "/mp/v1/orders": ORDER,
     "/mp/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/mp/v1/orders/{order_id}/cases/{case_id}/rating": {"questionnaire": 1, "stars": 5, "answers": {"again": "yes"}},
+    "/mp/v1/orders/{order_id}/alternatives": {"kind": "later-delivery", "day": "2026-03-20"},
     "/mp/v1/subscriptions": {"answers": {"template-1": "accept"}},
     "/admin/v1/orders/{order_id}/cancellation": CANCELLATION,
+    "/mp/v1/orders/{order_id}/cancellation-preview": CANCELLATION,
+    "/admin/v1/orders/{order_id}/cancellation-preview": CANCELLATION,
+    "/admin/v1/cases/{case_id}/decision": {"approve": True},
+    "/admin/v1/policies": {"rules": [{"name": "anything", "way": "allow"}], "note": "no rules"},
+    "/admin/v1/policies/{version}/preview": {"since": "2026-01-01T00:00:00Z", "until": "2026-02-01T00:00:00Z"},
+    "/admin/v1/policies/{version}/activation": {"instead_of": 0},
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
     "/admin/v1/coupons/{code}": {"amount_minor": 500, "minimum_minor": 2000},
     "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
@@ -49,10 +70,40 @@ BODIES: dict[str, Json] = {
         "real_name": "张三",
     },
     "/admin/v1/reconciliations/{shop}/{day}/differences/{n}/close": {"remark": "paid by hand, see the bank's paper"},
+    "/admin/v1/orders/{order_id}/deletion": {
+        "export_id": "a" * 64,
+        "reason": "kept long enough",
+        "code": "123456",
+    },
+    "/admin/v1/exports": {"order_ids": ["o1"], "sha256": "a" * 64},
+    "/admin/v1/exports/{export_id}/deletion": {"reason": "kept long enough", "code": "123456"},
+    "/admin/v1/restorations": {"lines": ["{}"]},
+    "/admin/v1/staff/{staff_id}": {"name": "王五", "role": "warehouse", "phone": "13900001111"},
+    "/admin/v1/staff/{staff_id}/secrets": {},
+    "/admin/v1/session": {"staff_id": "nobody", "password": "x", "code": "123456"},
+    "/admin/v1/session/refresh": {"refresh_token": "x.1.x"},
+    "/mp/v1/session": {"code": "c1:1"},
+    "/mp/v1/session/refresh": {"refresh_token": "x.1.x"},
+    "/admin/v1/codes": {"action": "cancel-order", "order_id": "o1", "amount_minor": 2100},
     "/admin/v1/products": {"products": [{"product_id": "tea", "name": "茶", "offers_minor": [1050]}]},
     "/admin/v1/stock-receipts": {"receipts": [{"receipt_id": "r1", "product_id": "tea", "quantity": 5}]},
 }
 """A good body for each route that wants one."""
+
+
+@dataclass
+class Line:
+    """The way to the gateway's database. `away`: operations that are not answered, such as "write audit";
+    `crossed`: all that were asked for."""
+
+    away: set[str] = field(default_factory=set)
+    crossed: list[str] = field(default_factory=list)
+
+    async def through(self, what: str, work: Callable[[], T]) -> T:
+        self.crossed.append(what)
+        if what in self.away:
+            raise StoreUnavailable("away")
+        return work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,12 +125,13 @@ class Seen:
 @dataclass
 class FakeServices:
     """Answer 200 `{"from": …}` to everything; orders belong to whom `owners` says; `answers` replace all that, by
-    service, method and path."""
+    service, method and path, as `answer_by` does for a service where it answers anything."""
 
     owners: dict[str, str] = field(default_factory=lambda: {"o1": "c1"})
     answers: dict[tuple[str, str, str], httpx.Response | Exception] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
     seen: list[Seen] = field(default_factory=list)
+    answer_by: dict[str, Callable[[str, str, bytes], httpx.Response | None]] = field(default_factory=dict)
 
     def transport(self, name: str) -> httpx.MockTransport:
         def answer(request: httpx.Request) -> httpx.Response:
@@ -87,7 +139,14 @@ class FakeServices:
                 raise httpx.ConnectError("refused")
             target = request.url.raw_path.decode()
             self.seen.append(Seen(name, request.method, target, request.headers, request.read()))
-            return self._answer(name, request.method, target.partition("?")[0])
+            path = target.partition("?")[0]
+            own = self.answer_by.get(name)
+            made = (
+                own(request.method, path, request.read())
+                if own and (name, request.method, path) not in self.answers
+                else None
+            )
+            return made or self._answer(name, request.method, path)
 
         return httpx.MockTransport(answer)
 
@@ -97,8 +156,15 @@ class FakeServices:
             raise found
         if found is not None:
             return found
+        if (name, method) == ("order", "GET") and path.endswith("/deletion"):
+            shown = {"erased_at": None, "confirmation": {"amount_minor": 1900}, "amount_minor": 1900}
+            return httpx.Response(200, json=shown)
+        if (name, method) == ("order", "GET") and path.endswith("/export"):
+            return httpx.Response(200, json={"from": name})
         if (name, method) == ("order", "GET") and path.startswith("/orders/"):
-            order_id = path.removeprefix("/orders/")
+            order_id, _, part = path.removeprefix("/orders/").partition("/")
+            if part:
+                return httpx.Response(200, json={"from": name})
             if order_id not in self.owners:
                 return problem(404, "unknown-order")
             return httpx.Response(200, json={"order_id": order_id, "customer_id": self.owners[order_id]})
@@ -114,6 +180,19 @@ def problem(status: int, code: str) -> httpx.Response:
     )
 
 
+@dataclass
+class SentCodes:
+    """Knows one code for everything, and remembers what it was asked for."""
+
+    good: str = "123456"
+    asked: list[tuple[str, str, str, int]] = field(default_factory=list)
+
+    async def confirm(self, *, staff: str, action: str, subject: str, amount_minor: int, code: str) -> None:
+        self.asked.append((staff, action, subject, amount_minor))
+        if code != self.good:
+            raise Problem(409, "code-wrong", "确认码不正确。", "The code is not right.")
+
+
 class World:
     """One gateway and all it speaks with. `now` is what its clock says."""
 
@@ -122,10 +201,38 @@ class World:
         self.key = Ed25519PrivateKey.generate()
         self.fake = FakeServices()
         public = self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+        private = OWN_KEY.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        signer = Signer(private, self._clock)
+        self.line = Line()
+        self.database = MemoryDatabase(self.line)
+        self.wechat: dict[str, Json | Exception] = {}
+        account = Wechat(httpx.AsyncClient(transport=httpx.MockTransport(self._code2session)), "wx1", "appsecret")
+        self.people = identity(
+            Keys(signer, Vault("s" * 64)),
+            cast(Any, self.database),
+            connect(redis, patience),
+            account,
+            self._clock,
+            CHEAP,
+        )
         services = {name: Service(name, f"http://{name}", self.fake.transport(name)) for name in NAMES}
+        self.codes = SentCodes()
         self.limits = Limits(connect(redis, patience), rate, self._seconds)
-        self.app: FastAPI = build(Door(Services(**services), Tokens(public, lambda: self.now), self.limits))
+        tokens = Tokens({SANDBOX: public, OWN: signer.public_pem}, self._clock)
+        door = Door(Services(**services), tokens, self.limits, self.people, self.codes)
+        # Nobody looks by itself: a test says when.
+        self.watch = Watch(door.services.order, lambda: self.now, self._seconds, seconds=1e9)
+        self.app: FastAPI = build(door, self.watch)
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://gateway")
+
+    def _clock(self) -> datetime:
+        return self.now
+
+    def _code2session(self, request: httpx.Request) -> httpx.Response:
+        found = self.wechat.get(request.url.params["js_code"], {"errcode": 40029, "errmsg": "invalid code"})
+        if isinstance(found, Exception):
+            raise found
+        return httpx.Response(200, json=found)
 
     def _seconds(self) -> float:
         return self.now.timestamp()
@@ -148,7 +255,8 @@ class World:
         key: str | None = "key-1",
         **more: Any,
     ) -> httpx.Response:
-        """One request. `body`: JSON, or bytes as they are."""
+        """One request. `body`: JSON, or bytes as they are. A stream that would not end ends after its first event."""
+        self.watch.closed = path.endswith("/live")
         headers = {**more.pop("headers", {})}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
@@ -165,17 +273,36 @@ class World:
     async def aclose(self) -> None:
         await self.http.aclose()
         await self.limits.aclose()
+        await self.people.aclose()
 
 
 def filled(right: Right) -> tuple[str, str, Json | None]:
     """Method, path and body of a good request for a row of the table of rights."""
     ids = {"{order_id}": "o1", "{task_id}": "t1", "{case_id}": "o1-c1", "{product_id}": "tea", "{subject}": "orders"}
-    ids |= {"{shop}": "house", "{day}": "2026-02-27", "{n}": "1", "{family}": "pay"}
+    ids |= {"{shop}": "house", "{day}": "2026-02-27", "{n}": "1", "{version}": "1", "{family}": "pay"}
+    ids |= {"{export_id}": "a" * 64}
+    ids |= {"{staff_id}": "wang"}
     path = right.path
     for name, value in ids.items():
         path = path.replace(name, value)
-    path += {"/admin/v1/notices": "?order_id=o1"}.get(right.path, "")
+    path += {"/admin/v1/notices": "?order_id=o1", "/admin/v1/exports/orders": "?before=2026-01-01T00:00:00Z"}.get(
+        right.path, ""
+    )
+    if right.method == "DELETE":
+        return right.method, path, {}
     return right.method, path, BODIES.get(right.path, {} if right.method == "POST" else None)
+
+
+def is_own(right: Right) -> bool:
+    """Whether the gateway answers a route itself, and asks no service."""
+    return right.path.startswith(
+        ("/admin/v1/session", "/admin/v1/staff", "/admin/v1/audit", "/admin/v1/codes", "/mp/v1/session")
+    )
+
+
+def role_for(right: Right) -> str:
+    """A role that may call the route, where staff may."""
+    return min(right.roles, default="supervisor")
 
 
 def expect_problem(answer: httpx.Response, status: int, code: str) -> Json:

@@ -218,3 +218,13 @@ async def test_an_unknown_reservation(shop: Shop) -> None:
 
 def _lose(product: str, pieces: int, place: str = "available") -> Update:
     return Update({"_id": product}, {"$inc": {place: -pieces}})
+
+
+async def test_the_stock_of_some_products(stocked: Shop) -> None:
+    answer = await stocked.post("/stock/look", {"product_ids": ["tea", "nothing", "$gt"]})
+    assert [(row["product_id"], row["available"]) for row in answer.json()["stock"]] == [
+        ("tea", (await stocked.http.get("/stock/tea")).json()["available"])
+    ]
+    assert (await stocked.post("/stock/look", {"product_ids": []})).json() == {"stock": []}
+    for wrong in ([{"$ne": ""}], ["x"] * 501, "tea", None):
+        assert (await stocked.post("/stock/look", {"product_ids": wrong})).status_code == 422

@@ -40,7 +40,7 @@ class Office:
         self.subscriptions = Subscriptions(database.collection("subscriptions"))
         for intent, performer in performers(opened, self.subscriptions, overtaking(self.engine)).items():
             self.engine.perform(intent, performer)
-        self.notices = Notices(database.collection(NOTICES.name))
+        self.notices = Notices(database.collection(NOTICES.name), database.keeping(NOTICES))
         app = FastAPI()
         problem.install(app)
         app.include_router(router(self.engine, self.notices, self.subscriptions, ""))

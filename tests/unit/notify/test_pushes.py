@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from chassis import problem
 from chassis.engine import Engine
+from chassis.keeping import Keeping
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.mongo import Collection
 from chassis.record import Heard
@@ -116,7 +117,7 @@ class Door:
         self.engine = Engine("notify", {NOTICES: MemoryStore(NOTICES)}, MemoryBroker(), lambda: NOW)
         app = FastAPI()
         problem.install(app)
-        nothing_to_read = Notices(Collection(None))
+        nothing_to_read = Notices(Collection(None), Keeping(NOTICES))
         app.include_router(router(self.engine, nothing_to_read, Subscriptions(self.shelf), token))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notify")
 

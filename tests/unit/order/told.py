@@ -9,9 +9,20 @@ from datetime import UTC, datetime, timedelta
 from chassis.record import Decided, Heard, Record, hear
 from contracts import inventory, notify, payment
 from contracts.message import CaseId, CustomerId, Message, Money, OrderId, ProductId, RefundNumber, Woke
-from contracts.order import Actor, CancelLine, CancelOrder, Contact, PlaceOrder, Reason, ShipOrder, WantedLine
+from contracts.order import (
+    Actor,
+    CancelLine,
+    CancelOrder,
+    Contact,
+    PlaceOrder,
+    Reason,
+    Reference,
+    ShipOrder,
+    WantedLine,
+)
 from services.order.handlers import ORDERS
 from services.order.model import Order, PriceRules, Product, ReadyToPlace
+from services.order.policies import Policy, ReadyToCancel, Rule
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)  # a Monday
 ID = OrderId("o1")
@@ -20,6 +31,7 @@ TEA = Product(product_id=ProductId("tea"), name="茶", category="goods", offers_
 CUP = Product(product_id=ProductId("cup"), name="杯", category="goods", offers_minor=(1000,), currency="CNY")
 CUSTOMER = Actor(kind="customer", id="c1")
 STAFF = Actor(kind="staff", id="s1", role="supervisor")
+ANYTHING_GOES = Policy(version=1, rules=(Rule(name="anything", way="allow"),))
 CHANGED_MIND = Reason(family="customer", code="changed-mind")
 
 
@@ -88,16 +100,24 @@ def cancel(
     fingerprint: str = "f",
     by: Actor = CUSTOMER,
     reason: Reason = CHANGED_MIND,
-) -> CancelOrder:
+    policy: Policy = ANYTHING_GOES,
+    confirmed: bool = False,
+    confirmed_minor: int = 0,
+    reference: Reference | None = None,
+) -> ReadyToCancel:
     """A wish to cancel: (line number, pieces) each, or everything."""
-    return CancelOrder(
+    asked = CancelOrder(
         order_id=ID,
         request_id=request,
         fingerprint=fingerprint,
         lines=tuple(CancelLine(line_no=line_no, quantity=quantity) for line_no, quantity in lines),
         reason=reason,
         by=by,
+        confirmed=confirmed,
+        confirmed_minor=confirmed_minor,
+        reference=reference,
     )
+    return ReadyToCancel(order_id=ID, asked=asked, policy=policy)
 
 
 RESERVED = inventory.StockReserved(order_id=ID)

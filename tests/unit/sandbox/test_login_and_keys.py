@@ -40,6 +40,7 @@ def test_private_files_are_private(keys: Path) -> None:
     private = {name for name, mode in modes.items() if mode == 0o600}
     assert private == {
         *("merchant-private.pem", "wechatpay-private.pem", "login-private.pem", "wechatpay-certificate-private.pem"),
+        *("gateway-private.pem", "gateway-secret.txt"),
         *("apiv3-key.txt", "appsecret.txt", "push-token.txt", "sms-tencent-key.txt", "sms-alibaba-key.txt"),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -270,3 +271,51 @@ def a_case_that_was_promised(scene: Scene) -> None:
 @seen_by("wishes-kept")
 def an_order_that_was_promised(scene: Scene) -> None:
     scene.asked.append(Asked(AT, "c1", "place", "", {}, 201, {"order_id": "nowhere"}))
+
+
+# ── what people may decide ───────────────────────────────────────────────────────────────────────────────────────────
+def _decided(scene: Scene, by: str = "s2", role: str = "supervisor", *, approved: bool = True) -> None:
+    scene.rewords("cancellation-accepted.v1", BACK, waits_for="approval")
+    who = {"kind": "staff", "id": by, "role": role}
+    body = {"order_id": BACK, "case_id": f"{BACK}-c1", "approved": approved, "by": who, "decided_at": WHEN}
+    scene.sends("order.events", "cancellation-decided.v1", "decided", BACK, json.dumps(body))
+
+
+@seen_by("before-it-begins")
+def money_moved_before_anybody_approved(scene: Scene) -> None:
+    scene.rewords("cancellation-accepted.v1", BACK, waits_for="approval")
+
+
+@seen_by("before-it-begins")
+def approved_by_somebody_who_may_not(scene: Scene) -> None:
+    _decided(scene, role="warehouse")
+
+
+@seen_by("before-it-begins")
+def approved_by_the_one_who_asked(scene: Scene) -> None:
+    _decided(scene, by="c1")
+
+
+@seen_by("before-it-begins")
+def money_moved_although_it_was_rejected(scene: Scene) -> None:
+    _decided(scene, approved=False)
+
+
+@seen_by("before-it-begins")
+def money_moved_although_it_was_taken_back(scene: Scene) -> None:
+    scene.rewords("cancellation-undone.v1", KEPT, because="withdrawn")
+
+
+@seen_by("before-it-begins")
+def customer_service_sent_money_back(scene: Scene) -> None:
+    scene.rewords("cancellation-accepted.v1", BACK, by={"kind": "staff", "id": "s3", "role": "customer-service"})
+
+
+@seen_by("rules-kept")
+def it_should_have_waited(scene: Scene) -> None:
+    scene.rewords("cancellation-accepted.v1", BACK, reason={"family": "customer", "code": "wrong-item", "remark": ""})
+
+
+@seen_by("rules-kept")
+def it_waited_for_no_reason(scene: Scene) -> None:
+    scene.rewords("cancellation-accepted.v1", BACK, waits_for="undo-window")

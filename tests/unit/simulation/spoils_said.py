@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from contracts.message import message_id
-from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, WHEN, Body, Scene, ended
+from tests.simulation.evidence import Asked
+from tests.unit.simulation.given import AT, LATER, NAME, OPENID, PHONE, WHEN, Body, Scene, ended
 from tests.unit.simulation.spoils import ORDERS, PAYMENTS, RESERVATIONS, SPOILS, seen_by
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, UNPAID
 
@@ -189,6 +190,37 @@ def a_name_in_the_logs(scene: Scene) -> None:
 @seen_by("nothing-personal")
 def an_openid_in_an_event(scene: Scene) -> None:
     scene.rewords("order-placed.v1", UNPAID, contact={"openid": OPENID})
+
+
+def _erased(scene: Scene, order_id: str) -> None:
+    scene.state(*ORDERS, order_id)["erased"] = {"at": AT}
+
+
+@seen_by("hidden-as-wished")
+def hidden_in_words_only(scene: Scene) -> None:
+    scene.asked.append(Asked(AT, "c1", "hide", GONE, {}, 200, {}))
+
+
+@seen_by("hidden-as-wished")
+def hidden_unasked(scene: Scene) -> None:
+    scene.state(*ORDERS, BACK)["hidden_at"] = AT
+
+
+@seen_by("erased-forgotten")
+def erased_and_still_known(scene: Scene) -> None:
+    _erased(scene, BACK)
+
+
+@seen_by("erased-not-needed")
+def erased_while_its_case_is_open(scene: Scene) -> None:
+    _erased(scene, BACK)
+    scene.state(*ORDERS, BACK)["cases"][0]["status"] = "open"
+
+
+@seen_by("erased-not-needed")
+def erased_while_its_refund_is_under_way(scene: Scene) -> None:
+    _erased(scene, BACK)
+    scene.state("payment", "payments", BACK)["refunds"][0]["status"] = "accepted"
 
 
 @seen_by("bounded")

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.scenarios.power import AGGREGATES, House, build
 from tests.simulation.judge import CHECKS, judge, same_after_replay, since
 from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
 from tests.unit.order.told import cancel
-from tests.unit.simulation.given import LATER, Scene
+from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, Scene
 from tests.unit.simulation.spoils import Spoil
 from tests.unit.simulation.spoils_said import SPOILS, an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, shop
@@ -82,6 +83,28 @@ def test_a_refund_that_closed_may_wait_under_its_next_number() -> None:
     refund = was_accepted_and_waits(scene)
     refund |= {"closed_numbers": [refund["number"]], "number": f"{BACK}-c1-2"}
     assert list(CHECKS["told-is-known"](scene.evidence())) == []
+
+
+def blank(part: Any) -> Any:
+    """A document whose words are forgotten, and in which nobody is named any more."""
+    if isinstance(part, dict):
+        return {name: "" if name == "body" else blank(one) for name, one in part.items()}
+    if isinstance(part, list | tuple):
+        return [blank(one) for one in part]
+    return "erased" if part in (PHONE, NAME, OPENID) else part
+
+
+def test_an_order_that_everybody_has_forgotten_is_fine() -> None:
+    scene = shop()
+    scene.state("order", "orders", BACK)["erased"] = {"at": LATER}
+    for collections in scene.documents.values():
+        for documents in collections.values():
+            for id, document in documents.items():
+                if BACK in repr(document):
+                    documents[id] = blank(document)
+    evidence = scene.evidence()
+    checks = ("erased-forgotten", "erased-not-needed", "nothing-invented", "everything-sent")
+    assert [violation for check in checks for violation in CHECKS[check](evidence)] == []
 
 
 # ── everything heard once more ───────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as Away
 
-from chassis.bucket import BUCKET
+from chassis.bucket import BUCKET, BUCKET_LEFT
+from services.gateway import codes, lockout
 from services.payment import limits
 from tests.simulation.redis import SimRedis
 from tests.support.redis import redis_server
@@ -45,6 +46,18 @@ async def test_buckets_fill_and_empty_alike(real: Redis, chance: random.Random) 
         assert simulated.run(BUCKET, [key], args) == expected, (now, args)
 
 
+async def test_what_is_left_in_a_bucket_is_told_alike(real: Redis, chance: random.Random) -> None:
+    assert BUCKET_LEFT != BUCKET, "the script ends in another way now"
+    now = 1_000
+    simulated = SimRedis(lambda: float(now))
+    script = real.register_script(BUCKET_LEFT.replace("redis.call('TIME')", "{ARGV[5], '0'}"))
+    for _ in range(300):
+        now += chance.choice((0, 0, 0, 1, 3))
+        args = [chance.choice((0.5, 5, 140)), chance.choice((1, 2, 10)), 1, 0]
+        key = f"left-{args[0]}-{args[1]}"
+        assert simulated.run(BUCKET_LEFT, [key], args) == int(await script(keys=[key], args=[*args, now])), (now, args)
+
+
 async def test_locks_are_taken_and_given_back_alike(real: Redis, chance: random.Random) -> None:
     simulated = SimRedis(lambda: 0.0)
     enter, leave = real.register_script(limits._ENTER), real.register_script(limits._LEAVE)
@@ -55,6 +68,34 @@ async def test_locks_are_taken_and_given_back_alike(real: Redis, chance: random.
             assert simulated.run(limits._ENTER, [key], wanted) == int(await enter(keys=[key], args=wanted))
         else:
             assert simulated.run(limits._LEAVE, [key], [token]) == int(await leave(keys=[key], args=[token]))
+
+
+async def test_tries_to_sign_in_are_counted_alike(real: Redis, chance: random.Random) -> None:
+    simulated, now = SimRedis(lambda: 0.0), 1_000_000
+    enter, forgive = real.register_script(lockout.ENTER), real.register_script(lockout.FORGIVE)
+    for _ in range(400):
+        now += chance.choice((0, 10, 700, 5_000, 100_000))
+        keys = [f"account-{chance.choice('ab')}", f"address-{chance.choice('cd')}"]
+        if chance.random() < 0.1:
+            assert simulated.run(lockout.FORGIVE, keys, []) == int(await forgive(keys=keys, args=[]))
+            continue
+        args: list[float | str] = [f"{now}", 2, 4, 60_000, 86_400_000]
+        assert simulated.run(lockout.ENTER, keys, args) == int(await enter(keys=keys, args=args)), now
+
+
+async def test_codes_are_kept_and_taken_alike(real: Redis, chance: random.Random) -> None:
+    simulated, now = SimRedis(lambda: 0.0), 1_000_000
+    keep, take = real.register_script(codes.KEEP), real.register_script(codes.TAKE)
+    for _ in range(600):
+        now += chance.choice((0, 10, 5_000, 20_000))
+        matter, mark = f"code-{chance.choice('ab')}", chance.choice("mn")
+        if chance.random() < 0.2:
+            keys = [matter, f"asked-{chance.choice('xy')}"]
+            args: list[float | str] = [mark, f"{now}", 30_000, 40, 300_000]
+            assert simulated.run(codes.KEEP, keys, args) == int(await keep(keys=keys, args=args)), now
+            continue
+        args = [mark, f"{now}", 3, chance.choice(("use-1", "use-2"))]
+        assert simulated.run(codes.TAKE, [matter], args) == int(await take(keys=[matter], args=args)), now
 
 
 def test_a_lock_runs_out() -> None:

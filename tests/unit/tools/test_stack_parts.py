@@ -71,6 +71,7 @@ def test_the_whole_system_is_in_the_plan(tmp_path: Path) -> None:
         "TUIDAN_MINI_PROGRAM_URL": "http://127.0.0.1:9700",
         "TUIDAN_KAFKA_SESSION_MS": "3000",
         "TUIDAN_LOOK_SECONDS": "2",
+        "TUIDAN_TRUST_SANDBOX_TOKENS": "true",
         "TUIDAN_REFUND_SPACING_SECONDS": "0",
         "TUIDAN_KAFKA": "127.0.0.1:9092",
         "TUIDAN_MONGO": "mongodb://127.0.0.1:27117",

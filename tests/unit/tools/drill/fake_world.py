@@ -135,6 +135,8 @@ class FakeWorld:
             case ["admin", "v1", "stock"]:
                 rows = [{"product_id": name, "received": pieces} for name, pieces in self.stock.items()]
                 return {"stock": rows, "next": None}
+            case ["admin", "v1", "policies", *more]:
+                return httpx.Response(201, json={"version": 1}) if method == "POST" and not more else {"active": 0}
             case ["admin", "v1", "summary"]:
                 counts = [order["case"] for order in self.orders.values()]
                 return {"cases": {state: counts.count(state) for state in ("open", "completed", "undone")}}

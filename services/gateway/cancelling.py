@@ -1,0 +1,139 @@
+"""The staff's door to what comes before a cancellation: ask first, take back, approve; and the rules that decide."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.responses import Response
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from contracts.decision import DecideCancellation, WithdrawCancellation
+from contracts.message import CaseId as Case
+from contracts.message import OrderId as Order
+from services.gateway import model
+from services.gateway.admin import Empty, cancellation, staff
+from services.gateway.api import Call, Calling, CaseId, GuardedRoute, JsonBody, OrderId, passed_on, told
+from services.gateway.clients import SLOW_SECONDS, segment
+
+router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
+
+Version = Annotated[int, Path(ge=0, le=99_999_999, description="version of the policy")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DecisionWanted(_Strict):
+    """Yes or no to a cancellation that waits for approval. `note`: why not; the customer reads it."""
+
+    approve: bool
+    note: str = Field("", max_length=200)
+
+
+class PolicyWanted(_Strict):
+    """Rules, first to last; the order service checks them."""
+
+    rules: list[dict[str, Any]] = Field(min_length=1, max_length=100)
+    note: str = Field(min_length=1, max_length=200)
+
+
+class PeriodWanted(BaseModel):
+    """Which past cancellations to decide once more (RFC 3339)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    since: AwareDatetime
+    until: AwareDatetime
+
+
+class ActivationWanted(_Strict):
+    """The version that decides now, as far as the caller knows."""
+
+    instead_of: int = Field(ge=0)
+
+
+@router.post("/orders/{order_id}/cancellation-preview")
+async def preview_cancellation(
+    call: Calling,
+    order_id: OrderId,
+    wanted: Annotated[model.StaffCancellation, Depends(JsonBody(model.StaffCancellation))],
+) -> Response:
+    """What the same body would do at `…/cancellation`: `{"way", "code_needed", "approve_by", "amount_minor",
+    "expected_by", "lines", …}`. Problems: as there."""
+    command = cancellation(call, order_id, wanted)
+    return await _ask(call, f"/orders/{order_id}/cancellation-preview", told(command))
+
+
+@router.post("/cases/{case_id}/withdrawal")
+async def withdraw_cancellation(call: Calling, case_id: CaseId, _: Empty) -> Response:
+    """Take a cancellation back while it waits. Problems: unknown-case (404), too-late (409)."""
+    command = WithdrawCancellation(order_id=_order_of(case_id), case_id=Case(case_id), by=staff(call))
+    return await _change(call, f"/cases/{segment(case_id)}/withdrawal", told(command))
+
+
+@router.post("/cases/{case_id}/decision")
+async def decide_cancellation(
+    call: Calling, case_id: CaseId, wanted: Annotated[DecisionWanted, Depends(JsonBody(DecisionWanted))]
+) -> Response:
+    """Approve or reject a cancellation that waits for it. Problems: unknown-case (404), already-decided (409),
+    not-your-role, second-person-needed (403), note-required (422)."""
+    command = DecideCancellation(
+        order_id=_order_of(case_id), case_id=Case(case_id), approve=wanted.approve, note=wanted.note, by=staff(call)
+    )
+    return await _change(call, f"/cases/{segment(case_id)}/decision", told(command))
+
+
+@router.get("/policies")
+async def list_policies(call: Calling) -> Response:
+    """All versions, and which one decides: `{"versions", "active"}`."""
+    return passed_on(await call.services.order.ask("GET", "/policies"))
+
+
+@router.get("/policies/{version}")
+async def show_policy(call: Calling, version: Version) -> Response:
+    """The rules of one version. Problem: unknown-policy (404)."""
+    return passed_on(await call.services.order.ask("GET", f"/policies/{version}"))
+
+
+@router.post("/policies", status_code=201)
+async def save_policy(call: Calling, wanted: Annotated[PolicyWanted, Depends(JsonBody(PolicyWanted))]) -> Response:
+    """Check and save rules as a new version, which decides nothing yet: `{"version"}`. Problem: invalid-request (422),
+    with the rule that is wrong."""
+    body = {"rules": wanted.rules, "note": wanted.note, "by": staff(call).model_dump()}
+    return await _ask(call, "/policies", json.dumps(body).encode())
+
+
+@router.post("/policies/{version}/preview")
+async def preview_policy(
+    call: Calling, version: Version, wanted: Annotated[PeriodWanted, Depends(JsonBody(PeriodWanted))]
+) -> Response:
+    """What this version would have decided about a past period's cancellations: `{"cases", "was", "would", "changed",
+    "changes"}`. Problems: unknown-policy (404), invalid-period, period-too-long (422)."""
+    answer = await call.services.order.ask(
+        "POST", f"/policies/{version}/preview", body=told(wanted), seconds=SLOW_SECONDS
+    )
+    return passed_on(answer)
+
+
+@router.post("/policies/{version}/activation")
+async def activate_policy(
+    call: Calling, version: Version, wanted: Annotated[ActivationWanted, Depends(JsonBody(ActivationWanted))]
+) -> Response:
+    """Let this version decide from now on. Problems: unknown-policy (404), policy-changed (409)."""
+    body = {"instead_of": wanted.instead_of, "by": staff(call).model_dump()}
+    return await _ask(call, f"/policies/{version}/activation", json.dumps(body).encode())
+
+
+def _order_of(case_id: str) -> Order:
+    """A case carries its order's id."""
+    return Order(case_id.rpartition("-c")[0])
+
+
+async def _ask(call: Call, path: str, body: bytes) -> Response:
+    return passed_on(await call.services.order.ask("POST", path, body=body))
+
+
+async def _change(call: Call, path: str, body: bytes) -> Response:
+    return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))

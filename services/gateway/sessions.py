@@ -1,0 +1,119 @@
+"""Who is signed in: one document per session, which is a family of refresh tokens of which the newest counts.
+
+A refresh token is the session's id, its turn and a mark only this gateway can make: nothing secret is stored. Whoever
+shows one that was used already has a copy, or its owner has: the whole family ends (RFC 9700, 4.14.2)."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from chassis.clock import Clock
+from chassis.mongo import Collection
+from chassis.projection import Update
+from services.gateway.tokens import LIFE_SECONDS, Kind, Signer, Unauthorized
+from services.gateway.vault import Vault
+
+NAME = "sessions"
+LASTS: Mapping[Kind, timedelta] = {"staff": timedelta(hours=12), "customer": timedelta(days=30)}
+"""Until somebody must sign in again. A working day; a customer's mini-program signs in by itself."""
+REFRESH_MAX = 256
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What somebody gets who signs in or refreshes. `seconds`: how long the access token lasts."""
+
+    session: str
+    subject: str
+    access: str
+    refresh: str
+    seconds: int = LIFE_SECONDS
+
+    def document(self) -> dict[str, Any]:
+        """As it is answered (RFC 6749, 5.1)."""
+        return {
+            "access_token": self.access,
+            "token_type": "Bearer",
+            "expires_in": self.seconds,
+            "refresh_token": self.refresh,
+        }
+
+
+class Sessions:
+    """Opens, refreshes and ends sessions. All raise StoreUnavailable."""
+
+    def __init__(self, collection: Collection, signer: Signer, vault: Vault, clock: Clock) -> None:
+        self._sessions = collection
+        self._signer = signer
+        self._vault = vault
+        self._clock = clock
+
+    async def prepare(self) -> None:
+        """Make the index by which all sessions of somebody are found."""
+        await self._sessions.ensure_index([("subject", 1), ("until", 1)])
+
+    async def open(self, kind: Kind, subject: str, claims: Mapping[str, Any]) -> Opened:
+        """A new session. Sessions of the same subject that have run out are forgotten."""
+        now = self._clock()
+        await self._sessions.delete({"subject": f"{kind}/{subject}", "until": {"$lt": now}})
+        id = secrets.token_urlsafe(18)
+        document = {"_id": id, "subject": f"{kind}/{subject}", "claims": dict(claims), "turn": 1, "ended": False}
+        await self._sessions.insert_new([{**document, "opened_at": now, "until": now + LASTS[kind]}])
+        return self._opened(kind, subject, id, 1, claims)
+
+    async def refresh(self, kind: Kind, token: str) -> Opened:
+        """The next tokens of a session. Raises a 401 problem, session-ended, for one that is over, and ends the one
+        whose token is shown a second time."""
+        id, _, rest = token.partition(".")
+        turn, _, mark = rest.partition(".")
+        if not hmac.compare_digest(mark.encode(), self._mark(kind, id, turn).encode()):
+            raise ended()
+        found = await self._sessions.find({"_id": id})
+        if not found or found[0]["ended"] or found[0]["until"] <= self._clock():
+            raise ended()
+        session = found[0]
+        if session["turn"] == int(turn):
+            step = Update({"_id": id, "turn": session["turn"], "ended": False}, {"$inc": {"turn": 1}})
+            if (await self._sessions.update_all([step])).matched:
+                subject = str(session["subject"]).partition("/")[2]
+                return self._opened(kind, subject, id, session["turn"] + 1, session["claims"])
+        await self.end(id)
+        log.warning("a refresh token was used twice, its session is ended", kind=kind)
+        raise ended()
+
+    async def is_alive(self, id: str) -> bool:
+        """Whether the session still counts."""
+        found = await self._sessions.find({"_id": id}, fields=["ended", "until"])
+        return bool(found) and not found[0]["ended"] and found[0]["until"] > self._clock()
+
+    async def end(self, id: str) -> None:
+        """Sign out."""
+        await self._sessions.update_all([Update({"_id": id}, {"$set": {"ended": True}})])
+
+    async def end_all(self, kind: Kind, subject: str) -> None:
+        """Sign somebody out everywhere."""
+        found = await self._sessions.find({"subject": f"{kind}/{subject}"}, fields=["ended"])
+        await self._sessions.update_all(
+            Update({"_id": session["_id"]}, {"$set": {"ended": True}}) for session in found if not session["ended"]
+        )
+
+    def _opened(self, kind: Kind, subject: str, id: str, turn: int, claims: Mapping[str, Any]) -> Opened:
+        access = self._signer.access(kind, subject, id, claims)
+        return Opened(id, subject, access, f"{id}.{turn}.{self._mark(kind, id, str(turn))}")
+
+    def _mark(self, kind: Kind, id: str, turn: str) -> str:
+        return self._vault.mark("refresh", kind, id, turn)
+
+
+def ended() -> Unauthorized:
+    """The session is over, whatever ended it."""
+    return Unauthorized("session-ended", "登录已失效,请重新登录。", "The session has ended. Sign in again.")

@@ -1,0 +1,62 @@
+"""Confirmation codes for the staff: one short message, at once or not at all. No record is made of it, nothing is
+logged of it, and it is never repeated: whoever gets none asks for another code."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from chassis.problem import Problem
+from services.notify.clients import Answer
+from services.notify.effects import Senders
+from services.notify.limits import e164
+
+TEMPLATE = "verification-code"
+"""In `sms-templates.json`, with the parameters `code` and `minutes`."""
+MARK = "confirmation"
+"""Carries no id of a notice, so a provider's receipt for it is nobody's."""
+
+
+class CodeToSend(BaseModel):
+    """A code on its way. Never shown in an error."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+    phone: Annotated[str, Field(pattern=r"^\+?[0-9]{5,17}$", repr=False)]
+    code: Annotated[str, Field(pattern=r"^[0-9]{6}$", repr=False)]
+    minutes: Annotated[int, Field(ge=1, le=60)]
+
+
+def confirmations(senders: Senders) -> APIRouter:
+    """`POST /confirmations`: 202 when a provider has taken it."""
+    routes = APIRouter(tags=["confirmations"])
+
+    @routes.post("/confirmations", status_code=202)
+    async def send(wanted: CodeToSend) -> JSONResponse:
+        for provider in senders.sms:
+            if (await _sent(senders, provider, wanted)).result == "sent":
+                return JSONResponse({"provider": provider}, 202)
+        raise Problem(
+            503,
+            "sms-not-sent",
+            "短信服务商没有接收这条短信。",
+            "No provider has taken the short message.",
+        )
+
+    return routes
+
+
+async def _sent(senders: Senders, provider: str, wanted: CodeToSend) -> Answer:
+    """A provider whose answer is unknown counts as one that has not sent: the same code twice does no harm."""
+    template = senders.sms_account.templates.get(TEMPLATE)
+    if template is None:
+        return Answer("refused", "no-template")
+    values = {"code": wanted.code, "minutes": str(wanted.minutes)}
+    try:
+        async with asyncio.timeout(senders.seconds / 2):
+            return await senders.sms[provider].send(e164(wanted.phone), template, values, MARK)
+    except TimeoutError:
+        return Answer("unknown", "timeout")

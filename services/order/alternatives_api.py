@@ -1,0 +1,80 @@
+"""HTTP in: what may help more than cancelling, and taking it. Whether goods are there only inventory knows; the gateway
+asks it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+
+from chassis.engine import Engine
+from chassis.mongo import Collection
+from contracts.alternative import PostponeDelivery
+from services.order.keeping import band, days_to_choose, in_the_way, postponed, similar
+from services.order.model import Line, Order, Product
+from services.order.telling import read, same_order, tell
+from services.order.views import order_view
+
+SAME_PRICE_MAX = 50
+NEAR_MAX = 100
+LINES_MAX = 20
+"""Lines of an order for which other goods are looked for."""
+
+
+class Shelf:
+    """The shop's goods, by category and price."""
+
+    def __init__(self, products: Collection) -> None:
+        self._products = products
+
+    async def prepare(self) -> None:
+        """Make the index that `near` reads."""
+        await self._products.ensure_index([("category", 1), ("offers_minor", 1)])
+
+    async def near(self, line: Line, currency: str) -> list[Product]:
+        """Goods of a line's category at about its price: those at the very price first, as far as they fit."""
+        low, high = band(line.unit_price_minor)
+        rest = {"category": line.category, "currency": currency}
+        same = await self._products.find({**rest, "offers_minor": line.unit_price_minor}, limit=SAME_PRICE_MAX)
+        around = await self._products.find(
+            {**rest, "offers_minor": {"$elemMatch": {"$gte": low, "$lte": high}}}, limit=NEAR_MAX
+        )
+        found = {one["_id"]: one for one in (*same, *around)}
+        return [Product.model_validate({"product_id": id, **one}) for id, one in found.items()]
+
+
+def alternatives_routes(engine: Engine, shelf: Shelf) -> APIRouter:
+    """`GET /orders/{order_id}/alternatives`, `POST /orders/{order_id}/postponement`."""
+    routes = APIRouter(tags=["alternatives"])
+
+    @routes.get("/orders/{order_id}/alternatives")
+    async def show(order_id: str) -> dict[str, Any]:
+        """`{"order_id", "later_delivery", "similar"}`; `similar` says nothing of stock."""
+        order = await read(engine, order_id)
+        return {
+            "order_id": order_id,
+            "later_delivery": _later(order, engine.clock()),
+            "similar": await _similar(order, shelf),
+        }
+
+    @routes.post("/orders/{order_id}/postponement")
+    async def postpone(order_id: str, asked: PostponeDelivery) -> dict[str, Any]:
+        """The order as it is then."""
+        same_order(order_id, asked)
+        cause = f"{order_id}/postpone/{asked.request_id}/{asked.fingerprint}"
+        return order_view(await tell(engine, asked, cause))
+
+    return routes
+
+
+def _later(order: Order, at: datetime) -> dict[str, Any]:
+    hindrance = in_the_way(order)
+    earliest, latest = days_to_choose(at)
+    days = {} if hindrance else {"earliest": earliest, "latest": latest}
+    return {"possible": not hindrance, "because": hindrance, "chosen": postponed(order), **days}
+
+
+async def _similar(order: Order, shelf: Shelf) -> list[dict[str, Any]]:
+    wanted = [line for line in order.lines if line.left][:LINES_MAX]
+    return [row for line in wanted for row in similar(line, await shelf.near(line, order.currency))]

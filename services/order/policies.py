@@ -1,0 +1,226 @@
+"""Who may cancel what: a list of rules that a shop edits as data. The first rule that fits decides, so read it like a
+page of the shop's handbook. Pure.
+
+allow: the cancellation begins, after an undo window where the rule gives one.
+approve: it waits until one of `approve_by` says yes; never the one who asked.
+deny: it is refused, with the rule's sentence.
+
+`code`: the member of staff also has to give a confirmation code for exactly this order and amount.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal, get_args
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+from contracts.message import Fen, Intent, OrderId, Report
+from contracts.order import Actor, CancelledLine, CancelOrder, Reason, ReasonCode, ReasonFamily
+
+Role = Literal["customer", "customer-service", "supervisor", "finance", "warehouse", "administrator", "system"]
+StaffRole = Literal["customer-service", "supervisor", "finance", "warehouse", "administrator"]
+Way = Literal["allow", "approve", "deny"]
+Cancellable = Literal["pending-payment", "paid"]
+
+RULES_MAX = 100
+UNDO_SECONDS_MAX = 86_400
+MINUTES_MAX = 60 * 24 * 3_650
+
+_Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
+_Sentence = Annotated[str, Field(max_length=200)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Rule(BaseModel):
+    """One rule. A condition that is empty fits everything; those that are given must all fit. `within_minutes`: the
+    order is at most so old; `up_to_minor`: the cancellation gives back at most so much (fen); `categories`: all its
+    goods are of these; `imported`: it is taken over from another system, where it has happened already."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: _Word
+    who: tuple[Role, ...] = ()
+    states: tuple[Cancellable, ...] = ()
+    within_minutes: int | None = Field(None, ge=0, le=MINUTES_MAX)
+    up_to_minor: Fen | None = None
+    families: tuple[ReasonFamily, ...] = ()
+    codes: tuple[ReasonCode, ...] = ()
+    categories: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=200)
+    imported: bool | None = None
+    way: Way
+    approve_by: tuple[StaffRole, ...] = ()
+    code: bool = False
+    undo_seconds: int = Field(0, ge=0, le=UNDO_SECONDS_MAX)
+    zh: _Sentence = ""
+    en: _Sentence = ""
+
+    @property
+    def fits_everything(self) -> bool:
+        """Whether it has no condition."""
+        lists = (self.who, self.states, self.families, self.codes, self.categories)
+        limits = (self.within_minutes, self.up_to_minor, self.imported)
+        return not any(lists) and all(limit is None for limit in limits)
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Rule:
+        if self.way == "deny" and not (self.zh and self.en):
+            raise ValueError(f"rule {self.name} denies: give the sentence the asker reads, `zh` and `en`")
+        if (self.way == "approve") != bool(self.approve_by):
+            raise ValueError(f"rule {self.name}: `approve_by` belongs to way approve, and needs at least one role")
+        if self.undo_seconds and self.way != "allow":
+            raise ValueError(f"rule {self.name}: an undo window belongs to way allow")
+        if (self.undo_seconds or self.way == "approve") and self.states != ("paid",):
+            raise ValueError(f"rule {self.name}: only the cancellation of a paid order can wait, give states: [paid]")
+        if self.code and (self.way == "deny" or not self.who or not set(self.who) <= set(get_args(StaffRole))):
+            raise ValueError(f"rule {self.name}: only named roles of the staff can be asked for a code")
+        return self
+
+    def fits(self, ask: Ask) -> bool:
+        """Whether it speaks of this wish."""
+        return (
+            (not self.who or ask.role in self.who)
+            and (not self.states or ask.state in self.states)
+            and (self.within_minutes is None or ask.age_seconds <= self.within_minutes * 60)
+            and (self.up_to_minor is None or ask.amount_minor <= self.up_to_minor)
+            and (not self.families or ask.reason.family in self.families)
+            and (not self.codes or ask.reason.code in self.codes)
+            and (not self.categories or set(ask.categories) <= set(self.categories))
+            and self.imported in (None, ask.imported)
+        )
+
+
+class Ask(_Frozen):
+    """What the rules look at: who asks, about an order in which state and how old (s), how much would go back (fen),
+    why, and for goods of which categories."""
+
+    role: str
+    state: str
+    age_seconds: float
+    amount_minor: Fen
+    reason: Reason
+    categories: tuple[str, ...]
+    imported: bool = False
+
+    @classmethod
+    def about(
+        cls,
+        by: Actor,
+        state: str,
+        placed_at: datetime,
+        at: datetime,
+        lines: Sequence[CancelledLine],
+        reason: Reason,
+        *,
+        imported: bool = False,
+    ) -> Ask:
+        """The wish of `by` to cancel these pieces at `at`."""
+        return cls(
+            role=by.role or by.kind,
+            state=state,
+            age_seconds=(at - placed_at).total_seconds(),
+            amount_minor=sum(line.amount_minor for line in lines),
+            reason=reason,
+            categories=tuple(sorted({line.category for line in lines})),
+            imported=imported,
+        )
+
+
+class Policy(BaseModel):
+    """One version of the rules. Version 0 is built in. Raises ValueError for a list that leaves a wish undecided, has
+    a rule that can never be reached, or two of one name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: int = Field(ge=0)
+    rules: tuple[Rule, ...] = Field(min_length=1, max_length=RULES_MAX)
+
+    @model_validator(mode="after")
+    def _decides_everything(self) -> Policy:
+        names = [rule.name for rule in self.rules]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"two rules are called {twice[0]}")
+        for rule, after in zip(self.rules, self.rules[1:], strict=False):
+            if rule.fits_everything:
+                raise ValueError(f"rule {after.name} can never be reached: {rule.name} before it fits everything")
+        if not self.rules[-1].fits_everything:
+            raise ValueError(f"the last rule must fit everything, {self.rules[-1].name} has a condition")
+        return self
+
+    def decide(self, ask: Ask) -> Rule:
+        """The rule that decides."""
+        return next(rule for rule in self.rules if rule.fits(ask))
+
+
+class Ruling(_Frozen):
+    """Which rule of which version of the policy let a case be opened, and what it had to wait for: approval by one of
+    these roles, or the end of its undo window. `over`: it waits no more."""
+
+    rule: str
+    policy_version: int
+    way: Literal["allow", "approve"] = "allow"
+    waits_for: Literal["", "approval", "undo-window"] = ""
+    until: AwareDatetime | None = None
+    approve_by: tuple[str, ...] = ()
+    over: bool = False
+
+
+class Verdict(_Frozen):
+    """What somebody decided about a case that waited for approval."""
+
+    approved: bool
+    by: Actor
+    at: AwareDatetime
+    note: str = ""
+
+
+class LookUpPolicy(Intent):
+    """Find what is needed to decide a cancellation that came over a topic."""
+
+    wire: ClassVar[str] = "look-up-policy"
+    order_id: OrderId
+    asked: CancelOrder
+
+
+class ReadyToCancel(Report):
+    """A wish to cancel with the policy that decides it."""
+
+    wire: ClassVar[str] = "ready-to-cancel"
+    order_id: OrderId
+    asked: CancelOrder
+    policy: Policy
+    from_topic: bool = False
+
+
+LARGE_MINOR = 500_000
+FREE_MINUTES = 30
+UNDO_SECONDS = 300
+_APPROVERS: tuple[StaffRole, ...] = ("supervisor", "administrator")
+_SENIORS: tuple[StaffRole, ...] = ("supervisor", "finance", "administrator")
+
+# fmt: off
+BUILT_IN = Policy(version=0, rules=(
+    Rule(name="taken-over",          way="allow", imported=True),
+    Rule(name="by-the-system",       way="allow", who=("system",)),
+    Rule(name="customer-unpaid",     way="allow", who=("customer",), states=("pending-payment",)),
+    Rule(name="customer-soon",       way="allow", who=("customer",), states=("paid",), within_minutes=FREE_MINUTES,
+         undo_seconds=UNDO_SECONDS),
+    Rule(name="customer-later",      way="approve", who=("customer",), states=("paid",),
+         approve_by=_APPROVERS),
+    Rule(name="service-unpaid",      way="allow", who=("customer-service",), states=("pending-payment",)),
+    Rule(name="service-paid",        way="deny", who=("customer-service",),
+         zh="客服只能取消未付款的订单,请转交主管处理。",
+         en="Customer service cancels unpaid orders only. Hand this one to a supervisor."),
+    Rule(name="seniors-unpaid",      way="allow", who=_SENIORS, states=("pending-payment",)),
+    Rule(name="seniors-up-to-large", way="allow", who=_SENIORS, states=("paid",), up_to_minor=LARGE_MINOR),
+    Rule(name="seniors-large",       way="approve", who=_SENIORS, states=("paid",), approve_by=_SENIORS),
+    Rule(name="nobody-else",         way="deny",
+         zh="当前岗位不能取消订单。", en="This role does not cancel orders."),
+))
+# fmt: on
+"""Customers freely within half an hour, later with approval; customer service only unpaid orders; seniors paid ones,
+large amounts (more than 5,000 yuan) with a second person."""

@@ -1,0 +1,80 @@
+"""The gateway's scripts in the simulated Redis: tries to sign in, and confirmation codes. A contract test holds them to
+the real ones."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from services.gateway import codes, lockout
+
+Value = str | float
+HOUR_MS = 3_600_000.0
+
+
+class DoorKeys:
+    """What the gateway keeps in Redis, by key. The scripts are told the time (ms), so nothing here has a clock; what
+    has run out is never taken for valid, and may lie about until all is flushed."""
+
+    def __init__(self) -> None:
+        self._tries: dict[str, tuple[int, float]] = {}
+        self._asked: dict[str, tuple[float, int, float]] = {}
+        self._codes: dict[str, tuple[str, float, int, str]] = {}
+        self.scripts: Mapping[str, Callable[[Sequence[str], Sequence[Value]], int]] = {
+            lockout.ENTER: self._enter,
+            lockout.FORGIVE: self._forgive,
+            codes.KEEP: self._keep,
+            codes.TAKE: self._take,
+        }
+
+    def flush(self) -> None:
+        """Everything is gone."""
+        for kept in (self._tries, self._asked, self._codes):
+            kept.clear()
+
+    def _enter(self, keys: Sequence[str], args: Sequence[Value]) -> int:
+        now, *free, longest, _ = (float(arg) for arg in args)
+        wait = max(0.0, *(min(self._tries.get(key, (0, 0.0))[1] - now, longest) for key in keys))
+        if wait > 0:
+            return math.ceil(wait)
+        for key, gratis in zip(keys, free, strict=True):
+            tries = self._tries.get(key, (0, 0.0))[0] + 1
+            over = tries - gratis
+            delay = min(longest, 1000 * 2 ** min(over, 30)) if over >= 0 else 0.0
+            self._tries[key] = (tries, now + delay)
+        return 0
+
+    def _forgive(self, keys: Sequence[str], args: Sequence[Value]) -> int:
+        account, address = keys
+        self._tries.pop(account, None)
+        tries, until = self._tries.get(address, (0, 0.0))
+        if tries > 0:
+            self._tries[address] = (tries - 1, until)
+        return 0
+
+    def _keep(self, keys: Sequence[str], args: Sequence[Value]) -> int:
+        mark = str(args[0])
+        now, spacing, most, life = (float(arg) for arg in args[1:])
+        since, count, last = self._asked.get(keys[1], (now, 0, -math.inf))
+        if now - since >= HOUR_MS or now < since:
+            since, count = now, 0
+        if 0 <= now - last < spacing:
+            return math.ceil(last + spacing - now)
+        if count >= most:
+            return math.ceil(since + HOUR_MS - now)
+        self._asked[keys[1]] = (since, count + 1, now)
+        self._codes[keys[0]] = (mark, now + life, 0, "")
+        return 0
+
+    def _take(self, keys: Sequence[str], args: Sequence[Value]) -> int:
+        given, now, most, use = str(args[0]), float(args[1]), float(args[2]), str(args[3])
+        mark, until, tries, used = self._codes.get(keys[0], ("", -math.inf, 0, ""))
+        if until <= now or tries >= most:
+            return 0
+        if mark != given:
+            self._codes[keys[0]] = (mark, until, tries + 1, used)
+            return 0
+        if used not in {"", use}:
+            return 0
+        self._codes[keys[0]] = (mark, until, tries, use)
+        return 1

@@ -1,0 +1,59 @@
+"""What people may decide about cancellations, in the houses of the worlds (see `people.RULES`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from tests.simulation.evidence import Row, Violation
+from tests.simulation.judge.reading import Reading
+from tests.simulation.judge.stories import CaseStory
+
+APPROVERS = ("supervisor", "finance")
+
+
+def before_it_begins(reading: Reading) -> Iterable[Violation]:
+    """A cancellation that needed approval moved money only after somebody else who may had said yes; what was taken
+    back or rejected moved none. Customer service cancels nothing that is paid.
+    """
+    decided = {body["case_id"]: body for body in reading.bodies("cancellation-decided.v1")}
+    for story in reading.stories.values():
+        for case in story.cases.values():
+            numbers = reading.books.purse(case.case_id).numbers
+            if numbers and case.because in ("withdrawn", "rejected"):
+                yield Violation("I19", case.case_id, f"was {case.because}, and money was tried: {sorted(numbers)}")
+            yield from _decided_rightly(case, decided.get(case.case_id), bool(numbers))
+            by = case.accepted["by"]
+            if by.get("role") == "customer-service" and case.accepted["amount"]["amount_minor"] and numbers:
+                yield Violation("I19", case.case_id, "customer service sent back money")
+
+
+def _decided_rightly(case: CaseStory, decision: Row | None, moved: bool) -> Iterator[Violation]:
+    asked = case.accepted
+    if decision is None:
+        if asked.get("waits_for") == "approval" and moved:
+            yield Violation("I19", case.case_id, "money moved, and nobody had approved it")
+        return
+    by = decision["by"]
+    if by["role"] not in APPROVERS:
+        yield Violation("I19", case.case_id, f"decided by {by['id']}, whose role is {by['role']!r}")
+    if by["id"] == asked["by"]["id"]:
+        yield Violation("I19", case.case_id, f"decided by {by['id']}, who had asked for it")
+    if not decision["approved"] and moved:
+        yield Violation("I19", case.case_id, "rejected, and money moved")
+
+
+def rules_kept(reading: Reading) -> Iterable[Violation]:
+    """Which cancellations of paid orders have to wait follows from who asks and why."""
+    for story in reading.stories.values():
+        for case in story.cases.values():
+            wanted = _must_wait_for(case)
+            if case.state_before == "paid" and case.accepted.get("waits_for", "") != wanted:
+                what = f"waits for {case.accepted.get('waits_for')!r}, should wait for {wanted!r}"
+                yield Violation("I19", case.case_id, what)
+
+
+def _must_wait_for(case: CaseStory) -> str:
+    by, code = case.accepted["by"], case.accepted["reason"]["code"]
+    if by["kind"] == "customer":
+        return {"found-better": "undo-window", "wrong-item": "approval"}.get(code, "")
+    return "approval" if by.get("role") == "supervisor" and code == "delivery" else ""

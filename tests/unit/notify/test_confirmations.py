@@ -1,0 +1,59 @@
+"""Codes for the staff, by the providers' own clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from structlog.testing import capture_logs
+
+from chassis import problem
+from services.notify.confirmations import confirmations
+from services.notify.effects import senders
+from tests.unit.notify.outside import Outside, settings
+
+CODE: dict[str, Any] = {"phone": "13800138000", "code": "012345", "minutes": 5}
+
+
+async def post(outside: Outside, body: dict[str, Any]) -> httpx.Response:
+    app = FastAPI()
+    problem.install(app)
+    async with senders(settings(outside.url, outside.keys)) as opened:
+        app.include_router(confirmations(opened))
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://notify") as http:
+            return await http.post("/confirmations", json=body)
+
+
+async def test_a_code_arrives_once_and_is_logged_nowhere(outside: Outside) -> None:
+    with capture_logs() as logs:
+        answer = await post(outside, CODE)
+    assert (answer.status_code, answer.json()) == (202, {"provider": "sms-tencent"})
+    (message,) = await outside.delivered()
+    assert "012345" in str(message)
+    assert not logs
+    assert "012345" not in answer.text
+
+
+async def test_the_second_provider_sends_what_the_first_does_not(outside: Outside) -> None:
+    await outside.breaks("sms-tencent", "error-before", code="LimitExceeded.PhoneNumberDailyLimit")
+    assert (await post(outside, CODE)).json() == {"provider": "sms-alibaba"}
+    assert len(await outside.delivered()) == 1
+
+
+async def test_what_no_provider_takes_is_a_problem_without_the_code(outside: Outside) -> None:
+    await outside.breaks("sms-tencent", "error-before", code="LimitExceeded.PhoneNumberDailyLimit")
+    await outside.breaks("sms-alibaba", "error-before", code="isv.BUSINESS_LIMIT_CONTROL")
+    answer = await post(outside, CODE)
+    assert (answer.status_code, answer.json()["code"]) == (503, "sms-not-sent")
+    assert "012345" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "change", [{"phone": {"$gt": ""}}, {"code": "12345"}, {"code": 12345}, {"minutes": 0}, {"more": 1}, {"phone": ""}]
+)
+async def test_what_is_no_code_is_not_sent(outside: Outside, change: dict[str, Any]) -> None:
+    answer = await post(outside, {**CODE, **change})
+    assert answer.status_code == 422
+    assert not await outside.delivered()

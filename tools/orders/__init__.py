@@ -1,0 +1,1 @@
+"""`tuidan orders`: files of exported orders, and what is done with them."""

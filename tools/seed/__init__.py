@@ -1,0 +1,1 @@
+"""Filling the order database with many finished orders of one shop, for measurements."""
