@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chassis.problem import Problem
+from services.gateway.codes import away
 
 
 class Codes(Protocol):
@@ -19,12 +19,7 @@ async def confirmed(
     codes: Codes | None, *, staff: str, action: str, subject: str, amount_minor: int, code: str
 ) -> None:
     """Returns only when the code is right. Without somebody who knows codes nothing is confirmed. Raises the problem
-    `code-not-available` (503), or those of `Codes`."""
+    `codes-not-available` (503), or those of `Codes`."""
     if codes is None:
-        raise Problem(
-            503,
-            "code-not-available",
-            "确认码服务不可用,未执行任何操作;请稍后再试。",
-            "Codes cannot be checked now, so nothing was done. Try again later.",
-        )
+        raise away()
     await codes.confirm(staff=staff, action=action, subject=subject, amount_minor=amount_minor, code=code)

@@ -116,7 +116,8 @@ async def delete_order(
     wanted: Annotated[DeletionWanted, Depends(JsonBody(DeletionWanted))],
 ) -> Response:
     """Erase the order's personal data: `{"order_id", "erased_at", "export_id"}`. Problems: unknown-order (404),
-    deletion-denied with `rules`, export-required, export-outdated (409), those of codes, code-not-available (503)."""
+    deletion-denied with `rules`, export-required, export-outdated (409), code-wrong (403), codes-not-available
+    (503)."""
     shown = await call.services.order.ask("GET", f"/orders/{order_id}/deletion")
     if shown.status != 200:
         return passed_on(shown)
@@ -176,7 +177,7 @@ async def delete_export(
     wanted: Annotated[BulkDeletionWanted, Depends(JsonBody(BulkDeletionWanted))],
 ) -> Response:
     """Erase the personal data of every order of the export that the rules let go: `{"orders": [{"order_id", "outcome",
-    "rules"}]}`. Problems: unknown-export (404), those of codes, code-not-available (503)."""
+    "rules"}]}`. Problems: unknown-export (404), code-wrong (403), codes-not-available (503)."""
     path = f"/exports/{export_id}/deletion"
     if not wanted.dry_run:
         shown = await call.services.order.ask("GET", path)

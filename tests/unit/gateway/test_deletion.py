@@ -64,7 +64,7 @@ async def test_a_wrong_code_erases_nothing(world: World, path: str) -> None:
 async def test_without_somebody_who_knows_codes_nothing_is_erased(world: World, path: str) -> None:
     world.app.state.door = replace(world.app.state.door, codes=None)
     answer = await world.ask("POST", path, world.token("s1", "staff", role="administrator"), BODIES[path])
-    expect_problem(answer, 503, "code-not-available")
+    expect_problem(answer, 503, "codes-not-available")
     assert wishes(world) == []
 
 
