@@ -40,9 +40,11 @@ Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=Tr
 
 
 class WhichCases(Page):
-    """Which cancellation cases."""
+    """Which cancellation cases; `waits_for`: open ones that wait for approval, for the end of their undo window, or for
+    a person (approval among them)."""
 
     status: Word | None = None
+    waits_for: Literal["approval", "undo-window", "person"] | None = None
 
 
 class WhichNotices(BaseModel):

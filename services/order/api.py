@@ -18,7 +18,7 @@ from services.order.lists import OrderLists, Wanted
 from services.order.model import Coupon, Order, TaskDone
 from services.order.story import customers_order
 from services.order.telling import IfMatch, read, read_version, same_order, tell
-from services.order.views import OrderViews, order_view
+from services.order.views import OrderViews, WaitsFor, order_view
 
 After = Annotated[str, Query(max_length=64)]
 Limit = Annotated[int, Query(ge=1, le=500)]
@@ -109,8 +109,10 @@ def _add_readings(router: APIRouter, engine: Engine, views: OrderViews, lists: O
         return Response(to_json(await lists.page(wanted)), media_type="application/json")
 
     @router.get("/cases")
-    async def list_cases(status: str | None = None, after: After = "", limit: Limit = 50) -> dict[str, Any]:
-        return await views.cases(status=status, after=after, limit=limit)
+    async def list_cases(
+        status: str | None = None, waits_for: WaitsFor | None = None, after: After = "", limit: Limit = 50
+    ) -> dict[str, Any]:
+        return await views.cases(status=status, waits_for=waits_for, after=after, limit=limit)
 
     @router.get("/tasks")
     async def list_tasks(after: After = "", limit: Limit = 50) -> dict[str, Any]:

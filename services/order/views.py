@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
 from chassis.keeping import Keeping
 from chassis.mongo import Collection
@@ -13,6 +13,8 @@ from services.order.colours import colour_of
 from services.order.model import Case, Coupon, Order
 from services.order.story import masked_contact, told_to_staff
 from services.order.words import reason_in_words, state_in_words
+
+WaitsFor = Literal["approval", "undo-window", "person"]
 
 
 def order_view(order: Order) -> dict[str, Any]:
@@ -60,6 +62,7 @@ def case_view(order: Order, case: Case) -> dict[str, Any]:
         "verdict": case.verdict.model_dump() if case.verdict else None,
         "attempts": case.run.attempts,
         "next_try_at": case.run.wake_at,
+        "last_provider_code": _last_code(order, case),
         "reason": {
             **case.reason.model_dump(),
             "in_words": {
@@ -100,14 +103,23 @@ class OrderViews:
             [("state.tasks.task_id", 1)], partial={"state.tasks.task_id": {"$exists": True}}
         )
 
-    async def cases(self, *, status: str | None, after: str, limit: int) -> dict[str, Any]:
-        """The cases of a page of orders that have any."""
+    async def cases(
+        self, *, status: str | None, waits_for: WaitsFor | None = None, after: str, limit: int
+    ) -> dict[str, Any]:
+        """The cases of a page of orders that have any; `waits_for`: only open ones that wait for this. A page may hold
+        fewer than `limit`, and there are more as long as it has a `next`."""
+        status = "open" if waits_for is not None else status
         wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.cases.case_id": {"$exists": True}}
         if status is not None:
             wanted["state.cases.status"] = status
         found = await self._orders.find(wanted, fields=["state"], sort=[("_id", 1)], limit=limit)
         orders = [Order.model_validate(self._keeping.opened(document)["state"]) for document in found]
-        listed = [case_view(order, case) for order in orders for case in order.cases if status in (None, case.status)]
+        listed = [
+            case_view(order, case)
+            for order in orders
+            for case in order.cases
+            if status in (None, case.status) and waits_for in (None, *_waits_for(case))
+        ]
         return {"cases": listed, "next": _next(found, limit)}
 
     async def tasks(self, *, after: str, limit: int) -> dict[str, Any]:
@@ -180,6 +192,20 @@ class OrderViews:
             ]
         )
         return _summary(states, cases, open_tasks[0]["n"] if open_tasks else 0)
+
+
+def _waits_for(case: Case) -> Iterator[WaitsFor]:
+    """What an open case waits for; approval is a person, too."""
+    if case.ruling is not None and case.waits and case.ruling.waits_for:
+        yield case.ruling.waits_for
+    if case.waits_for_a_person:
+        yield "person"
+
+
+def _last_code(order: Order, case: Case) -> str:
+    """The provider's own word for how the case's refund stands, the last that was heard."""
+    said = (one.detail.get("provider_code", "") for one in reversed(order.timeline) if one.case_id == case.case_id)
+    return next((code for code in said if code), "")
 
 
 def _summary(states: Sequence[dict[str, Any]], cases: Sequence[dict[str, Any]], open_tasks: int) -> dict[str, Any]:

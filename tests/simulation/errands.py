@@ -76,6 +76,8 @@ ERRANDS = (
     Errand("customer-service", "POST", "/admin/v1/orders/{order}/cancellation-preview", {"reason": REASON}),
     Errand("supervisor", "POST", "/admin/v1/cases/{case}/withdrawal", {}),
     Errand("finance", "POST", "/admin/v1/cases/{case}/decision", {"approve": False}),
+    Errand("supervisor", "GET", "/admin/v1/cases?waits_for=approval"),
+    Errand("supervisor", "GET", "/admin/v1/cases?waits_for=person"),
     Errand("supervisor", "GET", "/admin/v1/policies"),
     Errand("supervisor", "GET", "/admin/v1/policies/0"),
     Errand("supervisor", "GET", "/admin/v1/policies/9"),

@@ -29,6 +29,7 @@ READS = [
     ),
     ("/admin/v1/orders/o1", "order", "/orders/o1"),
     ("/admin/v1/cases?status=open&after=a&limit=500", "order", "/cases?after=a&limit=500&status=open"),
+    ("/admin/v1/cases?waits_for=approval", "order", "/cases?limit=50&waits_for=approval"),
     ("/admin/v1/tasks?limit=1", "order", "/tasks?limit=1"),
     ("/admin/v1/summary", "order", "/summary"),
     ("/admin/v1/stock?after=茶", "inventory", "/stock?after=%E8%8C%B6&limit=50"),
