@@ -23,7 +23,7 @@ Story = Callable[[House, OrderId], Awaitable[None]]
 
 async def by_refund(house: House, order_id: OrderId) -> None:
     """The customer cancels, the money goes back the way it came."""
-    await house.tell("order", cancel().model_copy(update={"order_id": order_id}), f"cancel {order_id}")
+    await house.tell("order", cancel(order_id=order_id), f"cancel {order_id}")
     await house.settles(lambda: house.stands(order_id) == "cancelled", order_id)
     assert await house.money(order_id) == {"payment": PAID, "refund-accepted": PAID, "refund-success": PAID}
 
@@ -33,7 +33,7 @@ async def by_transfer(house: House, order_id: OrderId) -> None:
     shut = {"kind": "error-before", "http": 403, "code": "USER_ACCOUNT_ABNORMAL"}
     rule = {"call": "refund", "match": {"out_trade_no": order_id}, "fault": shut}
     await house.sandbox.post("/_control/faults/rules", json=[rule])
-    wish = cancel().model_copy(update={"order_id": order_id, "reason": OUT_OF_STOCK, "by": STAFF})
+    wish = cancel(order_id=order_id, reason=OUT_OF_STOCK, by=STAFF)
     await house.tell("order", wish, f"cancel {order_id}")
     await house.settles(lambda: bool(ticket(house, order_id)), order_id)
     confirmed = await house.sandbox.post("/_customer/transfer/confirm", json={"package_info": ticket(house, order_id)})

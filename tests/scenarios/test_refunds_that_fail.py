@@ -20,7 +20,7 @@ from services.payment.reconciliation import RECONCILIATIONS
 from services.payment.reconciliation_record import HOUSE, Reconciliation, StartReconciliation
 from services.payment.shown import SealedCard
 from tests.scenarios.power import House
-from tests.unit.order.told import STAFF, cancel
+from tests.unit.order.told import CHANGED_MIND, CUSTOMER, STAFF, cancel
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -37,10 +37,9 @@ async def trouble(house: House, order_id: str, fault: dict[str, Any], **which: i
 
 
 async def asks_to_cancel(house: House, order_id: str, *lines: tuple[int, int], reason: Reason | None = None) -> None:
-    wish = cancel(*lines, request=f"{order_id}-{lines}")
-    if reason is not None:
-        wish = wish.model_copy(update={"reason": reason, "by": STAFF})
-    await house.tell("order", wish.model_copy(update={"order_id": order_id}), f"cancel {order_id} {lines}")
+    by = CUSTOMER if reason is None else STAFF
+    wish = cancel(*lines, order_id=order_id, request=f"{order_id}-{lines}", by=by, reason=reason or CHANGED_MIND)
+    await house.tell("order", wish, f"cancel {order_id} {lines}")
 
 
 async def until(house: House, order_id: str, done: Callable[[], bool]) -> None:

@@ -96,6 +96,7 @@ def place(lines: Sequence[tuple[Product, int]] = ((TEA, 3), (CUP, 1)), rules: Pr
 
 def cancel(
     *lines: tuple[int, int],
+    order_id: str = ID,
     request: str = "r1",
     fingerprint: str = "f",
     by: Actor = CUSTOMER,
@@ -107,7 +108,7 @@ def cancel(
 ) -> ReadyToCancel:
     """A wish to cancel: (line number, pieces) each, or everything."""
     asked = CancelOrder(
-        order_id=ID,
+        order_id=OrderId(order_id),
         request_id=request,
         fingerprint=fingerprint,
         lines=tuple(CancelLine(line_no=line_no, quantity=quantity) for line_no, quantity in lines),
@@ -117,7 +118,7 @@ def cancel(
         confirmed_minor=confirmed_minor,
         reference=reference,
     )
-    return ReadyToCancel(order_id=ID, asked=asked, policy=policy)
+    return ReadyToCancel(order_id=OrderId(order_id), asked=asked, policy=policy)
 
 
 RESERVED = inventory.StockReserved(order_id=ID)

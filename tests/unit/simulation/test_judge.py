@@ -237,7 +237,7 @@ async def seen_in(house: House) -> Scene:
 
 
 async def ask_to_cancel(house: House, order_id: str) -> None:
-    wish = cancel(request=f"{order_id}-all").model_copy(update={"order_id": order_id})
+    wish = cancel(order_id=order_id, request=f"{order_id}-all")
     await house.tell("order", wish, f"cancel {order_id}")
 
 
