@@ -39,6 +39,8 @@ Says = list[Message]
 # long as somebody can reasonably still be paying.
 PAY_POLL_MINUTES = (1, 5, 10, 30, 60)
 PAY_POLL_FOR = timedelta(hours=24)
+# A payment that was on its way when it was closed may still be made, and the one word about it may be lost.
+LOOK_AFTER_CLOSING = timedelta(hours=1)
 
 
 # ── open, start to pay ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -210,7 +212,8 @@ def close_answered(payment: Payment | None, heard: CloseAnswered, at: datetime) 
     if closing is None:
         return payment, says
     if heard.outcome == "closed":
-        closed = payment.model_copy(update={"status": "closed", "closed_at": at, "closing": None})
+        update = {"status": "closed", "closed_at": at, "closing": None, "poll_at": at + LOOK_AFTER_CLOSING}
+        closed = payment.model_copy(update=update)
         return closed, [PaymentClosed(order_id=payment.order_id, case_id=case_id) for case_id in closing.case_ids]
     attempts = closing.attempts + 1
     again = closing.model_copy(update={"attempts": attempts, "retry_at": at + wait("unknown", attempts)})

@@ -207,6 +207,25 @@ def test_a_payment_after_closing_is_still_said_so_that_it_can_go_back() -> None:
     assert story.payment.status == "paid"
 
 
+def test_a_payment_that_was_on_its_way_when_it_was_closed_is_looked_for_once_more() -> None:
+    story = prepaid()
+    story.hear(close_payment())
+    story.hear(closed())
+    assert story.wait == timedelta(hours=1)
+    expect(story.wake(), QueryPayment)
+    expect(story.hear(queried("SUCCESS")), PaymentReceived)
+    assert story.payment.wake_at is None
+
+
+def test_a_closed_payment_that_was_not_made_is_looked_for_no_more() -> None:
+    story = prepaid()
+    story.hear(close_payment())
+    story.hear(closed())
+    story.wake()
+    assert story.hear(queried("CLOSED")) == []
+    assert story.payment.wake_at is None
+
+
 def test_a_callback_for_an_order_nobody_opened_changes_nothing() -> None:
     story = Story()
     assert story.hear(notified()) == []
