@@ -28,7 +28,7 @@ NEXT_STEPS = """
 试一试 · three things to try:
   1. open {report}
   2. kill -9 {victim}   then  tuidan status      (payment is started again and nothing is lost)
-  3. the five curl lines in README.md, with GATEWAY={gateway} SANDBOX={sandbox}
+  3. the curl lines in README.md, with GATEWAY={gateway} SANDBOX={sandbox}
 
 停止 · stop it:  make down
 """
