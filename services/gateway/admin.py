@@ -17,6 +17,7 @@ from services.gateway.api import (
     Calling,
     CaseId,
     Code,
+    Empty,
     GuardedRoute,
     JsonBody,
     Listing,
@@ -35,8 +36,6 @@ from services.gateway.confirmations import CANCEL, confirm
 from services.gateway.finding import WhichOrders
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
-
-Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
 
 
 class WhichCases(Page):
@@ -107,7 +106,7 @@ async def ship_order(
         order_id=Order(order_id),
         carrier=wanted.carrier,
         tracking_number=wanted.tracking_number,
-        by=staff(call),
+        by=call.actor,
         early=wanted.early,
     )
     return await _order(call, order_id, "ship", command)
@@ -116,13 +115,13 @@ async def ship_order(
 @router.post("/orders/{order_id}/deliver")
 async def deliver_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
     """The parcel has arrived. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
-    return await _order(call, order_id, "deliver", DeliverOrder(order_id=Order(order_id), by=staff(call)))
+    return await _order(call, order_id, "deliver", DeliverOrder(order_id=Order(order_id), by=call.actor))
 
 
 @router.post("/orders/{order_id}/complete")
 async def complete_order(call: Calling, order_id: OrderId, _: Empty) -> Response:
     """Nothing more will happen to the order. Problems: unknown-order (404), wrong-state, cancellation-open (409)."""
-    return await _order(call, order_id, "complete", CompleteOrder(order_id=Order(order_id), by=staff(call)))
+    return await _order(call, order_id, "complete", CompleteOrder(order_id=Order(order_id), by=call.actor))
 
 
 @router.get("/cases")
@@ -142,7 +141,7 @@ async def finish_task(
     call: Calling, task_id: TaskId, done: Annotated[model.TaskDone, Depends(JsonBody(model.TaskDone))]
 ) -> Response:
     """A person has done a task."""
-    body = told(Done(note=done.note, by=staff(call)))
+    body = told(Done(note=done.note, by=call.actor))
     return passed_on(await _task(call, task_id, "done", body))
 
 
@@ -153,7 +152,7 @@ async def resolve_task(
     """Do what was chosen about a task: the order as it is then. The same choice again changes nothing. Problems:
     unknown-task (404), already-resolved (409), not-a-choice, proof-required (422)."""
     order_id = Order(task_id.rsplit("-", 2)[0])
-    command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=staff(call))
+    command = ResolveTask(order_id=order_id, task_id=task_id, choice=wanted.choice, note=wanted.note, by=call.actor)
     return passed_on(await _task(call, task_id, "resolve", told(command)))
 
 
@@ -233,11 +232,6 @@ async def list_notices(call: Calling, which: Annotated[WhichNotices, Query()]) -
     return await fetched(call.services.notify, "/notices", which)
 
 
-def staff(call: Call) -> Actor:
-    """Who is acting."""
-    return Actor(kind="staff", id=call.caller.sub, role=call.caller.role)
-
-
 async def _order(call: Call, order_id: str, what: str, command: BaseModel) -> Response:
     path, body = f"/orders/{order_id}/{what}", told(command)
     return passed_on(await call.services.order.ask("POST", path, body=body, headers=call.conditions))
@@ -254,7 +248,7 @@ def cancellation(call: Call, order_id: str, wanted: model.StaffCancellation) -> 
         fingerprint=model.fingerprint(wanted.wish()),
         lines=wanted.lines,
         reason=wanted.reason,
-        by=staff(call),
+        by=call.actor,
         reference=wanted.reference,
         confirmed=wanted.code is not None,
         confirmed_minor=wanted.amount_minor or 0,

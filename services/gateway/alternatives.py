@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.problem import Problem
 from contracts.alternative import PostponeDelivery
 from contracts.message import OrderId as Order
-from contracts.order import Actor
 from services.gateway import model
 from services.gateway.api import Call, Calling, GuardedRoute, JsonBody, OrderId, passed_on, told
 from services.gateway.owned import own_order
@@ -67,7 +66,7 @@ async def take_alternative(
         request_id=model.request_id(caller.kind, caller.sub, order_id, call.key),
         fingerprint=model.fingerprint(wanted),
         day=wanted.day,
-        by=Actor(kind="customer", id=caller.sub),
+        by=call.actor,
     )
     path = f"/orders/{order_id}/postponement"
     return passed_on(await call.services.order.ask("POST", path, body=told(command)))

@@ -20,12 +20,12 @@ from starlette.requests import ClientDisconnect
 from chassis import clock
 from chassis.problem import Problem, invalid_request, unavailable
 from chassis.store import StoreUnavailable
+from contracts.order import Actor
 from services.gateway.auth import ANYONE, RIGHTS, Caller, Right, Tokens, allow, right_for
 from services.gateway.clients import JSON_TYPE, Answer, Header, Service, Services
-from services.gateway.confirmation import Codes
 from services.gateway.identity import Identity
 from services.gateway.limits import Headers, Limits, TooMany
-from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN
+from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN, Nothing
 from services.gateway.sessions import ended
 from services.gateway.trail import Deed, readable
 
@@ -74,13 +74,12 @@ class Page(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What the routes work with. `codes`: who knows confirmation codes; without, nothing is confirmed."""
+    """What the routes work with."""
 
     services: Services
     tokens: Tokens
     limits: Limits
     identity: Identity
-    codes: Codes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +93,11 @@ class Call:
     identity: Identity
     address: str
     if_match: str | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Who is acting, as the services are told."""
+        return Actor(kind=self.caller.kind, id=self.caller.sub, role=self.caller.role)
 
     @property
     def conditions(self) -> list[Header]:
@@ -311,3 +315,5 @@ def told(model: BaseModel) -> bytes:
 
 
 Listing = Annotated[Page, Query()]
+Empty = Annotated[Nothing, Depends(JsonBody(Nothing, may_be_empty=True))]
+"""No body, or an empty object."""

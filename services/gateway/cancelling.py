@@ -13,8 +13,8 @@ from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId as Case
 from contracts.message import OrderId as Order
 from services.gateway import model
-from services.gateway.admin import Empty, cancellation, staff
-from services.gateway.api import Call, Calling, CaseId, GuardedRoute, JsonBody, OrderId, passed_on, told
+from services.gateway.admin import cancellation
+from services.gateway.api import Call, Calling, CaseId, Empty, GuardedRoute, JsonBody, OrderId, passed_on, told
 from services.gateway.clients import SLOW_SECONDS, segment
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
@@ -69,7 +69,7 @@ async def preview_cancellation(
 @router.post("/cases/{case_id}/withdrawal")
 async def withdraw_cancellation(call: Calling, case_id: CaseId, _: Empty) -> Response:
     """Take a cancellation back while it waits. Problems: unknown-case (404), too-late (409)."""
-    command = WithdrawCancellation(order_id=_order_of(case_id), case_id=Case(case_id), by=staff(call))
+    command = WithdrawCancellation(order_id=_order_of(case_id), case_id=Case(case_id), by=call.actor)
     return await _change(call, f"/cases/{segment(case_id)}/withdrawal", told(command))
 
 
@@ -80,7 +80,7 @@ async def decide_cancellation(
     """Approve or reject a cancellation that waits for it. Problems: unknown-case (404), already-decided (409),
     not-your-role, second-person-needed (403), note-required (422)."""
     command = DecideCancellation(
-        order_id=_order_of(case_id), case_id=Case(case_id), approve=wanted.approve, note=wanted.note, by=staff(call)
+        order_id=_order_of(case_id), case_id=Case(case_id), approve=wanted.approve, note=wanted.note, by=call.actor
     )
     return await _change(call, f"/cases/{segment(case_id)}/decision", told(command))
 
@@ -101,7 +101,7 @@ async def show_policy(call: Calling, version: Version) -> Response:
 async def save_policy(call: Calling, wanted: Annotated[PolicyWanted, Depends(JsonBody(PolicyWanted))]) -> Response:
     """Check and save rules as a new version, which decides nothing yet: `{"version"}`. Problem: invalid-request (422),
     with the rule that is wrong."""
-    body = {"rules": wanted.rules, "note": wanted.note, "by": staff(call).model_dump()}
+    body = {"rules": wanted.rules, "note": wanted.note, "by": call.actor.model_dump()}
     return await _ask(call, "/policies", json.dumps(body).encode())
 
 
@@ -122,7 +122,7 @@ async def activate_policy(
     call: Calling, version: Version, wanted: Annotated[ActivationWanted, Depends(JsonBody(ActivationWanted))]
 ) -> Response:
     """Let this version decide from now on. Problems: unknown-policy (404), policy-changed (409)."""
-    body = {"instead_of": wanted.instead_of, "by": staff(call).model_dump()}
+    body = {"instead_of": wanted.instead_of, "by": call.actor.model_dump()}
     return await _ask(call, f"/policies/{version}/activation", json.dumps(body).encode())
 
 

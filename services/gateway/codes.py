@@ -86,7 +86,7 @@ class Codes:
         args.append(LASTS_SECONDS * 1000)
         wait_ms = await self._redis.ask(KEEP, [self._key(matter), asked], args)
         if wait_ms is None:
-            raise away()
+            raise _away()
         if wait_ms > 0:
             raise Problem(
                 429,
@@ -104,7 +104,7 @@ class Codes:
         args: list[str | float] = [self._mark(matter, code), _ms(self._clock()), TRIES, use]
         taken = await self._redis.ask(TAKE, [self._key(matter)], args)
         if taken is None:
-            raise away()
+            raise _away()
         if taken != 1:
             raise Problem(
                 403,
@@ -124,8 +124,7 @@ def _ms(at: datetime) -> str:
     return f"{at.timestamp() * 1000:.0f}"
 
 
-def away() -> Problem:
-    """The 503 problem of codes that cannot be made or checked now."""
+def _away() -> Problem:
     return Problem(
         503,
         "codes-not-available",

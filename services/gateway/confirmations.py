@@ -14,10 +14,10 @@ from chassis.problem import Problem
 from chassis.telemetry import masked
 from contracts.message import Fen
 from services.gateway.api import Call, Calling, GuardedRoute, JsonBody
-from services.gateway.codes import LASTS_SECONDS, Codes, Matter
+from services.gateway.codes import LASTS_SECONDS, Matter
 
-CANCEL = "cancel-order"
-"""The action of a cancellation."""
+CANCEL, DELETE, DELETE_MANY = "cancel-order", "delete-order", "delete-orders"
+"""What is confirmed with a code: of an order, of an order, of an export."""
 
 router = APIRouter(prefix="/admin/v1/codes", route_class=GuardedRoute, tags=["staff"])
 
@@ -52,22 +52,11 @@ async def send_code(call: Calling, wanted: Annotated[CodeWanted, Depends(JsonBod
     return JSONResponse({"sent_to": masked(phone), "expires_at": until.isoformat()}, 202)
 
 
-async def confirm(call: Call, action: str, order_id: str, amount_minor: int, code: str) -> None:
+async def confirm(call: Call, action: str, subject: str, amount_minor: int, code: str) -> None:
     """The caller gave `code` for exactly this. The same request (by its Idempotency-Key) may give it again, no other.
     Raises problems: code-wrong (403), codes-not-available (503); then nothing may be done."""
     use = call.key or secrets.token_hex(16)
-    await call.identity.codes.take(Matter(call.caller.sub, action, order_id, amount_minor), code, use)
-
-
-class BySms:
-    """Knows the codes that were sent; see `confirmation.Codes`."""
-
-    def __init__(self, codes: Codes) -> None:
-        self._codes = codes
-
-    async def confirm(self, *, staff: str, action: str, subject: str, amount_minor: int, code: str) -> None:
-        """Raises problems: code-wrong (403), codes-not-available (503)."""
-        await self._codes.take(Matter(staff, action, subject, amount_minor), code, secrets.token_hex(16))
+    await call.identity.codes.take(Matter(call.caller.sub, action, subject, amount_minor), code, use)
 
 
 async def _phone(call: Call) -> str:

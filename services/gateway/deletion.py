@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.order import Actor
-from services.gateway.api import Call, Calling, GuardedRoute, JsonBody, OrderId, door, passed_on, told
+from services.gateway.api import Calling, GuardedRoute, JsonBody, OrderId, passed_on, told
 from services.gateway.clients import SLOW_SECONDS
-from services.gateway.confirmation import confirmed
+from services.gateway.confirmations import DELETE, DELETE_MANY, confirm
 from services.gateway.model import NAME_PATTERN, ORDER_ID_PATTERN
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
@@ -110,7 +110,6 @@ async def show_deletion(call: Calling, order_id: OrderId) -> Response:
 
 @router.post("/orders/{order_id}/deletion")
 async def delete_order(
-    request: Request,
     call: Calling,
     order_id: OrderId,
     wanted: Annotated[DeletionWanted, Depends(JsonBody(DeletionWanted))],
@@ -123,16 +122,9 @@ async def delete_order(
         return passed_on(shown)
     known = _Shown.model_validate_json(shown.body)
     if known.erased_at is None:  # a repeat changes nothing, and its code is used up
-        await confirmed(
-            door(request).codes,
-            staff=call.caller.sub,
-            action="delete-order",
-            subject=order_id,
-            amount_minor=known.confirmation.amount_minor,
-            code=wanted.code,
-        )
+        await confirm(call, DELETE, order_id, known.confirmation.amount_minor, wanted.code)
     is_new = known.erased_at is None
-    body = told(_Deletion(export_id=wanted.export_id, reason=wanted.reason, confirmed=is_new, by=_staff(call)))
+    body = told(_Deletion(export_id=wanted.export_id, reason=wanted.reason, confirmed=is_new, by=call.actor))
     return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/deletion", body=body))
 
 
@@ -158,7 +150,7 @@ async def register_export(
 ) -> Response:
     """Register an export that was written and read back: `{"export_id", "orders"}`. Problems: unknown-order (404),
     export-mismatch (409)."""
-    body = told(_Written(order_ids=written.order_ids, sha256=written.sha256, by=_staff(call)))
+    body = told(_Written(order_ids=written.order_ids, sha256=written.sha256, by=call.actor))
     return passed_on(await call.services.order.ask("POST", "/exports", body=body, seconds=SLOW_SECONDS))
 
 
@@ -171,7 +163,6 @@ async def show_bulk_deletion(call: Calling, export_id: ExportId) -> Response:
 
 @router.post("/exports/{export_id}/deletion")
 async def delete_export(
-    request: Request,
     call: Calling,
     export_id: ExportId,
     wanted: Annotated[BulkDeletionWanted, Depends(JsonBody(BulkDeletionWanted))],
@@ -183,15 +174,9 @@ async def delete_export(
         shown = await call.services.order.ask("GET", path)
         if shown.status != 200:
             return passed_on(shown)
-        await confirmed(
-            door(request).codes,
-            staff=call.caller.sub,
-            action="delete-orders",
-            subject=export_id,
-            amount_minor=_Confirmation.model_validate_json(shown.body).amount_minor,
-            code=wanted.code or "",
-        )
-    wish = _Deletion(reason=wanted.reason, confirmed=not wanted.dry_run, dry_run=wanted.dry_run, by=_staff(call))
+        amount_minor = _Confirmation.model_validate_json(shown.body).amount_minor
+        await confirm(call, DELETE_MANY, export_id, amount_minor, wanted.code or "")
+    wish = _Deletion(reason=wanted.reason, confirmed=not wanted.dry_run, dry_run=wanted.dry_run, by=call.actor)
     return passed_on(await call.services.order.ask("POST", path, body=told(wish), seconds=SLOW_SECONDS))
 
 
@@ -200,9 +185,5 @@ async def restore_orders(
     call: Calling, wanted: Annotated[RestorationWanted, Depends(JsonBody(RestorationWanted))]
 ) -> Response:
     """Put exported orders back: `{"orders": [{"order_id", "outcome"}]}`, one for each line. Never over a newer one."""
-    body = told(_Restoration(lines=wanted.lines, dry_run=wanted.dry_run, by=_staff(call)))
+    body = told(_Restoration(lines=wanted.lines, dry_run=wanted.dry_run, by=call.actor))
     return passed_on(await call.services.order.ask("POST", "/restorations", body=body, seconds=SLOW_SECONDS))
-
-
-def _staff(call: Call) -> Actor:
-    return Actor(kind="staff", id=call.caller.sub, role=call.caller.role)

@@ -143,7 +143,7 @@ def wire(settings: GatewaySettings, database: Database | None = None) -> Door:
     }
     services = {name: Service(name, url, pooled(), settings.service_seconds) for name, url in urls.items()}
     limits = Limits(connect(settings.redis), settings.rate_per_second)
-    return Door(Services(**services), tokens, limits, people, confirmations.BySms(people.codes))
+    return Door(Services(**services), tokens, limits, people)
 
 
 def _usable(name: str, make: Callable[[], T]) -> T:

@@ -10,14 +10,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.problem import Problem
 from services.gateway import model
-from services.gateway.api import Call, Calling, GuardedRoute, JsonBody, Listing
+from services.gateway.api import Call, Calling, Empty, GuardedRoute, JsonBody, Listing
 from services.gateway.roles import Role
 from services.gateway.staff import PHONE_PATTERN, STAFF_ID_PATTERN, Member, Person
 
 router = APIRouter(prefix="/admin/v1/staff", route_class=GuardedRoute, tags=["staff"])
 
 StaffId = Annotated[str, Path(pattern=STAFF_ID_PATTERN, description="the name somebody signs in with")]
-Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
 _NEVER_STORED = {"Cache-Control": "no-store"}
 
 

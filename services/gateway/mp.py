@@ -15,12 +15,13 @@ from contracts.deleting import HideOrder
 from contracts.message import CaseId as Case
 from contracts.message import CustomerId
 from contracts.message import OrderId as Order
-from contracts.order import Actor, CancelOrder, Contact, PlaceOrder
+from contracts.order import CancelOrder, Contact, PlaceOrder
 from services.gateway import model
 from services.gateway.api import (
     Call,
     Calling,
     CaseId,
+    Empty,
     GuardedRoute,
     JsonBody,
     Listing,
@@ -35,8 +36,6 @@ from services.gateway.finding import OwnOrders
 from services.gateway.owned import own_order as _own_order
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
-
-Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
 
 
 @router.get("/products")
@@ -94,7 +93,7 @@ async def hide_own_order(call: Calling, order_id: OrderId) -> Response:
     order = await _own_order(call, order_id)
     if order.status != 200:
         return passed_on(order)
-    command = HideOrder(order_id=Order(order_id), by=Actor(kind="customer", id=call.caller.sub))
+    command = HideOrder(order_id=Order(order_id), by=call.actor)
     return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/hide", body=told(command)))
 
 
@@ -140,8 +139,7 @@ async def withdraw_own_cancellation(call: Calling, order_id: OrderId, case_id: C
     order = await _own_order(call, order_id)
     if order.status != 200:
         return passed_on(order)
-    by = Actor(kind="customer", id=call.caller.sub)
-    command = WithdrawCancellation(order_id=Order(order_id), case_id=Case(case_id), by=by)
+    command = WithdrawCancellation(order_id=Order(order_id), case_id=Case(case_id), by=call.actor)
     path = f"/cases/{segment(case_id)}/withdrawal"
     return passed_on(await call.services.order.ask("POST", path, body=told(command)))
 
@@ -159,7 +157,7 @@ async def _cancel(call: Call, order_id: str, wanted: model.CustomersCancellation
         fingerprint=model.fingerprint(wanted),
         lines=wanted.lines,
         reason=wanted.reason,
-        by=Actor(kind="customer", id=caller.sub),
+        by=call.actor,
         reference=wanted.reference,
     )
     return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/{what}", body=told(command)))

@@ -11,7 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from chassis.problem import Problem
 from contracts.message import CaseId as Case
 from contracts.message import OrderId as Order
-from contracts.order import Actor
 from contracts.rating import RateCancellation, Stars, Word
 from services.gateway.api import Calling, CaseId, GuardedRoute, JsonBody, OrderId, passed_on, told
 from services.gateway.clients import segment
@@ -60,7 +59,7 @@ async def rate_cancellation(
     command = RateCancellation(
         order_id=Order(order_id),
         case_id=Case(case_id),
-        by=Actor(kind="customer", id=call.caller.sub),
+        by=call.actor,
         **wanted.model_dump(),
     )
     path = f"/orders/{order_id}/cases/{segment(case_id)}/rating"

@@ -9,7 +9,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway import model
-from services.gateway.api import Calling, GuardedRoute, JsonBody, Listing, fetched, passed_on, told
+from services.gateway.api import Calling, Empty, GuardedRoute, JsonBody, Listing, fetched, passed_on, told
 
 router = APIRouter(prefix="/admin/v1/reconciliations", route_class=GuardedRoute, tags=["staff"])
 
@@ -17,7 +17,6 @@ _SHOP = r"^[0-9a-z-]{1,32}$"
 Shop = Annotated[str, Path(pattern=_SHOP, description="name of a shop, house for the one without a name")]
 Day = Annotated[str, Path(pattern=r"^\d{4}-\d{2}-\d{2}$", description="a day in China that is over")]
 Number = Annotated[int, Path(ge=1, description="number of a difference")]
-Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
 
 
 class WhichShop(BaseModel):

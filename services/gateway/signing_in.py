@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.problem import Problem
 from services.gateway import model
-from services.gateway.api import Calling, GuardedRoute, JsonBody, address_of, door
+from services.gateway.api import Calling, Empty, GuardedRoute, JsonBody, address_of, door
 from services.gateway.identity import Identity
 from services.gateway.passwords import PASSWORD_MAX, factor_step
 from services.gateway.sessions import REFRESH_MAX, Opened, ended
@@ -51,7 +51,6 @@ class Refresh(BaseModel):
 Signing = Annotated[StaffSignIn, Depends(JsonBody(StaffSignIn))]
 Login = Annotated[CustomerSignIn, Depends(JsonBody(CustomerSignIn))]
 Refreshing = Annotated[Refresh, Depends(JsonBody(Refresh))]
-Empty = Annotated[model.Nothing, Depends(JsonBody(model.Nothing, may_be_empty=True))]
 
 
 @router.post("/admin/v1/session")

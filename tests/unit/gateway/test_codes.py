@@ -10,9 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from chassis.problem import Problem
 from services.gateway.codes import LASTS_SECONDS, PER_HOUR, SPACING_SECONDS, TRIES
-from services.gateway.confirmations import BySms
 from services.gateway.limits import connect
 from tests.unit.gateway.desk import PHONE, Desk, desk
 from tests.unit.gateway.world import CANCELLATION, World, expect_problem
@@ -221,21 +219,3 @@ async def test_strange_codes_and_matters_are_refused(world: World, value: Any) -
     for body in ({**CANCELLATION, "code": "123456"}, {**CANCELLATION, "code": "123456", "amount_minor": -1}):
         expect_problem(await world.ask("POST", CANCEL, token, body), 422, "invalid-request")
     assert not world.fake.seen
-
-
-async def test_what_is_deleted_is_confirmed_by_the_code_that_was_sent_for_exactly_that_once(till: Till) -> None:
-    code = await till.asks(action="delete-order", amount_minor=1900)
-    by_sms = BySms(till.world.people.codes)
-    wish: dict[str, Any] = {
-        "staff": "li",
-        "action": "delete-order",
-        "subject": "o1",
-        "amount_minor": 1900,
-        "code": code,
-    }
-    for other in ({"subject": "o2"}, {"action": "delete-orders"}, {"amount_minor": 1}, {"staff": "somebody"}):
-        with pytest.raises(Problem, match="code-wrong"):
-            await by_sms.confirm(**{**wish, **other})
-    await by_sms.confirm(**wish)
-    with pytest.raises(Problem, match="code-wrong"):
-        await by_sms.confirm(**wish)

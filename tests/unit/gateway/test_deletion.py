@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import httpx
 import pytest
 
+from services.gateway.codes import Matter
+from services.gateway.confirmations import DELETE, DELETE_MANY
+from tests.unit.gateway.desk import desk
 from tests.unit.gateway.world import World, expect_problem
 
 EXPORT = "a" * 64
@@ -16,6 +21,8 @@ BODIES = {
     ONE: {"export_id": EXPORT, "reason": "kept long enough", "code": "123456"},
     MANY: {"reason": "kept long enough", "code": "123456"},
 }
+GONE = {"erased_at": "2026-01-01T00:00:00Z", "confirmation": {"amount_minor": 1900}}
+HERE = {"erased_at": None, "confirmation": {"amount_minor": 1900}, "amount_minor": 1900}
 BOTH = pytest.mark.parametrize("path", [ONE, MANY])
 
 
@@ -39,37 +46,59 @@ async def test_a_customer_lists_what_is_not_hidden_and_staff_list_everything(wor
     assert "hidden" not in every
 
 
-@BOTH
-async def test_a_right_code_is_checked_for_this_action_and_amount_and_passed_on_as_confirmed(
-    world: World, path: str
-) -> None:
-    answer = await world.ask("POST", path, world.token("s1", "staff", role="administrator"), BODIES[path])
-    assert answer.status_code == 200, answer.text
-    subject, action = ("o1", "delete-order") if path == ONE else (EXPORT, "delete-orders")
-    assert world.codes.asked == [("s1", action, subject, 1900)]
-    assert world.fake.seen[-1].json["confirmed"] is True
-    assert "code" not in world.fake.seen[-1].json
+@pytest.fixture
+async def counted(redis: tuple[str, subprocess.Popen[bytes]]) -> AsyncIterator[World]:
+    """A gateway that knows codes, and an order and an export that are there."""
+    async with desk(redis[0]) as made:
+        for path in ("/orders/o1/deletion", f"/exports/{EXPORT}/deletion"):
+            made.world.fake.answers["order", "GET", path] = httpx.Response(200, json=HERE)
+        yield made.world
+
+
+async def code_for(world: World, path: str, amount_minor: int = 1900, staff: str = "s1") -> str:
+    """A code that this member of staff was sent."""
+    action, subject = (DELETE, "o1") if path == ONE else (DELETE_MANY, EXPORT)
+    world.now += timedelta(minutes=2)
+    code, _ = await world.people.codes.make(Matter(staff, action, subject, amount_minor))
+    return code
 
 
 @BOTH
-async def test_a_wrong_code_erases_nothing(world: World, path: str) -> None:
-    body = BODIES[path] | {"code": "000000"}
-    expect_problem(
-        await world.ask("POST", path, world.token("s1", "staff", role="administrator"), body), 409, "code-wrong"
-    )
-    assert wishes(world) == []
+async def test_a_right_code_confirms_exactly_this_once(counted: World, path: str) -> None:
+    token = counted.token("s1", "staff", role="administrator")
+    body = BODIES[path] | {"code": await code_for(counted, path)}
+    assert (await counted.ask("POST", path, token, body)).status_code == 200
+    assert counted.fake.seen[-1].json["confirmed"] is True
+    assert "code" not in counted.fake.seen[-1].json
+    expect_problem(await counted.ask("POST", path, token, body), 403, "code-wrong")
 
 
 @BOTH
-async def test_without_somebody_who_knows_codes_nothing_is_erased(world: World, path: str) -> None:
-    world.app.state.door = replace(world.app.state.door, codes=None)
+async def test_a_code_for_something_else_erases_nothing(counted: World, path: str) -> None:
+    other = MANY if path == ONE else ONE
+    codes = [
+        await code_for(counted, path, amount_minor=1),
+        await code_for(counted, other),
+        await code_for(counted, path, staff="s2"),
+    ]
+    good = await code_for(counted, path)
+    codes.append(f"{(int(good) + 1) % 1_000_000:06d}")
+    token = counted.token("s1", "staff", role="administrator")
+    for code in codes:
+        if code != good:
+            expect_problem(await counted.ask("POST", path, token, BODIES[path] | {"code": code}), 403, "code-wrong")
+    assert wishes(counted) == []
+
+
+@BOTH
+async def test_while_codes_cannot_be_checked_nothing_is_erased(world: World, path: str) -> None:
+    world.fake.answers["order", "GET", "/orders/o1/deletion"] = httpx.Response(200, json=HERE)
     answer = await world.ask("POST", path, world.token("s1", "staff", role="administrator"), BODIES[path])
     expect_problem(answer, 503, "codes-not-available")
     assert wishes(world) == []
 
 
 async def test_a_dry_run_needs_no_code_and_is_not_confirmed(world: World) -> None:
-    world.app.state.door = replace(world.app.state.door, codes=None)
     answer = await world.ask(
         "POST", MANY, world.token("s1", "staff", role="administrator"), {"reason": "to see", "dry_run": True}
     )
@@ -78,12 +107,10 @@ async def test_a_dry_run_needs_no_code_and_is_not_confirmed(world: World) -> Non
 
 
 async def test_a_repeat_for_an_order_that_is_erased_asks_for_no_code_and_confirms_nothing(world: World) -> None:
-    shown = {"erased_at": "2026-01-01T00:00:00Z", "confirmation": {"amount_minor": 1900}}
-    world.fake.answers["order", "GET", "/orders/o1/deletion"] = httpx.Response(200, json=shown)
+    world.fake.answers["order", "GET", "/orders/o1/deletion"] = httpx.Response(200, json=GONE)
     assert (
         await world.ask("POST", ONE, world.token("s1", "staff", role="administrator"), BODIES[ONE])
     ).status_code == 200
-    assert world.codes.asked == []
     assert world.fake.seen[-1].json["confirmed"] is False
 
 

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from fastapi import FastAPI
 
 from chassis.memory_database import MemoryDatabase
-from chassis.problem import Problem
 from chassis.store import StoreUnavailable
 from services.gateway.api import Door
 from services.gateway.auth import Kind, Right, Tokens
@@ -76,7 +75,7 @@ BODIES: dict[str, Json] = {
         "code": "123456",
     },
     "/admin/v1/exports": {"order_ids": ["o1"], "sha256": "a" * 64},
-    "/admin/v1/exports/{export_id}/deletion": {"reason": "kept long enough", "code": "123456"},
+    "/admin/v1/exports/{export_id}/deletion": {"reason": "to see", "dry_run": True},
     "/admin/v1/restorations": {"lines": ["{}"]},
     "/admin/v1/staff/{staff_id}": {"name": "王五", "role": "warehouse", "phone": "13900001111"},
     "/admin/v1/staff/{staff_id}/secrets": {},
@@ -157,7 +156,7 @@ class FakeServices:
         if found is not None:
             return found
         if (name, method) == ("order", "GET") and path.endswith("/deletion"):
-            shown = {"erased_at": None, "confirmation": {"amount_minor": 1900}, "amount_minor": 1900}
+            shown = {"erased_at": "2026-01-01T00:00:00Z", "confirmation": {"amount_minor": 1900}, "amount_minor": 1900}
             return httpx.Response(200, json=shown)
         if (name, method) == ("order", "GET") and path.endswith("/export"):
             return httpx.Response(200, json={"from": name})
@@ -178,19 +177,6 @@ def problem(status: int, code: str) -> httpx.Response:
     return httpx.Response(
         status, content=json.dumps(document).encode(), headers={"content-type": "application/problem+json"}
     )
-
-
-@dataclass
-class SentCodes:
-    """Knows one code for everything, and remembers what it was asked for."""
-
-    good: str = "123456"
-    asked: list[tuple[str, str, str, int]] = field(default_factory=list)
-
-    async def confirm(self, *, staff: str, action: str, subject: str, amount_minor: int, code: str) -> None:
-        self.asked.append((staff, action, subject, amount_minor))
-        if code != self.good:
-            raise Problem(409, "code-wrong", "确认码不正确。", "The code is not right.")
 
 
 class World:
@@ -216,10 +202,9 @@ class World:
             CHEAP,
         )
         services = {name: Service(name, f"http://{name}", self.fake.transport(name)) for name in NAMES}
-        self.codes = SentCodes()
         self.limits = Limits(connect(redis, patience), rate, self._seconds)
         tokens = Tokens({SANDBOX: public, OWN: signer.public_pem}, self._clock)
-        door = Door(Services(**services), tokens, self.limits, self.people, self.codes)
+        door = Door(Services(**services), tokens, self.limits, self.people)
         # Nobody looks by itself: a test says when.
         self.watch = Watch(door.services.order, lambda: self.now, self._seconds, seconds=1e9)
         self.app: FastAPI = build(door, self.watch)
