@@ -6,11 +6,9 @@ keys folder, as they do for the services. Exit code 2: it could not be done."""
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import typer
 from rich.console import Console
@@ -24,10 +22,8 @@ from chassis.rotation import Overtaken, Progress, keys_in_use, seal_anew
 from chassis.store import StoreUnavailable
 from services.notify.handlers import NOTICES
 from services.order.handlers import ORDERS
-from tools.stack.control import Stack, StackError
-from tools.stack.home import current_home
+from tools.place import database_and_keys, refuse
 
-NOT_DONE = 2
 KINDS: Sequence[tuple[str, Aggregate[Any]]] = (("order", ORDERS), ("notify", NOTICES))
 """Which service keeps which records about people."""
 MARKS = "rotations"
@@ -40,24 +36,24 @@ def run_make(folder: Path) -> None:
         make_first_keys(folder)
         numbers = sorted(read_keys(folder))
     except (OSError, WrongKeyFile) as problem:
-        _refuse(str(problem))
+        refuse(str(problem))
     print(f"{folder}: personal keys {', '.join(map(str, numbers))} and the search key are there.")
 
 
 def run_rotate(*, resume: bool) -> None:
     """Add a key (unless `resume`) and seal everything with the newest."""
-    url, folder = _place()
+    url, folder = database_and_keys()
     console = Console()
     try:
         number = max(read_keys(folder)) if resume else add_key(folder)
         console.print(f"personal-{number}.key: sealing with it.", highlight=False)
         asyncio.run(rotate(url, Ring(folder), console))
     except WrongKeyFile as problem:
-        _refuse(str(problem))
+        refuse(str(problem))
     except (KeyMissing, StoreUnavailable) as problem:
-        _refuse(f"{problem}. {GO_ON}")
+        refuse(f"{problem}. {GO_ON}")
     except Overtaken:
-        _refuse(f"Records are saved faster than they are read. {GO_ON}")
+        refuse(f"Records are saved faster than they are read. {GO_ON}")
     console.print(
         f"Done. Within {LOOK_SECONDS:.0f} s of the new key's coming every service seals with it. When `tuidan keys "
         "personal` counts nothing under an older key, remove its file.",
@@ -91,12 +87,12 @@ async def _rotate(database: Database, keeping: Keeping, bars: Bars) -> None:
 
 def run_show() -> None:
     """Count the records under each key. The exit code is 1 while an older key, or none, is still in use."""
-    url, folder = _place()
+    url, folder = database_and_keys()
     try:
         ring = Ring(folder)
         counted = asyncio.run(count(url, ring))
     except (WrongKeyFile, StoreUnavailable) as problem:
-        _refuse(str(problem))
+        refuse(str(problem))
     for name, by_key in counted.items():
         for key, records in sorted(by_key.items(), key=lambda row: row[0] or 0):
             print(f"{name:10} {f'personal-{key}.key' if key else 'plain':18} {records}")
@@ -115,20 +111,3 @@ async def count(url: str, ring: Ring) -> dict[str, dict[int | None, int]]:
         finally:
             await database.close()
     return found
-
-
-def _place() -> tuple[str, Path]:
-    """The database and the keys folder."""
-    url, folder = os.environ.get("TUIDAN_MONGO"), os.environ.get("TUIDAN_KEYS")
-    if url and folder:
-        return url, Path(folder)
-    home = current_home()
-    try:
-        return f"mongodb://{Stack(home.root).address('mongo')}", home.keys
-    except StackError as problem:
-        _refuse(f"{problem}. Start it with: tuidan up, or name TUIDAN_MONGO and TUIDAN_KEYS")
-
-
-def _refuse(text: str) -> NoReturn:
-    sys.stderr.write(f"{text}\n")
-    raise typer.Exit(NOT_DONE)

@@ -6,11 +6,8 @@ to that of the stack that is up."""
 from __future__ import annotations
 
 import asyncio
-import os
 import re
 import sys
-from pathlib import Path
-from typing import NoReturn
 
 import typer
 
@@ -24,10 +21,9 @@ from services.gateway.passwords import Passwords
 from services.gateway.roles import EVERYBODY
 from services.gateway.staff import NAME, PHONE_PATTERN, STAFF_ID_PATTERN, Person, Secrets, StaffBook
 from services.gateway.vault import Vault
-from tools.stack.control import Stack, StackError
-from tools.stack.home import current_home
+from tools.place import database_and_keys, refuse
 
-TAKEN, NOT_DONE = 1, 2
+TAKEN = 1
 
 MADE = """\
 账号已创建,以下内容只显示这一次 · the account is made; this is shown only once
@@ -44,16 +40,16 @@ def run_create(name: str, person: str, role: str, phone: str) -> None:
     """Make an account and show its secrets."""
     wrong = wrong_in(name, role, phone)
     if wrong:
-        _refuse(wrong)
-    url, keys = _where()
+        refuse(wrong)
+    url, keys = database_and_keys()
     try:
         vault = Vault(read_key(keys, SECRET))
     except ValueError as problem:
-        _refuse(f"{SECRET}: {problem}")
+        refuse(f"{SECRET}: {problem}")
     try:
         made = asyncio.run(create(Database(url, f"tuidan_{GATEWAY}"), vault, name, Person(person, role, phone)))
     except StoreUnavailable as problem:
-        _refuse(f"数据库没有响应 · the database does not answer: {problem}")
+        refuse(f"数据库没有响应 · the database does not answer: {problem}")
     if made is None:
         sys.stderr.write(f"{name}: 已有这个账号 · there is such an account; an administrator can renew its secrets\n")
         raise typer.Exit(TAKEN)
@@ -75,19 +71,3 @@ async def create(database: Database, vault: Vault, name: str, person: Person) ->
         return await StaffBook(database.collection(NAME), vault, Passwords(), clock.now).add(name, person)
     finally:
         await database.close()
-
-
-def _where() -> tuple[str, Path]:
-    url, keys = os.environ.get("TUIDAN_MONGO"), os.environ.get("TUIDAN_KEYS")
-    if url and keys:
-        return url, Path(keys)
-    home = current_home()
-    try:
-        return f"mongodb://{Stack(home.root).address('mongo')}", home.keys
-    except StackError as problem:
-        _refuse(f"{problem}. Start it with: tuidan up; or set TUIDAN_MONGO and TUIDAN_KEYS")
-
-
-def _refuse(text: str) -> NoReturn:
-    sys.stderr.write(text + "\n")
-    raise typer.Exit(NOT_DONE)

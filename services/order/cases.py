@@ -47,27 +47,34 @@ def request_cancellation(order: Order | None, asked: CancelOrder, policy: Policy
             if request.fingerprint != asked.fingerprint:
                 raise _refusal(asked, "idempotency-key-reused")
             return order, [accepted(order, case)]
-    if asked.reason.code == "other" and not asked.reason.remark.strip():
-        raise _refusal(asked, "remark-required")
     lines, standing = pieces_wanted(order, asked), order.open_case
     if standing is not None:
-        return _meet(order, standing, lines, asked)
+        return _meet(order, standing, asked)
     return _open(order, asked, lines, policy, at)
 
 
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
-    """What this wish would give back. Raises Refusal where the order's state or its lines do not allow it."""
-    if order.open_case is None and order.state in _TOO_LATE:
+    """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
+    in its way before any rule is asked: its reason, the order's state, its lines, an open case that wants others."""
+    if asked.reason.code == "other" and not asked.reason.remark.strip():
+        raise _refusal(asked, "remark-required")
+    standing = order.open_case
+    if standing is None and order.state in _TOO_LATE:
         raise _refusal(asked, _TOO_LATE[order.state])
     try:
-        return pieces_to_cancel(order, asked.lines)
+        lines = pieces_to_cancel(order, asked.lines)
     except NotCancellable as problem:
         raise _refusal(asked, problem.reason, detail=problem.detail) from problem
+    if standing is not None and lines != standing.lines:
+        raise _refusal(asked, "cancellation-open", open_case_id=standing.case_id)
+    if order.state == "pending-payment" and not covers_all_left(order, lines):
+        raise _refusal(asked, "cancel-whole-unpaid-order")
+    return lines
 
 
-def _meet(order: Order, standing: Case, lines: tuple[CancelledLine, ...], asked: CancelOrder) -> Decision:
-    """A second request meets the open case when it wants the same pieces."""
-    if lines != standing.lines or len(standing.requests) >= REQUESTS_MAX:
+def _meet(order: Order, standing: Case, asked: CancelOrder) -> Decision:
+    """A second request meets the open case that wants the same pieces."""
+    if len(standing.requests) >= REQUESTS_MAX:
         raise _refusal(asked, "cancellation-open", open_case_id=standing.case_id)
     met = standing.model_copy(
         update={"requests": (*standing.requests, Request(id=asked.request_id, fingerprint=asked.fingerprint))}
@@ -76,19 +83,15 @@ def _meet(order: Order, standing: Case, lines: tuple[CancelledLine, ...], asked:
 
 
 def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], policy: Policy, at: datetime) -> Decision:
-    whole = covers_all_left(order, lines)
-    unpaid = order.state == "pending-payment"
-    if unpaid and not whole:
-        raise _refusal(asked, "cancel-whole-unpaid-order")
     amount = sum(line.amount_minor for line in lines)
-    road: Road = "unpaid" if unpaid else "paid" if amount else "no-money"
+    road: Road = "unpaid" if order.state == "pending-payment" else "paid" if amount else "no-money"
     after, says = open_case(
         order,
         at,
         road=road,
         lines=lines,
         amount_minor=amount,
-        whole=whole,
+        whole=covers_all_left(order, lines),
         reason=asked.reason,
         by=asked.by,
         requests=(Request(id=asked.request_id, fingerprint=asked.fingerprint),),

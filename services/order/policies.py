@@ -199,8 +199,8 @@ class ReadyToCancel(Report):
 LARGE_MINOR = 500_000
 FREE_MINUTES = 30
 UNDO_SECONDS = 300
-_APPROVERS: tuple[StaffRole, ...] = ("supervisor", "administrator")
-_SENIORS: tuple[StaffRole, ...] = ("supervisor", "finance", "administrator")
+_SENIORS: tuple[StaffRole, ...] = ("supervisor", "administrator")
+_SECOND: tuple[StaffRole, ...] = ("supervisor", "finance", "administrator")
 
 # fmt: off
 BUILT_IN = Policy(version=0, rules=(
@@ -210,14 +210,14 @@ BUILT_IN = Policy(version=0, rules=(
     Rule(name="customer-soon",       way="allow", who=("customer",), states=("paid",), within_minutes=FREE_MINUTES,
          undo_seconds=UNDO_SECONDS),
     Rule(name="customer-later",      way="approve", who=("customer",), states=("paid",),
-         approve_by=_APPROVERS),
+         approve_by=_SENIORS),
     Rule(name="service-unpaid",      way="allow", who=("customer-service",), states=("pending-payment",)),
     Rule(name="service-paid",        way="deny", who=("customer-service",),
          zh="客服只能取消未付款的订单,请转交主管处理。",
          en="Customer service cancels unpaid orders only. Hand this one to a supervisor."),
     Rule(name="seniors-unpaid",      way="allow", who=_SENIORS, states=("pending-payment",)),
     Rule(name="seniors-up-to-large", way="allow", who=_SENIORS, states=("paid",), up_to_minor=LARGE_MINOR),
-    Rule(name="seniors-large",       way="approve", who=_SENIORS, states=("paid",), approve_by=_SENIORS),
+    Rule(name="seniors-large",       way="approve", who=_SENIORS, states=("paid",), approve_by=_SECOND),
     Rule(name="nobody-else",         way="deny",
          zh="当前岗位不能取消订单。", en="This role does not cancel orders."),
 ))

@@ -38,7 +38,8 @@ def cancel_preview(
     order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], policy: Policy, at: datetime
 ) -> dict[str, Any]:
     """What cancelling these pieces now would do: whether it may be, what comes back by which road and when, until when
-    it can be taken back, until when it is free. Amounts in fen."""
+    it can be taken back, until when it is free. `open_case_id`: the case that the same wish has opened and would only
+    meet again. Amounts in fen."""
     ask = ask_of(order, asked, lines, at)
     rule = policy.decide(ask)
     paid = order.paid is not None
@@ -47,6 +48,7 @@ def cancel_preview(
     free_until = order.placed_at + timedelta(minutes=rule.within_minutes) if rule.within_minutes is not None else None
     return {
         "order_id": order.order_id,
+        "open_case_id": order.open_case.case_id if order.open_case else None,
         "way": rule.way,
         "code_needed": rule.code,
         "approve_by": list(rule.approve_by),

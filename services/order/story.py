@@ -132,8 +132,8 @@ def when(at: datetime, language: str) -> str:
     return f"{local.day} {_MONTHS[local.month - 1]} {clock}"
 
 
-def customers_order(order: Order) -> dict[str, Any]:
-    """One order as its customer sees it: no task, no attempt, no provider's code, nobody of the staff."""
+def shown_to_all(order: Order) -> dict[str, Any]:
+    """What customers and staff see of an order alike."""
     return {
         "order_id": order.order_id,
         "customer_id": order.customer_id,
@@ -147,37 +147,55 @@ def customers_order(order: Order) -> dict[str, Any]:
         "paid_minor": order.paid.amount_minor if order.paid else 0,
         "refunded_minor": order.refunded_minor,
         "placed_at": order.placed_at,
+        "deliver_after": order.deliver_after,
         "carrier": order.carrier,
         "tracking_number": order.tracking_number,
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
-        "cases": [customers_case(order, case) for case in order.cases],
-        "timeline": told_to_customer(order),
     }
 
 
-def customers_case(order: Order, case: Case) -> dict[str, Any]:
-    """One cancellation as the order's customer sees it."""
-    refund = case.refund
-    known = Cancellation.of(order, case)
+def case_shown_to_all(order: Order, case: Case) -> dict[str, Any]:
+    """What customers and staff see of a cancellation alike."""
+    waiting = case.ruling if case.waits else None
     return {
         "case_id": case.case_id,
         "order_id": order.order_id,
         "status": case.status,
-        "waits_for": case.ruling.waits_for if case.ruling and case.waits else "",
-        "undo_until": case.ruling.until if case.ruling and case.waits else None,
+        "waits_for": waiting.waits_for if waiting else "",
+        "undo_until": waiting.until if waiting else None,
         "reason": {
             **case.reason.model_dump(),
             "in_words": {"zh": reason_in_words(case.reason, "zh"), "en": reason_in_words(case.reason, "en")},
         },
-        "by": {"kind": case.by.kind},
         "lines": [line.model_dump() for line in case.lines],
         "amount_minor": case.amount.amount_minor,
         "currency": case.amount.currency,
         "reference": case.reference,
         "accepted_at": case.accepted_at,
         "ended_at": case.ended_at,
+        "refund_number": case.refund.number if case.refund else None,
+        "rating": case.rating.model_dump() if case.rating else None,
+    }
+
+
+def customers_order(order: Order) -> dict[str, Any]:
+    """One order as its customer sees it: no task, no attempt, no provider's code, nobody of the staff."""
+    return {
+        **shown_to_all(order),
+        "cases": [customers_case(order, case) for case in order.cases],
+        "timeline": told_to_customer(order),
+    }
+
+
+def customers_case(order: Order, case: Case) -> dict[str, Any]:
+    """One cancellation as the order's customer sees it. `note`: why the shop did not agree to it."""
+    refund = case.refund
+    known = Cancellation.of(order, case)
+    return {
+        **case_shown_to_all(order, case),
+        "by": {"kind": case.by.kind},
+        "note": known.note,
         "refusal": {"zh": refusal_in_words(case.refusal, "zh"), "en": refusal_in_words(case.refusal, "en")},
-        "refund_number": refund.number if refund else None,
         "refund": {
             "amount_minor": refund.amount.amount_minor if refund.payer_minor is None else refund.payer_minor,
             "route": refund.route,

@@ -9,10 +9,8 @@ from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.projection import Update
 from services.order.cancellation import Cancellation
-from services.order.colours import colour_of
 from services.order.model import Case, Coupon, Order
-from services.order.story import masked_contact, told_to_staff
-from services.order.words import reason_in_words, state_in_words
+from services.order.story import case_shown_to_all, masked_contact, shown_to_all, told_to_staff
 
 WaitsFor = Literal["approval", "undo-window", "person"]
 
@@ -20,22 +18,9 @@ WaitsFor = Literal["approval", "undo-window", "person"]
 def order_view(order: Order) -> dict[str, Any]:
     """One order, with its lines, cases and timeline, for staff. For its customer: `story.customers_order`."""
     return {
-        "order_id": order.order_id,
-        "customer_id": order.customer_id,
-        "reference": order.reference,
-        "state": order.state,
-        "state_in_words": state_in_words(order.state),
-        "colour": colour_of(order.state),
-        "partly_cancelled": any(line.cancelled for line in order.lines) and order.state != "cancelled",
-        "payable": order.state == "pending-payment" and order.placing is not None and order.placing.status == "done",
-        "total": {"amount_minor": order.total_minor, "currency": order.currency},
-        "paid_minor": order.paid.amount_minor if order.paid else 0,
-        "refunded_minor": order.refunded_minor,
-        "placed_at": order.placed_at,
+        **shown_to_all(order),
         "hidden_at": order.hidden_at,
         "erased_at": order.erased_at,
-        "deliver_after": order.deliver_after,
-        "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
         "cases": [case_view(order, case) for case in order.cases],
         "contact": masked_contact(order.contact.name, order.contact.phone),
         "tasks": [task.model_dump() for task in order.tasks],
@@ -44,44 +29,25 @@ def order_view(order: Order) -> dict[str, Any]:
 
 
 def case_view(order: Order, case: Case) -> dict[str, Any]:
-    """One cancellation case."""
-    refund = case.refund
+    """One cancellation case, for staff. For its customer: `story.customers_case`."""
+    refund, ruling = case.refund, case.ruling
     facts = Cancellation.of(order, case)
     return {
-        "case_id": case.case_id,
-        "order_id": order.order_id,
-        "status": case.status,
+        **case_shown_to_all(order, case),
         "road": case.road,
         "waits_for_a_person": case.waits_for_a_person,
         "step": case.run.step,
-        "waits_for": case.ruling.waits_for if case.ruling and case.waits else "",
-        "undo_until": case.ruling.until if case.ruling and case.waits else None,
-        "approve_by": case.ruling.approve_by if case.ruling and case.waits else (),
-        "rule": case.ruling.rule if case.ruling else "",
-        "policy_version": case.ruling.policy_version if case.ruling else 0,
+        "approve_by": ruling.approve_by if ruling and case.waits else (),
+        "rule": ruling.rule if ruling else "",
+        "policy_version": ruling.policy_version if ruling else 0,
         "verdict": case.verdict.model_dump() if case.verdict else None,
         "attempts": case.run.attempts,
         "next_try_at": case.run.wake_at,
         "last_provider_code": _last_code(order, case),
-        "reason": {
-            **case.reason.model_dump(),
-            "in_words": {
-                "zh": reason_in_words(case.reason, "zh"),
-                "en": reason_in_words(case.reason, "en"),
-            },
-        },
         "by": case.by.model_dump(),
-        "lines": [line.model_dump() for line in case.lines],
-        "amount_minor": case.amount.amount_minor,
-        "currency": case.amount.currency,
-        "reference": case.reference,
-        "accepted_at": case.accepted_at,
         "occurred_at": case.occurred_at,
-        "ended_at": case.ended_at,
         "refusal": case.refusal,
-        "refund_number": refund.number if refund else None,
         "refund": {**refund.model_dump(), "expected_by": facts.expected_by} if refund else None,
-        "rating": case.rating.model_dump() if case.rating else None,
     }
 
 

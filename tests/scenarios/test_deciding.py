@@ -68,6 +68,13 @@ async def test_asked_first_it_tells_what_would_happen_and_changes_nothing(shop: 
     too_many = {**body, "lines": [{"line_no": 1, "quantity": 4}]}
     answer = await shop.customer("POST", f"/mp/v1/orders/{order}/cancellation-preview", too_many)
     assert answer.json()["code"] == "more-than-was-bought"
+    path = f"/mp/v1/orders/{order}/cancellation-preview"
+    no_remark = {"reason": {"family": "customer", "code": "other"}}
+    assert (await shop.customer("POST", path, no_remark)).json()["code"] == "remark-required"
+    case = (await shop.cancels(order, (1, 2), code="wrong-item")).json()["case_id"]
+    assert (await shop.customer("POST", path, body)).json()["open_case_id"] == case
+    other = await shop.customer("POST", path, {**body, "lines": [{"line_no": 1, "quantity": 1}]})
+    assert (other.json()["code"], other.json()["open_case_id"]) == ("cancellation-open", case)
 
 
 async def test_rules_are_checked_tried_on_the_past_and_switched_by_one_person_at_a_time(shop: Shop) -> None:

@@ -12,6 +12,8 @@ from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId, Woke
 from contracts.order import Actor, CancellationNotAccepted, Reference
 from services.order.policies import Policy, Rule
+from services.order.story import customers_case, customers_order
+from services.order.views import case_view, order_view
 from tests.unit.order.told import (
     CASE,
     CUSTOMER,
@@ -239,3 +241,28 @@ def test_what_another_system_did_is_taken_over() -> None:
     policy = Policy(version=7, rules=(Rule(name="over", way="allow", imported=True), *DENIED.rules))
     order = paid_order().hears(cancel(policy=policy, reference=reference))
     assert order.last == ["cancellation-accepted", "hold-stock"]
+
+
+def test_the_customer_reads_why_and_not_who() -> None:
+    order = waits(APPROVAL).hears(decide(False, note="already packed"), told("cancellation-refused")).order
+    shown = customers_case(order, order.cases[0])
+    assert (shown["status"], shown["note"], shown["by"]) == ("undone", "already packed", {"kind": "customer"})
+    assert "s2" not in repr(shown)
+    assert case_view(order, order.cases[0])["verdict"]["by"]["id"] == "s2"
+
+
+def test_staff_and_customer_see_until_when_it_can_be_taken_back() -> None:
+    order = waits(UNDO).order
+    for shown in (customers_case(order, order.cases[0]), case_view(order, order.cases[0])):
+        assert (shown["waits_for"], shown["undo_until"]) == ("undo-window", order.wake_at)
+    begun = waits(UNDO).after(WINDOW).order
+    assert customers_case(begun, begun.cases[0])["undo_until"] is None
+
+
+def test_what_customers_see_of_an_order_staff_see_too() -> None:
+    order = paid_order().order
+    own, theirs = customers_order(order), order_view(order)
+    assert set(own) <= set(theirs)
+    assert {"deliver_after", "carrier", "tracking_number"} <= set(own)
+    differ = {name for name in own if own[name] != theirs[name]}
+    assert differ <= {"timeline", "cases"}

@@ -36,7 +36,8 @@ def ask(
         (ask("customer-service", "paid"), "service-paid", "deny"),
         (ask("supervisor", "pending-payment", amount=LARGE_MINOR + 1), "seniors-unpaid", "allow"),
         (ask("supervisor", "paid", amount=LARGE_MINOR), "seniors-up-to-large", "allow"),
-        (ask("finance", "paid", amount=LARGE_MINOR + 1), "seniors-large", "approve"),
+        (ask("administrator", "paid", amount=LARGE_MINOR + 1), "seniors-large", "approve"),
+        (ask("finance", "paid"), "nobody-else", "deny"),
         (ask("warehouse", "pending-payment"), "nobody-else", "deny"),
         (ask("no-such-role", "paid"), "nobody-else", "deny"),
         (ask("supervisor", "paid", amount=LARGE_MINOR + 1, imported=True), "taken-over", "allow"),
@@ -45,6 +46,10 @@ def ask(
 def test_the_built_in_rules(wish: Ask, rule: str, way: str) -> None:
     decided = BUILT_IN.decide(wish)
     assert (decided.name, decided.way) == (rule, way)
+
+
+def test_finance_cancels_nothing_and_is_a_second_person_for_large_amounts() -> None:
+    assert "finance" in BUILT_IN.decide(ask("supervisor", "paid", amount=LARGE_MINOR + 1)).approve_by
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""Where an operator's command works: on the database and the keys folder that the environment names, as it does for the
+services, else on those of the stack that is up."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from tools.stack.control import Stack, StackError
+from tools.stack.home import current_home
+
+NOT_DONE = 2
+"""The exit code of a command that could not be done."""
+
+
+def database_and_keys() -> tuple[str, Path]:
+    """The address of MongoDB, and the keys folder. Ends the command when neither is known."""
+    url, folder = os.environ.get("TUIDAN_MONGO"), os.environ.get("TUIDAN_KEYS")
+    if url and folder:
+        return url, Path(folder)
+    home = current_home()
+    try:
+        return f"mongodb://{Stack(home.root).address('mongo')}", home.keys
+    except StackError as problem:
+        refuse(f"{problem}. Start it with: tuidan up; or set TUIDAN_MONGO and TUIDAN_KEYS")
+
+
+def refuse(text: str) -> NoReturn:
+    """Say why, and end the command."""
+    sys.stderr.write(f"{text}\n")
+    raise typer.Exit(NOT_DONE)
