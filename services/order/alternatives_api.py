@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from chassis.engine import Engine
 from chassis.mongo import Collection
 from contracts.alternative import PostponeDelivery
-from services.order.keeping import band, days_to_choose, in_the_way, postponed, similar
+from services.order.instead import band, days_to_choose, in_the_way, postponed, similar
 from services.order.model import Line, Order, Product
 from services.order.telling import read, same_order, tell
 from services.order.views import order_view

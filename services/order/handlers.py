@@ -25,7 +25,7 @@ from contracts.order import (
 )
 from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
-from services.order import cases, deciding, erasing, failed, keeping, moving, rating, resolving, unpaid
+from services.order import cases, deciding, erasing, failed, instead, moving, rating, resolving, unpaid
 from services.order.finding import found_by
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
@@ -256,7 +256,7 @@ def resolve_task(order: Order | None, asked: ResolveTask, at: datetime) -> Decis
 
 @ORDERS.handles(PostponeDelivery)
 def postpone_delivery(order: Order | None, asked: PostponeDelivery, at: datetime) -> Decision:
-    return keeping.postpone(order, asked, at)
+    return instead.postpone(order, asked, at)
 
 
 @ORDERS.handles(RateCancellation)

@@ -17,7 +17,7 @@ from contracts.order import (
     OrderShipped,
     ShipOrder,
 )
-from services.order import keeping
+from services.order import instead
 from services.order.model import Order
 from services.order.placing import DISPATCH_ORDER, Placement
 
@@ -29,7 +29,7 @@ def ship(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
     if order is not None and order.state == "shipped":
         return order, [_shipped(asked, at)]
     order = _in_state(order, asked, "paid")
-    if keeping.too_early(order, asked.early, at):
+    if instead.too_early(order, asked.early, at):
         later = {"because": "deliver-later", "not_before": order.deliver_after}
         raise Refusal(
             OrderNotMoved.model_validate(

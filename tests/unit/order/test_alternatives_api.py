@@ -13,7 +13,7 @@ from chassis.projection import Update
 from contracts.message import ProductId
 from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
-from services.order.keeping import CHINA
+from services.order.instead import CHINA
 from services.order.model import Product
 from tests.unit.order.desk import Desk
 from tests.unit.order.told import CUP, ID, OPENED, RESERVED, STAFF, TEA, cancel, paid, paid_order, place
