@@ -16,6 +16,7 @@ from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
 from services.order.lists import OrderLists, Wanted
 from services.order.model import Coupon, Order, TaskDone
+from services.order.problems import problem
 from services.order.story import customers_order
 from services.order.telling import IfMatch, read, read_version, same_order, tell
 from services.order.views import OrderViews, WaitsFor, order_view
@@ -73,7 +74,7 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
         order_id = task_id.rsplit("-", 2)[0]
         known = await read(engine, order_id)
         if not any(task.task_id == task_id for task in known.tasks):
-            raise Problem(404, "unknown-task", "没有这个任务。", "There is no such task.")
+            raise problem("unknown-task")
         heard = TaskDone(order_id=known.order_id, task_id=task_id, by=done.by, note=done.note)
         order = await tell(engine, heard, f"{task_id}/done", if_match)
         return {"task": next(task.model_dump() for task in order.tasks if task.task_id == task_id)}

@@ -10,9 +10,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from chassis.engine import Engine
 from chassis.problem import Problem
-from chassis.record import Heard, Record, Refusal
+from chassis.record import Record
 from contracts.deleting import HideOrder
-from contracts.message import Message, OrderId, message_id
+from contracts.message import OrderId
 from contracts.order import Actor
 from services.order.deletion_view import deletion_view
 from services.order.erasing import EraseOrder, RestoreOrder, refusal_to_restore
@@ -20,7 +20,8 @@ from services.order.exporting import ORDERS_MAX, BadLine, checksum, exported, re
 from services.order.exports import Exports, Mismatch
 from services.order.handlers import ORDERS
 from services.order.model import Order
-from services.order.problems import problem_of
+from services.order.problems import problem
+from services.order.telling import read, read_record, same_order, tell
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -78,9 +79,8 @@ def routes(engine: Engine, exports: Exports, retention_days: int) -> APIRouter:
 def _add_hiding(router: APIRouter, engine: Engine) -> None:
     @router.post("/orders/{order_id}/hide")
     async def hide(order_id: str, asked: HideOrder) -> dict[str, Any]:
-        if asked.order_id != order_id:
-            raise _another_order()
-        order = await _tell(engine, asked, f"{order_id}/hide")
+        same_order(order_id, asked)
+        order = await tell(engine, asked, f"{order_id}/hide")
         return {"order_id": order.order_id, "hidden_at": order.hidden_at}
 
 
@@ -95,7 +95,7 @@ def _add_exports(router: APIRouter, engine: Engine, exports: Exports) -> None:
 
     @router.get("/orders/{order_id}/export")
     async def export(order_id: str) -> dict[str, Any]:
-        lines = exported([_not_erased(await _read(engine, order_id))])
+        lines = exported([_not_erased(await read(engine, order_id))])
         return {"export_id": checksum(lines), "lines": [line.text for line in lines]}
 
     @router.post("/exports")
@@ -105,20 +105,20 @@ def _add_exports(router: APIRouter, engine: Engine, exports: Exports) -> None:
         try:
             return await exports.register(asked.order_ids, asked.sha256, asked.by.id, engine.clock())
         except KeyError as missing:
-            raise _unknown_order(about=str(missing.args[0])) from missing
-        except Mismatch as problem:
-            raise _mismatch() from problem
+            raise problem("unknown-order", about=str(missing.args[0])) from missing
+        except Mismatch as wrong:
+            raise _mismatch() from wrong
 
 
 def _add_deletion(router: APIRouter, engine: Engine, exports: Exports, retention_days: int) -> None:
     async def erase(order_id: str, export_id: str, wish: Deletion | BulkDeletion) -> Order:
-        record = await _record(engine, order_id)
+        record = await read_record(engine, order_id)
         digest = await exports.digest(order_id, export_id)
         if digest is None:
             raise _no_export()
         view = deletion_view(record, engine.clock(), retention_days, None)
         if not view["allowed"] and not view["erased_at"]:
-            raise _denied(view)
+            raise problem("deletion-denied", rules=view["denied"])
         asked = EraseOrder(
             order_id=OrderId(order_id),
             digest=digest,
@@ -128,11 +128,11 @@ def _add_deletion(router: APIRouter, engine: Engine, exports: Exports, retention
             reason=wish.reason,
             by=wish.by,
         )
-        return await _tell(engine, asked, f"{order_id}/erase/{export_id}/{record.version}")
+        return await tell(engine, asked, f"{order_id}/erase/{export_id}/{record.version}")
 
     @router.get("/orders/{order_id}/deletion")
     async def show(order_id: str) -> dict[str, Any]:
-        record = await _record(engine, order_id)
+        record = await read_record(engine, order_id)
         assert record.state is not None
         return deletion_view(record, engine.clock(), retention_days, await exports.covering(record.state))
 
@@ -142,7 +142,7 @@ def _add_deletion(router: APIRouter, engine: Engine, exports: Exports, retention
         return {"order_id": order.order_id, "erased_at": order.erased_at, "export_id": wish.export_id}
 
     async def one(order_id: str, export_id: str, wish: BulkDeletion) -> dict[str, Any]:
-        record = await _record(engine, order_id)
+        record = await read_record(engine, order_id)
         view = deletion_view(record, engine.clock(), retention_days, await exports.covering(_state(record)))
         if view["erased_at"]:
             return {"order_id": order_id, "outcome": "erased-already", "rules": []}
@@ -152,10 +152,10 @@ def _add_deletion(router: APIRouter, engine: Engine, exports: Exports, retention
             return {"order_id": order_id, "outcome": "would-be-erased", "rules": []}
         try:
             await erase(order_id, export_id, wish)
-        except Problem as problem:
-            if problem.code == "code-required":
+        except Problem as trouble:
+            if trouble.code == "code-required":
                 raise
-            words = [{"rule": problem.code, "zh": problem.zh, "en": problem.en}]
+            words = [{"rule": trouble.code, "zh": trouble.zh, "en": trouble.en}]
             return {"order_id": order_id, "outcome": "refused", "rules": words}
         return {"order_id": order_id, "outcome": "erased", "rules": []}
 
@@ -169,7 +169,7 @@ def _add_deletion(router: APIRouter, engine: Engine, exports: Exports, retention
     async def delete_export(export_id: str, wish: BulkDeletion) -> dict[str, Any]:
         order_ids = await _order_ids(exports, export_id)
         if not (wish.confirmed or wish.dry_run):
-            raise _code_required()
+            raise problem("code-required")
         return {"export_id": export_id, "orders": [await one(order_id, export_id, wish) for order_id in order_ids]}
 
 
@@ -178,8 +178,8 @@ def _add_restoration(router: APIRouter, engine: Engine) -> None:
         try:
             line = read_line(text)
             state = line.order()
-        except BadLine as problem:
-            return {"order_id": "", "outcome": "damaged", "zh": problem.zh, "en": problem.en}
+        except BadLine as bad:
+            return {"order_id": "", "outcome": "damaged", "zh": bad.zh, "en": bad.en}
         record = await engine.read(ORDERS, line.order_id)
         standing = record.state if record is not None else None
         reason = refusal_to_restore(standing, line.digest)
@@ -190,10 +190,10 @@ def _add_restoration(router: APIRouter, engine: Engine) -> None:
             if reason is None and not asked.dry_run:
                 wish = RestoreOrder(order_id=state.order_id, digest=line.digest, state=state, by=asked.by)
                 version = record.version if record is not None else 0
-                await _tell(engine, wish, f"{line.order_id}/restore/{line.digest}/{version}")
+                await tell(engine, wish, f"{line.order_id}/restore/{line.digest}/{version}")
                 outcome = "restored"
-        except Problem as problem:
-            reason = problem.code
+        except Problem as trouble:
+            reason = trouble.code
         if reason is not None:
             return {"order_id": line.order_id, "outcome": "refused", "reason": reason}
         return {"order_id": line.order_id, "outcome": outcome}
@@ -203,30 +203,9 @@ def _add_restoration(router: APIRouter, engine: Engine) -> None:
         return {"orders": [await one(text, asked) for text in asked.lines]}
 
 
-async def _tell(engine: Engine, message: Message, cause: str) -> Order:
-    """Let the order hear `message`; returns it as it is afterwards. The same `cause` is heard once."""
-    try:
-        decided = await engine.hear(Heard(message, message_id(cause, "http"), engine.clock(), answers_travel=False))
-    except Refusal as refusal:
-        raise problem_of(refusal.event) from refusal
-    assert decided is not None
-    return _state(decided.record)
-
-
-async def _record(engine: Engine, order_id: str) -> Record[Order]:
-    record = await engine.read(ORDERS, order_id)
-    if record is None or record.state is None:
-        raise _unknown_order()
-    return record
-
-
 def _state(record: Record[Order]) -> Order:
     assert record.state is not None
     return record.state
-
-
-async def _read(engine: Engine, order_id: str) -> Order:
-    return _state(await _record(engine, order_id))
 
 
 async def _order_ids(exports: Exports, export_id: str) -> list[str]:
@@ -246,30 +225,6 @@ def _not_erased(order: Order) -> Order:
             export_id=order.erased.export_id,
         )
     return order
-
-
-def _denied(view: dict[str, Any]) -> Problem:
-    return Problem(
-        409,
-        "deletion-denied",
-        "现在不能删除该订单,请按 rules 中的说明处理。",
-        "The order cannot be deleted now. See in rules what to do.",
-        rules=view["denied"],
-    )
-
-
-def _code_required() -> Problem:
-    return Problem(409, "code-required", "请先输入确认码。", "Confirm it with a code first.")
-
-
-def _unknown_order(**more: str) -> Problem:
-    return Problem(404, "unknown-order", "没有这个订单。", "There is no such order.", **more)
-
-
-def _another_order() -> Problem:
-    return Problem(
-        422, "invalid-request", "地址与内容中的订单号不一致。", "The order in the path is not the one in the body."
-    )
 
 
 def _no_export() -> Problem:

@@ -168,6 +168,12 @@ _SHOWN = (
 """What of a refusal the caller is shown besides its code and its words."""
 
 
+def problem(code: str, **more: Any) -> Problem:
+    """The problem document with this code, in the words of the table."""
+    status, zh, en = _PROBLEMS[code]
+    return Problem(status, code, zh, en, **more)
+
+
 def problem_of(refusal: Event) -> Problem:
     """The problem document for a refusal; its code is the refusal's reason, or the finer word for it."""
     said: dict[str, Any] = refusal.model_dump(mode="json", exclude_none=True)

@@ -9,11 +9,11 @@ from fastapi import Header
 from chassis.engine import Engine
 from chassis.etags import versions
 from chassis.problem import Problem, invalid_request
-from chassis.record import Heard, Refusal, Stale
+from chassis.record import Heard, Record, Refusal, Stale
 from contracts.message import Command, Message, message_id
 from services.order.handlers import ORDERS
 from services.order.model import Order
-from services.order.problems import problem_of
+from services.order.problems import problem, problem_of
 
 IfMatch = Annotated[str | None, Header(alias="If-Match")]
 
@@ -47,10 +47,17 @@ async def read(engine: Engine, order_id: str) -> Order:
 
 async def read_version(engine: Engine, order_id: str) -> tuple[Order, int]:
     """The order as it is stored now, and which version of it that is. Raises a 404 problem when there is none."""
+    record = await read_record(engine, order_id)
+    assert record.state is not None
+    return record.state, record.version
+
+
+async def read_record(engine: Engine, order_id: str) -> Record[Order]:
+    """The order's record as it is stored now; it has a state. Raises a 404 problem when there is none."""
     record = await engine.read(ORDERS, order_id)
     if record is None or not isinstance(record.state, Order):
-        raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")
-    return record.state, record.version
+        raise problem("unknown-order")
+    return record
 
 
 def same_order(order_id: str, asked: Command) -> None:
