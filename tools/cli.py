@@ -222,20 +222,18 @@ def delete_orders(
     before: Before,
     out: Out = Path("exports"),
     reason: Annotated[str, typer.Option(help="Why; kept with the order.")] = "kept long enough",
-    code: Annotated[str, typer.Option(help="The confirmation code; asked for when left out.")] = "",
     dry_run: DryRun = False,
     gateway: Gateway = "",
     token_file: TokenFile = None,
 ) -> None:
-    """Export finished orders, then erase the personal data of those that the rules let go; exit code 0 all, 1 some were
-    refused, 2 it could not be done. Run it again whenever it was stopped."""
+    """Export finished orders, then erase the personal data of those that the rules let go, 200 with each code that you
+    are sent; exit code 0 all, 1 some were refused, 2 it could not be done. Run it again whenever it was stopped."""
     from tools.orders import command, work
 
     day = command.midnight(before)
     if dry_run:
         command.run(gateway, token_file, lambda door: work.delete_dry(door, day, command.say))
-    asker = command.code_asker(code)
-    command.run(gateway, token_file, lambda door: work.delete(door, day, out, reason, asker, command.say))
+    command.run(gateway, token_file, lambda door: work.delete(door, day, out, reason, command.ask_code, command.say))
 
 
 @orders.command(name="restore")

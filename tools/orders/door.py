@@ -58,6 +58,11 @@ class Door:
         """What the code for deleting an export's orders is bound to, fen."""
         return int((await self._ask("GET", f"/exports/{export.sha256}/deletion"))["amount_minor"])
 
+    async def send_code(self, export: Export, amount_minor: int) -> str:
+        """Have the code for deleting an export's orders sent to whoever is signed in; where it went, masked."""
+        wish = {"action": "delete-orders", "order_id": export.sha256, "amount_minor": amount_minor}
+        return str((await self._ask("POST", "/codes", wish))["sent_to"])
+
     async def delete(self, export: Export, reason: str, code: str) -> list[Json]:
         """Delete an export's orders; what came of each."""
         body = {"reason": reason, "code": code}

@@ -15,8 +15,8 @@ from tools.orders.files import Damaged, Export
 DONE, REFUSED, NOT_DONE = 0, 1, 2
 
 Say = Callable[[str], None]
-AskCode = Callable[[Export, int], str]
-"""The code for deleting the orders of an export, which are worth so many fen."""
+AskCode = Callable[[Export, int, str], str]
+"""The code for deleting the orders of an export, which are worth so many fen; it was sent to this phone."""
 
 
 async def export(door: Door, before: str, out: Path, say: Say) -> int:
@@ -55,7 +55,9 @@ async def _delete(door: Door, before: str, out: Path, reason: str, ask_code: Ask
         allowed = await _allowed(door, page, outcomes, say)
         if allowed:
             written = await _proven(door, allowed, out)
-            found = await door.delete(written, reason, ask_code(written, await door.total(written)))
+            amount_minor = await door.total(written)
+            sent_to = await door.send_code(written, amount_minor)
+            found = await door.delete(written, reason, ask_code(written, amount_minor, sent_to))
             _tell_refusals(found, say)
             outcomes.update(one["outcome"] for one in found)
         say(_summary(outcomes))

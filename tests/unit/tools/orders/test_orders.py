@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,8 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from chassis.telemetry import masked
 from services.gateway.clients import Service
 from services.order.exporting import exported
+from tests.support.redis import RedisServer, redis_server
 from tests.unit.gateway.world import World
 from tests.unit.order.shelf import DAYS, Shelf
 from tests.unit.order.test_deleting import cancelled
@@ -19,6 +21,7 @@ from tools.orders import files, work
 from tools.orders.door import Door, Refused
 from tools.orders.files import Damaged
 
+PHONE = "13800138000"
 BEFORE = "2035-01-01T00:00:00+00:00"
 
 
@@ -30,13 +33,16 @@ class Office:
     door: Door
     world: World
     out: Path
-    code: str = "123456"
+    wrong: bool = False
     told: list[str] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
 
-    def ask_code(self, export: files.Export, amount_minor: int) -> str:
+    def ask_code(self, export: files.Export, amount_minor: int, sent_to: str) -> str:
+        """What stands in the short message that has just come."""
         self.asked.append(amount_minor)
-        return self.code
+        (sms,) = [seen.json for seen in self.world.fake.seen if seen.target == "/confirmations"]
+        assert (sms["phone"], sent_to) == (PHONE, masked(PHONE))
+        return f"{(int(sms['code']) + self.wrong) % 1_000_000:06d}"
 
     async def export(self) -> files.Export:
         assert await work.export(self.door, BEFORE, self.out, self.told.append) == work.DONE
@@ -54,12 +60,21 @@ class Office:
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    world, shelf = World(), Shelf()
+def codes() -> Iterator[RedisServer]:
+    """Where codes are kept."""
+    with redis_server() as server:
+        server.start()
+        yield server
+
+
+@pytest.fixture
+async def office(tmp_path: Path, codes: RedisServer) -> AsyncIterator[Office]:
+    world, shelf = World(redis=codes.url), Shelf()
+    world.fake.answers["notify", "POST", "/confirmations"] = httpx.Response(202, json={"provider": "sms-tencent"})
     here = world.app.state.door
     order = Service("order", "http://order", httpx.ASGITransport(shelf.app))
     world.app.state.door = replace(here, services=replace(here.services, order=order))
-    world.http.headers["Authorization"] = f"Bearer {world.token('s1', 'staff', role='administrator')}"
+    world.http.headers["Authorization"] = f"Bearer {world.token('s1', 'staff', role='administrator', phone=PHONE)}"
     for name in ("order-a", "order-b", "order-c"):
         await shelf.order(name)
     await shelf.passes(timedelta(days=DAYS + 1))
@@ -92,7 +107,7 @@ async def test_deleting_tells_who_was_refused_by_which_rule_and_can_be_run_again
 
 
 async def test_a_wrong_code_deletes_nothing(office: Office) -> None:
-    office.code = "999"
+    office.wrong = True
     assert await office.delete() == work.NOT_DONE
     assert "code-wrong" in office.told[-1]
     assert office.shelf.state("order-a")["erased"] is None
