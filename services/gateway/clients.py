@@ -10,20 +10,23 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import structlog
+from prometheus_client import Counter
 
 from chassis.problem import MEDIA_TYPE, Problem, unavailable
 
-CONNECT_SECONDS = 1.0
 SLOW_SECONDS = 60.0
 """For what reads a whole book: a recount, figures over all time."""
-CONNECTIONS = 100
-CONNECTIONS_KEPT = 16  # the pool looks at every idle connection at every request
-IDLE_SECONDS = 30.0
-"""Shorter than the services keep an idle connection, so that we never write into one that they have closed."""
+IN_HAND_MAX = 200
+"""Requests to one service at once. Whoever comes then is told to come again: a queue that grows answers nobody in time,
+and keeps the service busy for callers who have gone."""
 
 JSON_TYPE = (b"content-type", b"application/json")
 
 _KEPT = ("content-type", "retry-after", "etag")
+
+TURNED_AWAY = Counter(
+    "tuidan_gateway_turned_away_total", "Requests refused because a service had too many in hand", ["service"]
+)
 
 Header = tuple[bytes, bytes]
 log = structlog.get_logger()
@@ -49,6 +52,7 @@ class Service:
         self._url = url
         self._transport = transport
         self._seconds = seconds
+        self._in_hand = 0
         self._away = False
 
     async def ask(
@@ -80,22 +84,28 @@ class Service:
         headers: Sequence[Header] = (),
         seconds: float | None = None,
     ) -> Answer:
-        """Ask once and take any answer. Raises the 503 problem `not-ready` when there is none in time."""
-        limit = seconds or self._seconds
+        """Ask once and take any answer. Raises the 503 problem `not-ready` when there is none in time, or when
+        `IN_HAND_MAX` requests wait for theirs."""
+        if self._in_hand >= IN_HAND_MAX:
+            TURNED_AWAY.labels(self.name).inc()
+            raise unavailable()
         given = [(name, value) for name, value in (query or {}).items() if value is not None]
         request = httpx.Request(
             method,
             self._url + path + ("?" + urlencode(given) if given else ""),
             headers=[*headers] or ([JSON_TYPE] if body is not None else []),
             content=body,
-            extensions={"timeout": {"connect": CONNECT_SECONDS, "read": limit, "write": limit, "pool": limit}},
+            extensions={"timeout": {"read": seconds or self._seconds}},
         )
+        self._in_hand += 1
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(seconds or self._seconds):
                 answer = await self._answer(request)
         except (httpx.TransportError, TimeoutError) as trouble:
             self._note_away(trouble)
             raise unavailable() from trouble
+        finally:
+            self._in_hand -= 1
         if self._away:
             self._away = False
             log.info("a service is back", to=self.name)
@@ -134,17 +144,6 @@ class Services:
         """Let go of all connections."""
         for service in (self.order, self.payment, self.inventory, self.notify, self.analytics):
             await service.aclose()
-
-
-def pooled() -> httpx.AsyncHTTPTransport:
-    """A pool of its own for each service: one that hangs takes no connection from the others. The environment's
-    proxies are for the outside world, not for a service next door."""
-    return httpx.AsyncHTTPTransport(
-        trust_env=False,
-        limits=httpx.Limits(
-            max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS_KEPT, keepalive_expiry=IDLE_SECONDS
-        ),
-    )
 
 
 def segment(value: str) -> str:

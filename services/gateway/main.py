@@ -33,10 +33,11 @@ from services.gateway import (
 )
 from services.gateway.api import Door, check_rights
 from services.gateway.auth import Tokens
-from services.gateway.clients import Service, Services, pooled
+from services.gateway.clients import Service, Services
 from services.gateway.documentation import serve_documentation
 from services.gateway.identity import Keys, identity
 from services.gateway.limits import Limits, connect
+from services.gateway.pool import Pool
 from services.gateway.settings import GatewaySettings
 from services.gateway.tokens import OWN, SANDBOX, Signer
 from services.gateway.vault import Vault
@@ -141,7 +142,7 @@ def wire(settings: GatewaySettings, database: Database | None = None) -> Door:
         "notify": settings.notify_url,
         "analytics": settings.analytics_url,
     }
-    services = {name: Service(name, url, pooled(), settings.service_seconds) for name, url in urls.items()}
+    services = {name: Service(name, url, Pool(), settings.service_seconds) for name, url in urls.items()}
     limits = Limits(connect(settings.redis), settings.rate_per_second)
     return Door(Services(**services), tokens, limits, people)
 

@@ -15,6 +15,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from chassis import bucket, clock, personal
+from services.gateway.pool import Pool
 from tests.simulation import shortcuts
 from tests.simulation.loop import ACTOR, EPOCH, SimLoop
 from tests.simulation.network import Cut, Network, Nobody, TooSlow
@@ -97,6 +98,7 @@ def _seal_http(seal: Seal) -> None:
     httpx.AsyncHTTPTransport.__init__ = lambda self, *_, **__: None  # type: ignore[method-assign]
     httpx.AsyncHTTPTransport.__aenter__ = _entered  # type: ignore[method-assign, assignment]
     httpx.AsyncHTTPTransport.__aexit__ = _exited  # type: ignore[method-assign, assignment]
+    Pool.handle_async_request = handle  # type: ignore[method-assign, assignment]
     _seal_alibaba(seal)
 
 
