@@ -209,7 +209,8 @@ class Service:
             await until_answered(store.prepare)
         async with self._wire(Parts(engine, database)) as routers:
             for router in routers:
-                app.include_router(router)
+                # Appended, not included: an included router is matched twice for every request.
+                app.router.routes.extend(router.routes)
             if self._topics:
                 receiver = Receiver(self.name, engine, bus, clock.now)
                 bus.listen([topic.name for topic in self._topics], receiver)
