@@ -15,7 +15,8 @@ from tools.replay.client import Shop
 from tools.replay.driver import Driver
 from tools.replay.knock import Pace
 from tools.replay.opening import open_shop
-from tools.replay.plan import Cancellation, Order, OrderLine, Plan, Product
+from tools.replay.plan import Cancellation, Order, OrderLine, Product, orders_alone
+from tools.steady import quantile
 
 PRODUCT = Product("bench", "bench", "goods", (300,), 1_000_000)
 CUSTOMER = "bench-1"  # one who accepts WeChat messages, as most do
@@ -35,7 +36,7 @@ async def latency(gateway: str, sandbox: str, count: int, console: Console) -> N
         await open_shop([PRODUCT], shop)
         with Progress(console=console) as progress:
             bar = progress.add_task("placing and cancelling", total=2 * count)
-            driver = Driver(_plan(orders), shop, lambda done, _: progress.update(bar, completed=done))
+            driver = Driver(orders_alone([PRODUCT], orders), shop, lambda done, _: progress.update(bar, completed=done))
             await driver.run(in_flight=8)
             timelines = []
             for number, order in enumerate(orders, start=1):
@@ -43,7 +44,7 @@ async def latency(gateway: str, sandbox: str, count: int, console: Console) -> N
                 progress.update(bar, completed=count + number)
     for name, what in MILESTONES:
         taken = sorted(_milliseconds(timeline, what) for timeline in timelines)
-        console.print(f"{name:16} p50 {_quantile(taken, 0.50):6.1f} ms   p99 {_quantile(taken, 0.99):6.1f} ms")
+        console.print(f"{name:16} p50 {quantile(taken, 0.50):6.1f} ms   p99 {quantile(taken, 0.99):6.1f} ms")
 
 
 def _order(invoice: str) -> Order:
@@ -51,39 +52,26 @@ def _order(invoice: str) -> Order:
     return Order(invoice, CUSTOMER, "bench", datetime.now(UTC), (line,))
 
 
-def _plan(orders: list[Order]) -> Plan:
-    """A plan of orders alone: they are cancelled afterwards, one by one."""
-    return Plan(
-        products=(PRODUCT,),
-        orders=tuple(orders),
-        cancellations=(),
-        no_goods=(),
-        unmatched=(),
-        rows=0,
-        cancelled_rows=0,
-        whole=False,
-    )
-
-
 async def _cancel(shop: Shop, order: Order, order_id: str) -> list[dict[str, Any]]:
-    await shop.pace.again(lambda: _in_state(shop, order, order_id, "paid"))
+    await until_state(shop, order, order_id, "paid")
     case = Cancellation(order.invoice, order.invoice, order.occurred_at, ((1, 1),), "customer", "changed-mind")
     answer = await shop.cancel(case, order_id)
     answer.raise_for_status()
-    found = await shop.pace.again(lambda: _in_state(shop, order, order_id, "cancelled"))
+    found = await until_state(shop, order, order_id, "cancelled")
     timeline: list[dict[str, Any]] = found["timeline"]
     return timeline
 
 
-async def _in_state(shop: Shop, order: Order, order_id: str, state: str) -> dict[str, Any] | None:
-    shown = await shop.show(order, order_id)
-    return shown if shown["state"] == state else None
+async def until_state(shop: Shop, order: Order, order_id: str, state: str) -> dict[str, Any]:
+    """The order, as soon as it is in this state."""
+
+    async def shown() -> dict[str, Any] | None:
+        found = await shop.show(order, order_id)
+        return found if found["state"] == state else None
+
+    return await shop.pace.again(shown)
 
 
 def _milliseconds(timeline: list[dict[str, Any]], what: str) -> float:
     at = {moment["what"]: datetime.fromisoformat(moment["at"]) for moment in reversed(timeline)}
     return (at[what] - at["cancellation-accepted"]).total_seconds() * 1000
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

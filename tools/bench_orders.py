@@ -1,56 +1,27 @@
-"""How long lists and searches of orders take through the gateway, at a steady rate, and what they cost.
-
-Requests leave at fixed times whether earlier ones were answered or not, and each is measured from the time it should
-have left: an answer that holds up the next is counted for both."""
+"""How long lists and searches of orders take through the gateway, at a steady rate, and what they cost."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import random
-import sys
-import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import NoReturn
 from urllib.parse import urlencode
 
-import aiohttp
-import httpx
-import psutil
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from chassis.mongo import Database
 from chassis.store import StoreUnavailable
 from services.order.handlers import ORDERS
 from tools.seed.orders import GOODS, ORDERS_EACH, order_id, seeded
 from tools.seed.shop import Customer, customer, goods, popular
-from tools.stack.control import Stack, StackError
-from tools.stack.home import current_home
+from tools.steady import NO_ANSWER, Opened, Question, ask_steadily, opened, refuse, show, sign_in
 
-NOT_DONE = 2
 TARGET_MS = 50.0
 CUSTOMERS = 100
 """Customers who are signed in: signing in is not what is measured."""
-WARM_SECONDS = 3.0
-CONNECTIONS = 200
-ANSWER_SECONDS = 30.0
-WATCHED = ("gateway", "order", "mongo")
 STATES = ("completed", "cancelled", "completed", "completed")
-
-Question = tuple[str, str, str]
-"""Kind, path with query, token."""
-
-
-@dataclass
-class Asked:
-    """Milliseconds by kind of question, and answers that were no lists."""
-
-    milliseconds: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    wrong: dict[int, int] = field(default_factory=lambda: defaultdict(int))
 
 
 class Asker:
@@ -83,13 +54,13 @@ class Asker:
         (kind,) = self._chance.choices(kinds, [self._kinds[one][0] for one in kinds])
         query = urlencode({"limit": "20", **self._kinds[kind][1]()})
         if kind.startswith("mine"):
-            return kind, f"/mp/v1/orders?{query}", self._tokens[self._chance.choice(list(self._tokens))]
-        return kind, f"/admin/v1/orders?{query}", self._staff
+            return Question(kind, f"/mp/v1/orders?{query}", self._tokens[self._chance.choice(list(self._tokens))])
+        return Question(kind, f"/admin/v1/orders?{query}", self._staff)
 
-    def heard(self, kind: str, page: Mapping[str, object]) -> None:
+    def heard(self, kind: str, content: bytes) -> None:
         """Remember where pages end, for who turns them."""
-        if kind in ("all, newest", "all, a later page") and page.get("next"):
-            self._pages = [*self._pages[-20:], str(page["next"])]
+        if kind in ("all, newest", "all, a later page") and (after := json.loads(content).get("next")):
+            self._pages = [*self._pages[-20:], after]
 
     def _later(self) -> Mapping[str, str]:
         return {"after": self._chance.choice(self._pages)} if self._pages else {}
@@ -103,70 +74,26 @@ class Asker:
 
 def run_bench_orders(rate: float, seconds: float, seed: int) -> None:
     """Measure the stack that is up. Exit code 1 when the target is missed, 2 when it could not be measured."""
-    stack = Stack(current_home().root)
+    stack = opened()
     try:
-        gateway, sandbox = f"http://{stack.address('gateway')}", f"http://{stack.address('sandbox')}"
-        watched = {name: psutil.Process(stack.pid(name)) for name in WATCHED}
-    except StackError as problem:
-        _refuse(f"{problem}. Start it with: tuidan up")
-    try:
-        count = asyncio.run(_count(f"mongodb://{stack.address('mongo')}", seed))
+        count = asyncio.run(_count(stack.mongo, seed))
         if not count:
-            _refuse("There are no orders of this seed. Put them there with: tuidan seed orders")
-        good = asyncio.run(bench(gateway, sandbox, rate, seconds, seed, count, watched, Console()))
+            refuse("There are no orders of this seed. Put them there with: tuidan seed orders")
+        good = asyncio.run(bench(stack, rate, seconds, seed, count, Console()))
     except StoreUnavailable as problem:
-        _refuse(f"{problem}. See: tuidan status")
-    except (httpx.HTTPError, aiohttp.ClientError, TimeoutError) as problem:
-        _refuse(f"the stack does not answer: {problem!r}. See: tuidan status")
+        refuse(f"{problem}. See: tuidan status")
+    except NO_ANSWER as problem:
+        refuse(f"the stack does not answer: {problem!r}. See: tuidan status")
     raise typer.Exit(0 if good else 1)
 
 
-async def bench(
-    gateway: str,
-    sandbox: str,
-    rate: float,
-    seconds: float,
-    seed: int,
-    count: int,
-    watched: Mapping[str, psutil.Process],
-    console: Console,
-) -> bool:
+async def bench(stack: Opened, rate: float, seconds: float, seed: int, count: int, console: Console) -> bool:
     """Whether the p99 of all questions is within the target."""
-    # Not httpx: its pool looks at every connection for every request, and at 200 a second that is all it does.
-    pool, limit = aiohttp.TCPConnector(limit=CONNECTIONS), aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    async with aiohttp.ClientSession(gateway, connector=pool, timeout=limit) as http:
-        staff = await _sign_in(sandbox, "staff", {"staff_id": "bench", "name": "测", "role": "supervisor"})
-        asker = Asker(seed, count, staff, await _customers(sandbox, seed, count))
-        await _ask(http, asker, rate, WARM_SECONDS, Asked())
-        before = {name: _spent(one) for name, one in watched.items()}
-        asked, began = Asked(), time.perf_counter()
-        await _ask(http, asker, rate, seconds, asked)
-        took = time.perf_counter() - began
-    spent = {name: (_spent(one) - before[name]) / took * 100 for name, one in watched.items()}
-    memory = {name: one.memory_info().rss / 1_000_000 for name, one in watched.items()}
-    return _show(console, asked, count, took, spent, memory)
-
-
-async def _ask(http: aiohttp.ClientSession, asker: Asker, rate: float, seconds: float, asked: Asked) -> None:
-    """Ask at a steady rate and wait for all answers."""
-    began, tasks = time.perf_counter(), []
-    for number in range(int(rate * seconds)):
-        due = began + number / rate
-        if (wait := due - time.perf_counter()) > 0:
-            await asyncio.sleep(wait)
-        tasks.append(asyncio.create_task(_one(http, asker, asker.question(), due, asked)))
-    await asyncio.gather(*tasks)
-
-
-async def _one(http: aiohttp.ClientSession, asker: Asker, question: Question, due: float, asked: Asked) -> None:
-    kind, path, token = question
-    async with http.get(path, headers={"Authorization": f"Bearer {token}"}) as answer:
-        page = await answer.read()
-    asked.milliseconds[kind].append((time.perf_counter() - due) * 1000)
-    if answer.status == httpx.codes.OK:
-        asker.heard(kind, json.loads(page))
-    else:
-        asked.wrong[answer.status] += 1
+    staff = await sign_in(stack.sandbox, "staff", {"staff_id": "bench", "name": "测", "role": "supervisor"})
+    asker = Asker(seed, count, staff, await _customers(stack.sandbox, seed, count))
+    asked, spent = await ask_steadily(stack.gateway, asker.question, rate, seconds, stack.watched, asker.heard)
+    show(console, f"{count} orders", asked, spent)
+    return asked.is_within(TARGET_MS)
 
 
 async def _customers(sandbox: str, seed: int, count: int) -> dict[str, str]:
@@ -176,14 +103,8 @@ async def _customers(sandbox: str, seed: int, count: int) -> dict[str, str]:
     for number in range(0, everybody, step):
         one = customer(seed, number)
         who = {"customer_id": one.customer_id, "name": one.name, "phone": one.phone}
-        tokens[one.customer_id] = await _sign_in(sandbox, "customer", who)
+        tokens[one.customer_id] = await sign_in(sandbox, "customer", who)
     return tokens
-
-
-async def _sign_in(sandbox: str, kind: str, who: Mapping[str, str]) -> str:
-    async with httpx.AsyncClient(base_url=sandbox, timeout=30, trust_env=False) as http:
-        answer = (await http.post(f"/_login/{kind}", json=dict(who))).raise_for_status()
-    return str(answer.json()["token"])
 
 
 async def _count(mongo: str, seed: int) -> int:
@@ -192,40 +113,3 @@ async def _count(mongo: str, seed: int) -> int:
         return await seeded(database.collection(ORDERS.name), seed)
     finally:
         await database.close()
-
-
-def _show(
-    console: Console,
-    asked: Asked,
-    count: int,
-    took: float,
-    spent: Mapping[str, float],
-    memory: Mapping[str, float],
-) -> bool:
-    every = sorted(one for taken in asked.milliseconds.values() for one in taken)
-    table = Table("question", "answers", "p50 ms", "p99 ms", "worst ms")
-    for kind, taken in [*sorted(asked.milliseconds.items()), ("all of them", every)]:
-        ordered = sorted(taken)
-        table.add_row(kind, str(len(ordered)), *(f"{_quantile(ordered, share):.1f}" for share in (0.5, 0.99, 1.0)))
-    console.print(f"{count} orders, {len(every) / took:.0f} requests/s over {took:.0f} s", highlight=False)
-    console.print(table)
-    for name in spent:
-        console.print(f"{name:8} {spent[name]:5.0f} % of one core   {memory[name]:6.0f} MB", highlight=False)
-    if asked.wrong:
-        console.print(f"answers that were no lists: {dict(asked.wrong)}", highlight=False)
-    return not asked.wrong and _quantile(every, 0.99) <= TARGET_MS
-
-
-def _quantile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
-
-
-def _spent(process: psutil.Process) -> float:
-    """Seconds of a core that a process has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
-
-
-def _refuse(text: str) -> NoReturn:
-    sys.stderr.write(f"{text}\n")
-    raise typer.Exit(NOT_DONE)

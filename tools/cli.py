@@ -130,6 +130,18 @@ def bench_orders(
     run_bench_orders(rate, seconds, seed)
 
 
+@benches.command(name="previews")
+def bench_previews(
+    count: Annotated[int, typer.Option(min=1, help="How many paid orders to place first.")] = 200,
+    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 50.0,
+    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
+) -> None:
+    """Measure seeing what cancelling a paid order would do: p50, p99, CPU and memory of who answers."""
+    from tools.bench_previews import run_bench_previews
+
+    run_bench_previews(count, rate, seconds)
+
+
 @seeds.command(name="orders")
 def seed_orders(
     count: Annotated[int, typer.Option(min=1, max=10_000_000, help="How many there are to be.")] = 1_000_000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -110,6 +110,11 @@ class Plan:
     def steps(self) -> Iterator[Order | Cancellation]:
         """Orders and cancellations in the order of time; an order comes before its cancellation."""
         return heapq.merge(self.orders, self.cancellations, key=_when)
+
+
+def orders_alone(products: Sequence[Product], orders: Sequence[Order]) -> Plan:
+    """A plan that cancels nothing."""
+    return Plan(tuple(products), tuple(orders), (), (), (), rows=0, cancelled_rows=0, whole=False)
 
 
 def _when(step: Order | Cancellation) -> tuple[datetime, bool]:
