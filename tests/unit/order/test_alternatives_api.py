@@ -30,7 +30,7 @@ async def opened() -> Desk:
     desk = Desk()
     desk.opens(
         routes(desk.engine, desk.catalogue, desk.views, desk.lists),
-        alternatives_routes(desk.engine, Shelf(desk.products)),  # type: ignore[arg-type]
+        alternatives_routes(desk.engine, Shelf(desk.products), desk.catalogue),  # type: ignore[arg-type]
     )
     await desk.sells(TEA, CUP, good("oolong", 310), good("pot", 300, "pots"), good("dollar", 300, currency="USD"))
     await desk.hears(place(), RESERVED, OPENED, paid())
