@@ -26,8 +26,8 @@ PRODUCTS: Mapping[str, int] = {
 """What the shop sells, with prices in fen: from less than the smallest merchant transfer (10 fen) to more than the
 largest one without a name (2,000 yuan)."""
 SCARCE = ("cup", "mug")
-"""Only a few pieces of them: what a case released may be sold before it can be taken again, and an exchange may find too
-little."""
+"""Only a few pieces of them: what a case released may be sold before it can be taken again, and an exchange may find
+too little."""
 STOCK = {name: 7 if name in SCARCE else 1_000 for name in PRODUCTS}
 VARIANTS: Mapping[str, str] = {"tea": "green-tea", "green-tea": "tea", "cup": "mug", "mug": "cup"}
 """What can be exchanged for what, at the same price."""

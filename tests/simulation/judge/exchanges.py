@@ -1,5 +1,5 @@
-"""Exchanges: of both goods every piece is somewhere, once. What the order says was swapped, the stock ledger has swapped,
-and what an exchange that was refused left behind is nothing."""
+"""Exchanges: of both goods every piece is somewhere, once. What the order says was swapped, the stock ledger has
+swapped, and what an exchange that was refused left behind is nothing."""
 
 from __future__ import annotations
 

@@ -49,8 +49,9 @@ class ExchangeStory:
 
 @dataclass(slots=True)
 class Story:
-    """One order. `lines`: by line number the line as placed, or as an exchange made it. `state`: as the order service names states, `not-placed`
-    before anything was placed. `cancelled`: pieces by line number that completed cases gave back, `exchanged`: that went over into others."""
+    """One order. `lines`: by line number the line as placed, or as an exchange made it. `state`: as the order service
+    names states, `not-placed` before anything was placed. `cancelled`: pieces by line number that completed cases gave
+    back; `exchanged` and `moved`: pieces, and fen with them, that went over into another line."""
 
     order_id: str
     state: str = "not-placed"
@@ -59,6 +60,7 @@ class Story:
     paid: int | None = None
     cancelled: dict[int, int] = field(default_factory=dict)
     exchanged: dict[int, int] = field(default_factory=dict)
+    moved: dict[int, int] = field(default_factory=dict)
     cases: dict[str, CaseStory] = field(default_factory=dict)
     exchanges: dict[str, ExchangeStory] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
@@ -81,6 +83,10 @@ class Story:
         """Pieces of a line that were neither given back nor exchanged."""
         gone = self.cancelled.get(line_no, 0) + self.exchanged.get(line_no, 0)
         return int(self.lines[line_no]["quantity"]) - gone
+
+    def worth(self, line_no: int) -> int:
+        """What was paid for a line, without what went over into another one."""
+        return int(self.lines[line_no]["paid_minor"]) - self.moved.get(line_no, 0)
 
     # ── what its events do ───────────────────────────────────────────────────────────────────────────────────────────
     def placed(self, body: Row) -> None:
@@ -201,6 +207,7 @@ class Story:
                     self._wrong(f"{body['case_id']} exchanged other goods than it began with")
                 old, new = body["old"], body["new"]
                 self.exchanged[old["line_no"]] = self.exchanged.get(old["line_no"], 0) + old["quantity"]
+                self.moved[old["line_no"]] = self.moved.get(old["line_no"], 0) + old["amount_minor"]
                 self.lines[new["line_no"]] = new
 
         return end
