@@ -15,11 +15,13 @@ REOPENS = ("look-again", "send-again", "transfer", "settled-outside", "give-back
 
 @dataclass(slots=True)
 class CaseStory:
-    """One cancellation case. `refunded` and `because` come with its end; `resumed` counts decisions of people that let
-    it go on, `undone` how often it was undone."""
+    """One cancellation case. `opened_in`: how the order stood when it was accepted; `state_before`: what it goes back
+    to, which a payment changes that arrives meanwhile. `refunded` and `because` come with its end; `resumed` counts
+    decisions of people that let it go on, `undone` how often it was undone."""
 
     case_id: str
     accepted: Row
+    opened_in: str
     state_before: str
     status: str = "open"
     refunded: int = 0
@@ -141,7 +143,7 @@ class Story:
             self._wrong(f"{body['case_id']} accepted while {self.state}")
         if not body["lines"] and self.paid is None:
             self._wrong(f"{body['case_id']} gives back money of an order that nobody paid")
-        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state)
+        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state, self.state)
         if body["lines"]:
             self.state = "cancelling"
 
