@@ -14,6 +14,7 @@ from chassis.mongo import Collection
 from contracts.alternative import PostponeDelivery
 from contracts.exchange import ExchangeGoods
 from services.order.catalogue import Catalogue
+from services.order.exchanging import hindrance as exchange_hindrance
 from services.order.instead import band, days_to_choose, in_the_way, postponed, similar
 from services.order.model import Line, Order, Product
 from services.order.telling import read, same_order, tell
@@ -96,8 +97,8 @@ def alternatives_routes(engine: Engine, shelf: Shelf, catalogue: Catalogue) -> A
 
 
 async def _exchange(order: Order, shelf: Shelf) -> dict[str, Any]:
-    hindrance = in_the_way(order)
-    lines = [] if hindrance else [line for line in order.lines if line.left][:LINES_MAX]
+    because = exchange_hindrance(order)
+    lines = [] if because else [line for line in order.lines if line.left][:LINES_MAX]
     products = await shelf.variants(lines) if lines else []
     rows = [
         {
@@ -111,7 +112,7 @@ async def _exchange(order: Order, shelf: Shelf) -> dict[str, Any]:
         for line in lines
         for product in variants(order, line, products)
     ]
-    return {"possible": not hindrance, "because": hindrance, "variants": rows}
+    return {"possible": not because, "because": because, "variants": rows}
 
 
 def _later(order: Order, at: datetime) -> dict[str, Any]:

@@ -76,7 +76,9 @@ def begin(order: Order | None, ready: ReadyToExchange, at: datetime) -> Decision
         return order, [_begun(order, known)]
     if known is not None or any(one.request == asked.request_id for one in order.alternatives):
         raise _refusal(asked, "idempotency-key-reused")
-    _check_order(order, asked)
+    because = hindrance(order)
+    if because:
+        raise _refusal(asked, because)
     line, product = _line(order, asked), _variant(order, ready)
     old = CancelledLine(
         line_no=line.line_no,
@@ -102,16 +104,14 @@ def begin(order: Order | None, ready: ReadyToExchange, at: datetime) -> Decision
     return after, [_begun(after, exchange), *says]
 
 
-def _check_order(order: Order, asked: ExchangeGoods) -> None:
-    """Raises Refusal where nothing can be exchanged now. A task by which a person may open a case speaks of the goods
-    as they are: it comes first."""
-    hindrance = in_the_way(order)
-    if hindrance:
-        raise _refusal(asked, hindrance)
+def hindrance(order: Order) -> str:
+    """Why nothing can be exchanged now, whatever it is; empty when something can. A task by which a person may open a
+    case speaks of the goods as they are: it comes first."""
     if any(task.done_at is None and set(task.choices) - {"done"} for task in order.tasks):
-        raise _refusal(asked, "with-a-person")
+        return in_the_way(order) or "with-a-person"
     if max(len(order.exchanges), len(order.alternatives)) >= TAKEN_MAX:
-        raise _refusal(asked, "too-many-alternatives")
+        return in_the_way(order) or "too-many-alternatives"
+    return in_the_way(order)
 
 
 def _line(order: Order, asked: ExchangeGoods) -> Line:

@@ -105,6 +105,11 @@ async def test_a_refund_of_a_case_never_heard_of(office: Office) -> None:
     assert await office.rows("refunds", "month") == [("2025-02", 1, 0, 7_00)]
 
 
+async def test_exchanged_goods_came_back_from_no_case(office: Office) -> None:
+    await office.hears([released("o-1-x1", "o-1", [("mug", 2)]).model_copy(update={"exchanged": True})])
+    assert await office.rows("stock-returns", "product") == []
+
+
 async def test_an_order_of_a_thousand_lines(office: Office) -> None:
     event = placed("order-1", [(f"p-{number:04}", "cups", 1, 1_00) for number in range(1_000)])
     await office.hears([event, event])

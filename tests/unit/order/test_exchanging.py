@@ -187,8 +187,9 @@ def test_repeated_and_late_answers_change_nothing() -> None:
         assert order.hears(answer).order is before
     order.hears(BACK)
     before = order.order
-    for answer in (SWAPPED, SHORT, BACK, kept(X1), held(X1)):
-        assert order.hears(answer).order is before
+    answers: tuple[Event, ...] = (SWAPPED, SHORT, BACK, kept(X1), held(X1))
+    for late in answers:
+        assert order.hears(late).order is before
         assert order.last == []
 
 
