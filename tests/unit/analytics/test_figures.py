@@ -18,7 +18,7 @@ from contracts.message import Event
 from services.analytics.api import router
 from services.analytics.projections import PROJECTIONS
 from services.analytics.views import Figures
-from tests.unit.analytics.shop import STORY, placed, settled
+from tests.unit.analytics.shop import STORY, placed, released, settled
 
 pytestmark = pytest.mark.real
 
