@@ -1,6 +1,6 @@
 """The shared language of the services: every command and event that travels over Kafka. Start with `message`."""
 
-from contracts import alternative, decision, deleting, inventory, notify, order, payment, rating, task
+from contracts import alternative, decision, deleting, exchange, inventory, notify, order, payment, rating, task
 from contracts.message import CATALOGUE
 
 __all__ = [
@@ -8,6 +8,7 @@ __all__ = [
     "alternative",
     "decision",
     "deleting",
+    "exchange",
     "inventory",
     "notify",
     "order",

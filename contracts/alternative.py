@@ -13,8 +13,8 @@ from contracts.order import COMMANDS, EVENTS, Actor
 @EVENTS.carries("alternative-taken.v1")
 class AlternativeTaken(Event):
     """The customer keeps the order under other terms; no money has moved. `number` counts the order's alternatives from
-    1. `kind` is an open list: later-delivery, … `deliver_after`: the parcel does not leave before. `occurred_at`: when
-    the order was placed, as figures count it."""
+    1. `kind` is an open list: later-delivery, exchange, … `deliver_after`: the parcel does not leave before.
+    `occurred_at`: when the order was placed, as figures count it."""
 
     order_id: OrderId
     number: int = Field(ge=1)
@@ -28,8 +28,8 @@ class AlternativeTaken(Event):
 @EVENTS.carries("alternative-not-taken.v1")
 class AlternativeNotTaken(Event):
     """Nothing was changed. `reason` is an open list: unknown-order, not-paid-yet, too-late-to-change,
-    already-cancelled, cancellation-open, day-out-of-reach, too-many-alternatives, idempotency-key-reused. `earliest`,
-    `latest`: the days that can be chosen."""
+    already-cancelled, cancellation-open, exchange-open, day-out-of-reach, too-many-alternatives,
+    idempotency-key-reused. `earliest`, `latest`: the days that can be chosen."""
 
     order_id: OrderId
     reason: str = Field(max_length=32)

@@ -103,11 +103,12 @@ class KeepStock(Command):
 
 @EVENTS.carries("stock-released.v1")
 class StockReleased(Event):
-    """The pieces can be sold again."""
+    """The pieces can be sold again. `exchanged`: no case gave them back, others stand in their place."""
 
     order_id: OrderId
     case_id: CaseId
     lines: tuple[StockLine, ...]
+    exchanged: bool = False
 
 
 @answered_by(yes=StockReleased)
@@ -151,6 +152,37 @@ class TakeStockAgain(Command):
     attempt: int = Field(ge=1)
 
 
+@EVENTS.carries("stock-swapped.v1")
+class StockSwapped(Event):
+    """The new pieces are set aside for the order; the old ones are held until they are released."""
+
+    order_id: OrderId
+    case_id: CaseId
+
+
+@EVENTS.carries("stock-not-swapped.v1")
+class StockNotSwapped(Event):
+    """Nothing was moved. `reason` is an open list: out-of-stock (too few of the new pieces), not-reserved,
+    already-dispatched (of the old ones)."""
+
+    order_id: OrderId
+    case_id: CaseId
+    reason: str = Field(max_length=32)
+
+
+@answered_by(yes=StockSwapped, no=StockNotSwapped)
+@COMMANDS.carries("swap-stock.v1")
+class SwapStock(Command):
+    """Set `new` aside for an order in place of `old`, all of it or nothing: a line that the order does not have yet.
+    One exchange has one answer for ever. The old pieces are held meanwhile, and go back by `ReleaseStock` under the
+    same `case_id`."""
+
+    order_id: OrderId
+    case_id: CaseId
+    old: StockLine
+    new: StockLine
+
+
 @EVENTS.carries("stock-dispatched.v1")
 class StockDispatched(Event):
     """The order's remaining pieces have left the house."""
@@ -176,7 +208,8 @@ class DispatchStock(Command):
 
 @EVENTS.carries("product-listed.v1", key="product_id")
 class ProductListed(Event):
-    """A product can be ordered at any of its offered prices. A higher `revision` replaces a lower one."""
+    """A product can be ordered at any of its offered prices. A higher `revision` replaces a lower one. `variant_of`:
+    see `ListProduct`."""
 
     product_id: ProductId
     name: str
@@ -184,19 +217,21 @@ class ProductListed(Event):
     offers_minor: tuple[Fen, ...]
     currency: str = "CNY"
     revision: int = Field(ge=1)
+    variant_of: str = ""
 
 
 @answered_by(yes=ProductListed, same=("product_id",))
 @COMMANDS.carries("list-product.v1", key="product_id")
 class ListProduct(Command):
     """Put a product on sale or change it. `offers_minor`: the unit prices (minor units) it is sold at now, list price
-    first."""
+    first. `variant_of`: what all its variants (sizes, colours) name alike; empty when it has none."""
 
     product_id: ProductId = Field(min_length=1, max_length=64, pattern=r"^[^\s$/][^$/]*$")
     name: str = Field(min_length=1, max_length=200)
     category: str = Field("goods", min_length=1, max_length=64)
     offers_minor: tuple[Fen, ...] = Field(min_length=1, max_length=500)
     currency: str = Field("CNY", pattern=r"^[A-Z]{3}$")
+    variant_of: str = Field("", max_length=64, pattern=r"^([^\s$/][^$/]*)?$")
 
 
 @EVENTS.carries("stock-received.v1", key="product_id")

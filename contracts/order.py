@@ -198,7 +198,7 @@ class OrderCompleted(Event):
 @EVENTS.carries("order-not-moved.v1")
 class OrderNotMoved(Event):
     """A wish to ship, deliver or complete an order was refused; nothing changed. `because`: a finer word for the reason
-    (open list: deliver-later); `not_before`: when it can be shipped."""
+    (open list: deliver-later, exchange-open); `not_before`: when it can be shipped."""
 
     order_id: OrderId
     reason: Literal["unknown-order", "wrong-state", "cancellation-open"]
@@ -258,7 +258,8 @@ class CancellationAccepted(Event):
 @EVENTS.carries("cancellation-not-accepted.v2")
 class CancellationNotAccepted(Event):
     """No case was opened and nothing changed. `open_case_id`: the case that stands in the way. `rule` of
-    `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives."""
+    `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives. `because`: a finer word for
+    the reason (open list: exchange-open, the goods are being exchanged)."""
 
     order_id: OrderId
     reason: Literal[
@@ -282,6 +283,7 @@ class CancellationNotAccepted(Event):
     amount_minor: Fen = 0
     zh: str = ""
     en: str = ""
+    because: str = Field("", max_length=32)
 
 
 @answered_by(yes=CancellationAccepted, no=CancellationNotAccepted)

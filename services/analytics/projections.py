@@ -161,7 +161,10 @@ def customer_told(event: CustomerTold) -> Sequence[Update]:
 
 @STOCK_RETURNS.of(StockReleased)
 def stock_released(event: StockReleased) -> Sequence[Update]:
-    """One document per line of a case that is on the shelf again: `{case_id}/{line_no}`."""
+    """One document per line of a case that is on the shelf again: `{case_id}/{line_no}`. What was exchanged for other
+    goods came back from no case."""
+    if event.exchanged:
+        return []
     return [
         _written(
             f"{event.case_id}/{line.line_no}",

@@ -29,9 +29,11 @@ from contracts.inventory import (
     StockReserved,
     StockShort,
     StockTakenAgain,
+    SwapStock,
     TakeStockAgain,
 )
 from contracts.message import CaseId, Message, OrderId
+from services.inventory import swapping
 from services.inventory.model import (
     HoldingCase,
     HoldRefusal,
@@ -91,6 +93,8 @@ def moved(known: Reservation | None, report: StockMoved, at: datetime) -> Decisi
         return _released(known, report.case_id)
     if report.why == "take-again" and report.case_id is not None:
         return _too_few(known, report.case_id, report) if report.refused else _taken(known, report.case_id, report.turn)
+    if report.why == "swap" and report.case_id is not None:
+        return swapping.moved(known, report.case_id, refused=bool(report.refused))
     if report.why == "dispatch":
         gone = known.counted(known.unpromised(), into="dispatched").model_copy(update={"status": "dispatched"})
         return gone, [StockDispatched(order_id=known.order_id)]
@@ -173,6 +177,12 @@ def take_again(known: Reservation | None, asked: TakeStockAgain, at: datetime) -
         return state, []
     taking = state.with_case(asked.case_id, case.model_copy(update={"status": "taking-again"}))
     return taking, [_moving(state, "take-again", asked.case_id, case.lines, asked.attempt)]
+
+
+@RESERVATIONS.handles(SwapStock)
+def swap(known: Reservation | None, asked: SwapStock, at: datetime) -> Decision:
+    """Set other goods aside in place of some of the order's."""
+    return swapping.swap(known or _not_asked(asked.order_id), asked)
 
 
 @RESERVATIONS.handles(DispatchStock)
@@ -321,7 +331,8 @@ def _held(asked: HoldStock) -> StockHeld:
 
 
 def _back(state: Reservation, case_id: CaseId) -> StockReleased:
-    return StockReleased(order_id=state.order_id, case_id=case_id, lines=state.cases[case_id].lines)
+    lines, exchanged = state.cases[case_id].lines, case_id in state.swaps
+    return StockReleased(order_id=state.order_id, case_id=case_id, lines=lines, exchanged=exchanged)
 
 
 def _received(receipt: StockReceipt) -> StockReceived:

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.inventory import StockHoldRefused, StockLine, StockNotTakenAgain
 from contracts.message import CaseId, Fen, Intent, OrderId, ProductId, Quantity, Report, message_id
 
-Why = Literal["reserve", "short", "release", "take-again", "dispatch"]
-"""`short` gives back what was taken for an order, or taken again for a case, that cannot be had in full."""
+Why = Literal["reserve", "short", "release", "take-again", "swap", "dispatch"]
+"""`swap` sets aside what an exchange puts in place of other goods. `short` gives back what was taken for an order, or
+taken again for a case, that cannot be had in full."""
 
 ReservationStatus = Literal["not-asked", "reserving", "reserved", "short", "withdrawn", "dispatching", "dispatched"]
 """`not-asked`: only a case was heard of so far. `withdrawn`: released before it was ever asked for, so it never will
@@ -59,11 +60,20 @@ class HoldingCase(_State):
     refusal: HoldRefusal | None = None
 
 
+class Swap(_State):
+    """An exchange as the stock knows it: what `new` line would stand for the pieces its case holds. `refused`: why it
+    was refused for good."""
+
+    status: Literal["taking", "done", "refused"]
+    new: StockLine
+    refusal: str = ""
+
+
 class Reservation(_State):
     """One order's claim on stock. What a case holds is written with the case only; what is free follows from it.
     `short`: the products that could not be had. `dispatches_refused` counts refusals, each of which is remembered.
     `not_taken`: attempts to take a case's pieces again that found too little or nothing to take, each refused for
-    good."""
+    good. `swaps`: exchanges, under the ids of the cases that hold their old pieces."""
 
     order_id: OrderId
     status: ReservationStatus
@@ -72,6 +82,7 @@ class Reservation(_State):
     cases: dict[CaseId, HoldingCase] = Field(default_factory=dict)
     dispatches_refused: int = 0
     not_taken: tuple[StockNotTakenAgain, ...] = ()
+    swaps: dict[CaseId, Swap] = Field(default_factory=dict)
 
     def with_case(self, case_id: CaseId, case: HoldingCase) -> Reservation:
         """The same with one case put in."""
@@ -162,12 +173,13 @@ class Product(_State):
     offers_minor: tuple[Fen, ...]
     currency: str
     revision: int
+    variant_of: str = ""
 
 
 class MoveStock(Intent):
-    """Move the balances for lines of an order: all of them, except that `reserve` and `take-again` may find too little
-    for some. `turn` tells apart what can happen more than once to an order or case: the attempt at taking again, or
-    the pieces that had left before a dispatch; 0 for the first dispatch and for what happens once."""
+    """Move the balances for lines of an order: all of them, except that `reserve`, `take-again` and `swap` may find too
+    little for some. `turn` tells apart what can happen more than once to an order or case: the attempt at taking again,
+    or the pieces that had left before a dispatch; 0 for the first dispatch and for what happens once."""
 
     wire = "move-stock"
     key = "order_id"
@@ -179,7 +191,8 @@ class MoveStock(Intent):
 
 
 class StockMoved(Report):
-    """The balances were moved, except for the line numbers in `refused` (only ever of `reserve` and `take-again`)."""
+    """The balances were moved, except for the line numbers in `refused` (only ever of those that may find too
+    little)."""
 
     wire = "stock-moved"
     key = "order_id"
@@ -247,8 +260,12 @@ _CHANGES: dict[Why, Amounts] = {
     "short": Amounts(available=+1, reserved=-1),
     "release": Amounts(available=+1, reserved=-1),
     "take-again": Amounts(available=-1, reserved=+1),
+    "swap": Amounts(available=-1, reserved=+1),
     "dispatch": Amounts(reserved=-1, sold=+1),
 }
+
+
+MAY_FIND_TOO_LITTLE: tuple[Why, ...] = ("reserve", "take-again", "swap")
 
 
 def movement_id(owner: str, line_no: int, cause: str) -> str:
@@ -268,7 +285,7 @@ def movements(wish: MoveStock) -> list[Movement]:
             line_no=line.line_no,
             cause=cause,
             amounts=Amounts(*(line.quantity * sign for sign in change)),
-            firm=wish.why not in ("reserve", "take-again"),
+            firm=wish.why not in MAY_FIND_TOO_LITTLE,
         )
         for line in wish.lines
     ]

@@ -55,10 +55,13 @@ def request_cancellation(order: Order | None, asked: CancelOrder, policy: Policy
 
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
     """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
-    in its way before any rule is asked: its reason, the order's state, its lines, an open case that wants others."""
+    in its way before any rule is asked: its reason, an exchange under way, the order's state, its lines, an open case
+    that wants others."""
     if asked.reason.code == "other" and not asked.reason.remark.strip():
         raise _refusal(asked, "remark-required")
     standing = order.open_case
+    if order.open_exchange is not None:
+        raise _refusal(asked, "cancellation-open", because="exchange-open")
     if standing is None and order.state in _TOO_LATE:
         raise _refusal(asked, _TOO_LATE[order.state])
     try:
@@ -283,9 +286,8 @@ def refund_late_payment(order: Order, at: datetime) -> Decision:
     )
 
 
-def _refusal(asked: CancelOrder, reason: str, *, open_case_id: CaseId | None = None, detail: str = "") -> Refusal:
-    return Refusal(
-        CancellationNotAccepted.model_validate(
-            {"order_id": asked.order_id, "reason": reason, "open_case_id": open_case_id, "detail": detail}
-        )
-    )
+def _refusal(
+    asked: CancelOrder, reason: str, *, open_case_id: CaseId | None = None, detail: str = "", because: str = ""
+) -> Refusal:
+    more = {"open_case_id": open_case_id, "detail": detail, "because": because}
+    return Refusal(CancellationNotAccepted.model_validate({"order_id": asked.order_id, "reason": reason, **more}))

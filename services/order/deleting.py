@@ -59,9 +59,7 @@ def _refunds_are_settled(facts: Facts) -> bool:
 
 
 def _nothing_under_way(facts: Facts) -> bool:
-    order = facts.order
-    runs = [order.placing, order.dispatching, order.erasing, *(case.run for case in order.cases)]
-    return order.wake_at is None and all(run is None or run.ended for run in runs)
+    return facts.order.wake_at is None and all(run.ended for run in facts.order.runs)
 
 
 RULES: tuple[Rule, ...] = (

@@ -33,6 +33,7 @@ from services.order.deleting import FINISHED, Facts, denying
 from services.order.exporting import digest_of
 from services.order.model import Case, Erased, Moment, Order, ReadyToPlace, Task
 from services.order.policies import ReadyToCancel
+from services.order.variants import ReadyToExchange
 
 Decision = tuple[Order | None, Sequence[Message]]
 
@@ -41,7 +42,10 @@ NOBODY = "erased"
 NO_PHONE = "00000"
 PATIENCE = timedelta(days=1)
 
-_KEPT_OF_MOMENTS = ("reason", "outcome", "status", "step", "kind", "task", "code", "refund_number", "channel")
+_KEPT_OF_MOMENTS = (
+    *("reason", "outcome", "status", "step", "kind", "task", "code", "refund_number", "channel"),
+    *("old", "new", "pieces"),
+)
 
 
 class EraseOrder(Report):
@@ -151,12 +155,17 @@ def blank(order: Order) -> Order:
             "cases": tuple(_blank_case(case) for case in order.cases),
             "tasks": tuple(_blank_task(task) for task in order.tasks),
             "timeline": tuple(_blank_moment(moment) for moment in order.timeline),
+            "exchanges": tuple(one.model_copy(update={"by": _blank_actor(one.by)}) for one in order.exchanges),
         }
     )
 
 
+def _blank_actor(by: Actor) -> Actor:
+    return by.model_copy(update={"id": NOBODY}) if by.kind == "customer" else by
+
+
 def _blank_case(case: Case) -> Case:
-    by = case.by.model_copy(update={"id": NOBODY}) if case.by.kind == "customer" else case.by
+    by = _blank_actor(case.by)
     refund = case.refund.model_copy(update={"route": ""}) if case.refund is not None else None
     reason = case.reason.model_copy(update={"remark": ""})
     said: dict[str, Any] = {
@@ -191,7 +200,7 @@ def hear_erased(order: Order, heard: Message, at: datetime, usual: Handler) -> D
         return order, []
     if isinstance(heard, HideOrder):
         raise Refusal(OrderNotHidden(order_id=order.order_id, reason="unknown-order"))
-    if isinstance(heard, Command | ReadyToCancel | EraseOrder | RestoreOrder):
+    if isinstance(heard, Command | ReadyToCancel | ReadyToExchange | EraseOrder | RestoreOrder):
         after, says = usual(order, heard, at)
         return (after if isinstance(heard, RestoreOrder) else order), says
     return order, []

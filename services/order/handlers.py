@@ -11,6 +11,7 @@ from contracts import inventory, notify, payment
 from contracts.alternative import PostponeDelivery
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.deleting import ContactErased, HideOrder, NoticesErased
+from contracts.exchange import ExchangeGoods
 from contracts.message import Event, Message, Money, Woke
 from contracts.order import (
     CancelOrder,
@@ -25,7 +26,7 @@ from contracts.order import (
 )
 from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
-from services.order import cases, deciding, erasing, failed, instead, moving, rating, resolving, unpaid
+from services.order import cases, deciding, erasing, exchanging, failed, instead, moving, rating, resolving, unpaid
 from services.order.finding import found_by
 from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
@@ -33,6 +34,7 @@ from services.order.policies import LookUpPolicy, ReadyToCancel
 from services.order.pricing import NotPriced, price
 from services.order.tasks import Kind, has_open_task, raise_task
 from services.order.timeline import moment_of
+from services.order.variants import LookUpVariants, ReadyToExchange, products_wanted
 
 ORDERS = Aggregate("orders", Order, found_by=found_by)
 
@@ -169,6 +171,9 @@ def hear_answer(order: Order | None, heard: Event, at: datetime) -> Decision:
     case = order.case(case_id) if case_id else None
     if case is not None:
         return cases.hear_answer(order, case, heard, at)
+    exchange = next((one for one in order.exchanges if one.exchange_id == case_id), None)
+    if exchange is not None:
+        return exchanging.hear_answer(order, exchange, heard, at)
     after, says = _walk(order, "placing", PLACE_ORDER, heard, at)
     if after is order:
         return _walk(order, "dispatching", DISPATCH_ORDER, heard, at)
@@ -190,6 +195,8 @@ for _answer in (
     inventory.StockReleased,
     inventory.StockTakenAgain,
     inventory.StockNotTakenAgain,
+    inventory.StockSwapped,
+    inventory.StockNotSwapped,
     inventory.StockDispatched,
     inventory.StockDispatchRefused,
     payment.PaymentOpened,
@@ -259,6 +266,23 @@ def postpone_delivery(order: Order | None, asked: PostponeDelivery, at: datetime
     return instead.postpone(order, asked, at)
 
 
+@ORDERS.handles(ExchangeGoods)
+def exchange_goods(order: Order | None, asked: ExchangeGoods, at: datetime) -> Decision:
+    """A wish that came over a topic: the goods have to be looked up first."""
+    wanted = products_wanted(order, asked)
+    return order, [LookUpVariants(order_id=asked.order_id, asked=asked, product_ids=wanted)]
+
+
+@ORDERS.handles(ReadyToExchange)
+def exchange_known_goods(order: Order | None, ready: ReadyToExchange, at: datetime) -> Decision:
+    try:
+        return exchanging.begin(order, ready, at)
+    except Refusal as refusal:
+        if ready.from_topic:
+            return order, [refusal.event]
+        raise
+
+
 @ORDERS.handles(RateCancellation)
 def rate_cancellation(order: Order | None, asked: RateCancellation, at: datetime) -> Decision:
     return rating.rate(order, asked, at)
@@ -297,6 +321,10 @@ def wake(order: Order | None, rang: Woke, at: datetime) -> Decision:
     case = after.open_case
     if case is not None:
         after, more = cases.wake(after, case, at)
+        says.extend(more)
+    exchange = after.open_exchange
+    if exchange is not None:
+        after, more = exchanging.wake(after, exchange, at)
         says.extend(more)
     after, more = unpaid.ask(after, at)
     return after, [*says, *more]

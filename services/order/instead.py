@@ -38,6 +38,8 @@ def in_the_way(order: Order) -> str:
     """Why nothing but a cancellation can be had now; empty when something can."""
     if order.open_case is not None:
         return "cancellation-open"
+    if order.open_exchange is not None:
+        return "exchange-open"
     return _STANDS_IN_THE_WAY.get(order.state, "" if order.state == "paid" else "cancellation-open")
 
 
@@ -49,7 +51,9 @@ def postpone(order: Order | None, asked: PostponeDelivery, at: datetime) -> Deci
         if known.request == asked.request_id:
             if known.fingerprint != asked.fingerprint:
                 raise _refusal(asked, "idempotency-key-reused")
-            return order, [_told(order, known, number)]
+            return order, [told(order, known, number)]
+    if any(known.request == asked.request_id for known in order.exchanges):
+        raise _refusal(asked, "idempotency-key-reused")
     hindrance = in_the_way(order)
     if hindrance:
         raise _refusal(asked, hindrance)
@@ -70,7 +74,7 @@ def postpone(order: Order | None, asked: PostponeDelivery, at: datetime) -> Deci
     )
     after = order.model_copy(update={"deliver_after": begins, "alternatives": (*order.alternatives, taken)})
     after = after.noting(at, "alternative-taken", None, kind=taken.kind, day=asked.day.isoformat())
-    return after, [_told(after, taken, len(after.alternatives))]
+    return after, [told(after, taken, len(after.alternatives))]
 
 
 def postponed(order: Order) -> date | None:
@@ -110,7 +114,8 @@ def similar(line: Line, products: Iterable[Product]) -> list[dict[str, Any]]:
     return [row for _, row in sorted(found, key=lambda one: (one[0], one[1]["product_id"]))]
 
 
-def _told(order: Order, taken: Taken, number: int) -> AlternativeTaken:
+def told(order: Order, taken: Taken, number: int) -> AlternativeTaken:
+    """The event that tells of the order's nth alternative."""
     return AlternativeTaken(
         order_id=order.order_id,
         number=number,

@@ -57,6 +57,7 @@ _FIELDS = [
     "state.lines.name",
     "state.lines.quantity",
     "state.lines.cancelled",
+    "state.lines.exchanged",
     "state.cases.case_id",
     "state.cases.status",
     "state.cases.refund.amount",
@@ -215,10 +216,15 @@ def _listed(state: dict[str, Any]) -> dict[str, Any]:
             if case["status"] == "completed" and case.get("refund")
         ),
         "placed_at": state["placed_at"],
-        "goods": [line["name"] for line in lines[:_GOODS_SHOWN]],
-        "pieces": sum(line["quantity"] - line["cancelled"] for line in lines),
+        "goods": [line["name"] for line in lines if line["quantity"] > _exchanged(line)][:_GOODS_SHOWN],
+        "pieces": sum(line["quantity"] - line["cancelled"] - _exchanged(line) for line in lines),
         "case_ids": [case["case_id"] for case in cases],
     }
+
+
+def _exchanged(line: dict[str, Any]) -> int:
+    """Pieces that became a line of their own; lines of older orders do not say."""
+    return int(line.get("exchanged", 0))
 
 
 def _place(document: dict[str, Any]) -> tuple[datetime, str]:

@@ -25,6 +25,7 @@ from services.order.preview import PastCases
 from services.order.projections import PRODUCTS
 from services.order.rating_api import rating_routes
 from services.order.settings import OrderSettings
+from services.order.variants import LookUpVariants
 from services.order.views import OrderViews
 
 
@@ -46,13 +47,14 @@ def service(settings: OrderSettings) -> Service:
             await reader.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
         parts.engine.perform(LookUpPolicy, policies.look_up)
+        parts.engine.perform(LookUpVariants, catalogue.look_up_variants)
         exports = Exports(orders, parts.database.collection(EXPORTS), parts.database.collection(EXPORTED), keeping)
         yield [
             routes(parts.engine, catalogue, views, lists),
             cancelling_api.routes(parts.engine, policies, past),
             deletion_api.routes(parts.engine, exports, settings.retention_days),
             rating_routes(parts.engine),
-            alternatives_routes(parts.engine, shelf),
+            alternatives_routes(parts.engine, shelf, catalogue),
             live_routes(orders),
         ]
 

@@ -12,6 +12,7 @@ from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, Produc
 from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, Contact, PlaceOrder, PricedLine, Reason
 from contracts.payment import RefusalReason
+from services.order.exchange import Exchange
 from services.order.policies import Ruling, Verdict
 from services.order.questionnaire import Rating
 from services.order.taken import Taken
@@ -45,6 +46,7 @@ class Product(_Part):
     category: str
     offers_minor: tuple[int, ...]
     currency: str
+    variant_of: str = ""
 
 
 class Coupon(_Part):
@@ -66,23 +68,31 @@ class PriceRules(_Part):
 
 
 class Line(PricedLine):
-    """One line and what has been given back of it: `cancelled` pieces for `refunded_minor` fen."""
+    """One line and what has left it: `cancelled` pieces for `refunded_minor` fen, and `exchanged` ones that took
+    `moved_minor` fen with them into a line of their own."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     cancelled: int = 0
     refunded_minor: int = 0
+    exchanged: int = 0
+    moved_minor: int = 0
+
+    @property
+    def gone(self) -> int:
+        """Pieces that have left the line."""
+        return self.cancelled + self.exchanged
 
     @property
     def left(self) -> int:
-        """Pieces that are not cancelled."""
-        return self.quantity - self.cancelled
+        """Pieces that are neither cancelled nor exchanged."""
+        return self.quantity - self.gone
 
     def share(self, pieces: int) -> int:
-        """What `pieces` more of this line give back, in fen. Cumulative, so that any way of cancelling a line piece
+        """What `pieces` more of this line are worth, in fen. Cumulative, so that any way of cancelling a line piece
         by piece adds up to exactly what was paid for it."""
-        upto = self.paid_minor * (self.cancelled + pieces) // self.quantity
-        return upto - self.refunded_minor
+        upto = self.paid_minor * (self.gone + pieces) // self.quantity
+        return upto - self.refunded_minor - self.moved_minor
 
     def give_back(self, given: CancelledLine) -> Line:
         """The line after a case has given these pieces back."""
@@ -237,14 +247,20 @@ class Order(_Part):
     timeline: tuple[Moment, ...] = ()
     deliver_after: AwareDatetime | None = None
     alternatives: tuple[Taken, ...] = ()
+    exchanges: tuple[Exchange, ...] = ()
 
     @property
     def wake_at(self) -> datetime | None:
         """When the earliest of its runs wants to be woken, or it wants to ask for its payment."""
         windows = [case.ruling.until for case in self.cases if case.ruling is not None and case.waits]
-        runs = [self.placing, self.dispatching, self.erasing, *(case.run for case in self.cases)]
-        times = [self.ask_payment_at, *windows, *(run.wake_at for run in runs if run is not None)]
+        times = [self.ask_payment_at, *windows, *(run.wake_at for run in self.runs)]
         return min((at for at in times if at is not None), default=None)
+
+    @property
+    def runs(self) -> list[Run]:
+        """All its processes, under way or ended."""
+        short = [run for run in (self.placing, self.dispatching, self.erasing) if run is not None]
+        return [*short, *(case.run for case in self.cases), *(one.run for one in self.exchanges)]
 
     @property
     def erased_at(self) -> datetime | None:
@@ -255,6 +271,11 @@ class Order(_Part):
     def open_case(self) -> Case | None:
         """The one case that is open, if any."""
         return next((case for case in self.cases if case.status == "open"), None)
+
+    @property
+    def open_exchange(self) -> Exchange | None:
+        """The one exchange that is under way, if any; while it is, no case is open and nothing is shipped."""
+        return next((one for one in self.exchanges if one.status == "open"), None)
 
     @property
     def addressee(self) -> Addressee:
@@ -283,6 +304,11 @@ class Order(_Part):
         others = [known for known in self.cases if known.case_id != case.case_id]
         position = next((i for i, known in enumerate(self.cases) if known.case_id == case.case_id), len(others))
         return self.model_copy(update={"cases": (*others[:position], case, *others[position:])})
+
+    def with_exchange(self, exchange: Exchange) -> Order:
+        """The order with this exchange put in or replaced; its ids are in order."""
+        others = tuple(known for known in self.exchanges if known.exchange_id != exchange.exchange_id)
+        return self.model_copy(update={"exchanges": (*others, exchange)})
 
     def noting(self, at: datetime, what: str, case_id: CaseId | None = None, **detail: str) -> Order:
         """The order with one more line in its timeline."""

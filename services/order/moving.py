@@ -25,10 +25,14 @@ Decision = tuple[Order | None, Sequence[Message]]
 
 
 def ship(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
-    """The parcel leaves. Refused while a cancellation is open, and before the customer wants it."""
+    """The parcel leaves. Refused while a cancellation is open or goods are being exchanged, and before the customer
+    wants it."""
     if order is not None and order.state == "shipped":
         return order, [_shipped(asked, at)]
     order = _in_state(order, asked, "paid")
+    if order.open_exchange is not None:
+        open_now = {"reason": "wrong-state", "state": order.state, "because": "exchange-open"}
+        raise Refusal(OrderNotMoved.model_validate({"order_id": order.order_id, **open_now}))
     if instead.too_early(order, asked.early, at):
         later = {"because": "deliver-later", "not_before": order.deliver_after}
         raise Refusal(

@@ -40,8 +40,9 @@ class Placement(BaseModel):
     @classmethod
     def of(cls, order: Order) -> Placement:
         """The facts of `order`."""
-        first = order.lines[0].name
-        more = f" 等{len(order.lines)}件" if len(order.lines) > 1 else ""
+        goods = [line for line in order.lines if line.exchanged < line.quantity]
+        first = goods[0].name
+        more = f" 等{len(goods)}件" if len(goods) > 1 else ""
         return cls(
             order_id=order.order_id,
             shop=order.shop,

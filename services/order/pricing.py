@@ -102,3 +102,31 @@ def _line(number: int, wanted: WantedLine, product: Product, discount: int, coup
         paid_minor=wanted.quantity * wanted.unit_price_minor - discount - coupon + freight,
     )
     return Line.model_validate(priced.model_dump())
+
+
+def moved_into(line: Line, pieces: int, *, line_no: int, product: Product) -> PricedLine:
+    """The line that takes over `pieces` (at most those left) of `line` for another product at the same price: with
+    exactly their share of what was paid, so that the order's total stays what it is to the fen. What the share is made
+    of is split likewise; the odd fen goes to the discount, to the coupon where there is none, to freight where neither
+    is."""
+    paid, goods = line.share(pieces), line.unit_price_minor * pieces
+
+    def part(whole: int) -> int:
+        return whole * (line.gone + pieces) // line.quantity - whole * line.gone // line.quantity
+
+    freight = part(line.freight_minor)
+    off = goods + freight - paid
+    freight, off = freight - min(off, 0), max(off, 0)
+    coupon = min(part(line.coupon_minor), off) if line.discount_minor else off
+    return PricedLine(
+        line_no=line_no,
+        product_id=product.product_id,
+        name=product.name,
+        category=product.category,
+        quantity=pieces,
+        unit_price_minor=line.unit_price_minor,
+        discount_minor=off - coupon,
+        coupon_minor=coupon,
+        freight_minor=freight,
+        paid_minor=paid,
+    )

@@ -119,6 +119,31 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "The order has been shipped or has ended. It cannot be changed any more.",
     ),
     "not-paid-yet": (409, "订单尚未付款。", "The order has not been paid yet."),
+    "exchange-open": (
+        409,
+        "该订单正在换货,请等它结束后再操作(通常只需几秒)。",
+        "Goods of this order are being exchanged. Wait until that has ended, which takes seconds.",
+    ),
+    "with-a-person": (
+        409,
+        "客服正在处理该订单,暂时不能换货,请联系客服。",
+        "Our service is working on this order, so nothing can be exchanged now. Write to them.",
+    ),
+    "not-so-many-left": (
+        422,
+        "换货数量超过该行剩余数量 left。",
+        "The line has fewer pieces: at most `left` can be exchanged.",
+    ),
+    "not-a-variant": (
+        422,
+        "只能换成同款的其他规格,请从可换列表中选择。",
+        "These goods are no other variant of the line's. Choose one that is shown as exchangeable.",
+    ),
+    "not-at-this-price": (
+        422,
+        "该规格价格不同,不能直接换货;请另下单后取消本单。",
+        "This variant has another price and cannot be exchanged. Order it anew, then cancel this order.",
+    ),
     "day-out-of-reach": (
         422,
         "该日期不可选,请选择 earliest 到 latest 之间的日期。",
@@ -164,6 +189,7 @@ _SHOWN = (
     "earliest",
     "latest",
     "not_before",
+    "left",
 )
 """What of a refusal the caller is shown besides its code and its words."""
 
@@ -184,6 +210,6 @@ def problem_of(refusal: Event) -> Problem:
         zh, en = said["zh"], said["en"]
     if said.get("detail"):
         more["about"] = said["detail"]
-    if said["reason"] == "cancellation-open":
+    if said["reason"] == "cancellation-open" or code == "exchange-open":
         more["retry_after"] = 1
     return Problem(status, code, zh, en, **more)

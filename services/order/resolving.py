@@ -41,10 +41,10 @@ def resolve(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
 
 
 def _do(order: Order, case: Case, task: Task, asked: ResolveTask, at: datetime) -> Decision:
-    """Raises Refusal for what would open a second case beside an open one."""
+    """Raises Refusal for what would open a case beside an open one, or while goods are being exchanged."""
     standing = order.open_case
     opens = asked.choice == "take-over" or (case.status != "open" and asked.choice != "done")
-    if opens and standing is not None:
+    if opens and (standing is not None or order.open_exchange is not None):
         raise _refusal(asked, "not-a-choice")
     if asked.choice in WISHES:
         return failed.resume(order, case, asked.choice, asked.note, asked.by, at)
@@ -86,11 +86,16 @@ def _cancel_by_transfer(order: Order, case: Case, asked: ResolveTask, at: dateti
 
 def refund_found(order: Order, heard: RefundFound, at: datetime) -> Decision:
     """A refund was made by hand on the merchant platform. It becomes a case of its own; while another one is open a
-    person has to say when."""
+    person has to say when, and while goods are being exchanged it waits for the end of that."""
     known = any(case.found == heard.refund_number for case in order.cases)
     asked = any(task.facts.get("refund_number") == heard.refund_number for task in order.tasks)
     if known or asked:
         return order, []
+    exchange = order.open_exchange
+    if exchange is not None:
+        waits = any(one.refund_number == heard.refund_number for one in exchange.found)
+        later = exchange.model_copy(update={"found": (*exchange.found, heard)})
+        return (order if waits else order.with_exchange(later)), []
     if order.open_case is None:
         by = Actor(kind="system", id="reconciliation")
         return _take_over(order, heard.refund_number, heard.amount.amount_minor, by, at)

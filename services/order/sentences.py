@@ -46,6 +46,15 @@ SENTENCES: dict[str, Sentence] = {
         "{who_zh}申请取消,已受理:{reason_zh}。", "Cancellation asked for by {who_en} and accepted: {reason_en}."
     ),
     "alternative-taken": Sentence("已改为晚些送达,订单保留。", "To be delivered later; the order stays."),
+    "exchange-begun": Sentence("正在把 {pieces} 件{old}换成{new}。", "Being exchanged: {pieces} × {old} for {new}."),
+    "goods-exchanged": Sentence(
+        "已把 {pieces} 件{old}换成{new},价格不变。", "Exchanged {pieces} × {old} for {new}, at the same price."
+    ),
+    "exchange-completed": Sentence("换下的{old}已退回库存。", "The exchanged {old} is back in stock.", staff_only=True),
+    "exchange-refused": Sentence(
+        "未能把{old}换成{new}({refusal_zh}),订单保持不变。",
+        "{old} could not be exchanged for {new} ({refusal_en}). The order is as it was.",
+    ),
     "cancellation-rated": Sentence("感谢您的评价。", "Thank you for your rating."),
     "cancellation-begun": Sentence("取消开始处理。", "The cancellation begins."),
     "cancellation-withdrawn": Sentence(

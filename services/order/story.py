@@ -9,6 +9,7 @@ from typing import Any
 from chassis.telemetry import masked
 from services.order.cancellation import Cancellation
 from services.order.colours import colour_of
+from services.order.exchange import Exchange
 from services.order.model import Case, Moment, Order
 from services.order.sentences import SENTENCES
 from services.order.words import reason_in_words, refusal_in_words, state_in_words
@@ -151,6 +152,26 @@ def shown_to_all(order: Order) -> dict[str, Any]:
         "carrier": order.carrier,
         "tracking_number": order.tracking_number,
         "lines": [{**line.model_dump(), "left": line.left} for line in order.lines],
+        "exchanges": [exchange_shown(one) for one in order.exchanges],
+    }
+
+
+def exchange_shown(exchange: Exchange) -> dict[str, Any]:
+    """What customers and staff see of an exchange. `step`, `attempts`: how far it has come, how often it was asked."""
+    return {
+        "exchange_id": exchange.exchange_id,
+        "status": exchange.status,
+        "line_no": exchange.old.line_no,
+        "quantity": exchange.old.quantity,
+        "old_product_id": exchange.old.product_id,
+        "new_product_id": exchange.new.product_id,
+        "new_name": exchange.new.name,
+        "new_line_no": exchange.new.line_no if exchange.is_swapped else None,
+        "refusal": {lang: refusal_in_words(exchange.refusal, lang) for lang in ("zh", "en")},
+        "step": exchange.run.step,
+        "attempts": exchange.run.attempts,
+        "begun_at": exchange.begun_at,
+        "ended_at": exchange.ended_at,
     }
 
 

@@ -69,6 +69,8 @@ _REFUSALS = {
     "withdrawn": ("取消申请已撤回", "the cancellation was withdrawn"),
     "no-answer": ("处理超时", "no answer in time"),
     "out-of-stock": ("商品已售出,无法恢复订单", "the goods have been sold meanwhile"),
+    "new-goods-short": ("所换商品库存不足", "too few of them are left"),
+    "old-goods-gone": ("原商品已出库", "the goods have left the shelf"),
     "not-released": ("库存尚未释放", "the stock has not been released yet"),
     "not-resumed": ("当前状态下不能这样处理", "the refund's state does not allow it now"),
 }

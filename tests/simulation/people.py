@@ -14,7 +14,7 @@ from sandbox.subscribe import openid_of
 from tests.simulation.evidence import Asked
 from tests.simulation.loop import EPOCH, SimLoop
 from tests.simulation.network import Cut, Network, Nobody, TooSlow
-from tests.simulation.plan import PRODUCTS, STOCK, Shopper, Step
+from tests.simulation.plan import PRODUCTS, STOCK, VARIANTS, Shopper, Step
 
 Json = dict[str, Any]
 
@@ -119,6 +119,7 @@ async def open_shop(door: Door) -> None:
     """Put products on sale and on the shelf, and wait until they can be ordered."""
     listed = [
         {"product_id": one, "name": one, "category": "goods", "offers_minor": [price]}
+        | ({"variant_of": min(one, VARIANTS[one])} if one in VARIANTS else {})
         for one, price in PRODUCTS.items()
     ]
     receipts = [{"receipt_id": f"r-{one}", "product_id": one, "quantity": count} for one, count in STOCK.items()]
@@ -225,6 +226,13 @@ class Person:
             path = f"/mp/v1/orders/{self.order_id}/cases/{self.case_id}/withdrawal"
             await self.door.ask(self.name, "POST", path, {}, key=key, what="withdraw", order=self.order_id)
 
+    async def exchange(self, key: str, line_no: int, quantity: int, product_id: str) -> None:
+        """Take other goods for some of a line."""
+        if self.order_id:
+            path = f"/mp/v1/orders/{self.order_id}/alternatives"
+            body = {"kind": "exchange", "line_no": line_no, "quantity": quantity, "product_id": product_id}
+            await self.door.ask(self.name, "POST", path, body, key=key, what="exchange", order=self.order_id)
+
     async def move(self, what: str) -> None:
         if self.order_id:
             body = {"carrier": "顺丰", "tracking_number": f"SF{self.name}"} if what == "ship" else {}
@@ -240,6 +248,11 @@ class Person:
     async def both(self, key: str, one: Step, other: Step) -> None:
         """Two things at once."""
         await asyncio.gather(self._do(one), self._do(other))
+
+    async def wait_and(self, key: str, seconds: float, step: Step) -> None:
+        """Something a little later than what happens beside it."""
+        await asyncio.sleep(seconds)
+        await self._do(step)
 
     async def refund_by_hand(self, key: str, whole: bool) -> None:
         """Somebody at the merchant platform pays money back."""
@@ -276,6 +289,8 @@ STEPS: Mapping[str, Callable[..., Awaitable[object]]] = {
     "deliver": lambda person, key: person.move("deliver"),
     "complete": lambda person, key: person.move("complete"),
     "hide": Person.hide,
+    "exchange": Person.exchange,
     "both": Person.both,
+    "wait-and": Person.wait_and,
     "refund-by-hand": Person.refund_by_hand,
 }

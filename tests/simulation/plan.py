@@ -13,12 +13,24 @@ Step = list[Any]
 Fault = dict[str, Any]
 """What goes wrong: `kind`, `at` (virtual seconds), and what that kind needs (see `faults.KINDS`)."""
 
-PRODUCTS: Mapping[str, int] = {"bag": 5, "postcard": 90, "tea": 300, "cup": 1_000, "pot": 12_800, "table": 260_000}
+PRODUCTS: Mapping[str, int] = {
+    "bag": 5,
+    "postcard": 90,
+    "tea": 300,
+    "cup": 1_000,
+    "pot": 12_800,
+    "table": 260_000,
+    "green-tea": 300,
+    "mug": 1_000,
+}
 """What the shop sells, with prices in fen: from less than the smallest merchant transfer (10 fen) to more than the
 largest one without a name (2,000 yuan)."""
-SCARCE = "cup"
-"""Only a few pieces of it: what a case released may be sold before it can be taken again."""
-STOCK = {name: 7 if name == SCARCE else 1_000 for name in PRODUCTS}
+SCARCE = ("cup", "mug")
+"""Only a few pieces of them: what a case released may be sold before it can be taken again, and an exchange may find
+too little."""
+STOCK = {name: 7 if name in SCARCE else 1_000 for name in PRODUCTS}
+VARIANTS: Mapping[str, str] = {"tea": "green-tea", "green-tea": "tea", "cup": "mug", "mug": "cup"}
+"""What can be exchanged for what, at the same price."""
 
 SERVICES = ("order", "payment", "inventory", "notify", "analytics")
 SHOPPERS = 11

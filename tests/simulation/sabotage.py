@@ -80,6 +80,12 @@ _LIST = (
         tilts.unanswered_stock,
     ),
     Guard(
+        "exchange-shuts-out",
+        "while goods are exchanged a case counts by lines that are about to change, or the parcel leaves meanwhile",
+        switches.exchange_shuts_out,
+        tilts.exchanges,
+    ),
+    Guard(
         "callback-verification",
         "whoever can reach the gateway and has the merchant's APIv3 key says that orders are paid",
         switches.callback_verification,

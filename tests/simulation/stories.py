@@ -12,6 +12,7 @@ CUSTOMERS = ["cancel", [], "customer", "customer", "changed-mind"]
 SHOPS = ["cancel", [], "staff", "merchant", "out-of-stock"]
 PART = ["cancel", [[1, 1]], "customer", "customer", "wrong-item"]
 PAY: Step = ["pay", "wallet"]
+EXCHANGE: Step = ["exchange", 1, 1, "green-tea"]
 STOCK_GONE = Shopper("c1", 30.0, [["order", [["cup", 5]]], PAY])
 
 
@@ -42,6 +43,11 @@ STORIES: Mapping[str, Plan] = {
         TEA, PAY, CUSTOMERS, faults=({"kind": "balance-short", "at": 0.0, "left": 0, "lasts": 25.0},)
     ),
     "refunded by hand": _story(TEA, PAY, ["refund-by-hand", True], ["wait", 3.0], nights=1, house="fees"),
+    "exchanged, then cancelled": _story(TEA, PAY, EXCHANGE, ["wait", 5.0], CUSTOMERS),
+    "exchanged while being cancelled": _story(TEA, PAY, ["both", EXCHANGE, CUSTOMERS]),
+    "exchanged, too few are left": _story(
+        ["order", [["cup", 1]]], PAY, ["exchange", 1, 1, "mug"], more=(Shopper("c1", 0.0, [["order", [["mug", 7]]]]),)
+    ),
     "told by short message": _story(TEA, PAY, CUSTOMERS, house="fees"),
 }
 """By name. The provider's faults begin at once and stay for the numbers they struck."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
-from tests.simulation.plan import BUSY_SECONDS, PRODUCTS, Shopper, Step
+from tests.simulation.plan import BUSY_SECONDS, PRODUCTS, VARIANTS, Shopper, Step
 
 Tale = Callable[[Random, list[Step], int], None]
 """Adds the steps that follow an order of so many lines."""
@@ -22,7 +22,10 @@ def shopper(dice: Random, number: int) -> Shopper:
     steps: list[Step] = []
     tale = dice.choices(list(TALES), [weight for weight, _ in TALES.values()])[0]
     kinds, pieces = (3, 4) if tale == "cancelled in parts" else (dice.choice((1, 1, 2, 3)), 3)
-    lines = [[name, dice.randint(1, pieces)] for name in dice.sample(list(PRODUCTS), kinds)]
+    names = dice.sample(list(PRODUCTS), kinds)
+    if tale == "exchanges":
+        names[0] = dice.choice(list(VARIANTS))
+    lines = [[name, dice.randint(1, pieces)] for name in names]
     steps.append(["order", lines])
     TALES[tale][1](dice, steps, len(lines))
     if dice.random() < 0.2:
@@ -116,6 +119,38 @@ def _hidden(dice: Random, steps: list[Step], count: int) -> None:
         steps += [_cancel(dice, count)]
 
 
+def _exchanges(dice: Random, steps: list[Step], count: int) -> None:
+    """Takes other goods at any instant of an order: once, back again, while it is cancelled, shipped or refunded by
+    hand, and cancels what came of it."""
+    lines = steps[0][1]
+    line_no = dice.choice([no for no, (name, _) in enumerate(lines, 1) if name in VARIANTS] or [1])
+    name, pieces = lines[line_no - 1]
+
+    def exchange() -> Step:
+        return ["exchange", line_no, dice.randint(1, pieces), VARIANTS.get(name, "tea")]
+
+    meanwhile: tuple[Step, ...] = (["ship"], _cancel(dice, count), _cancel(dice, count, part=True), exchange())
+    meanwhile += (["refund-by-hand", dice.random() < 0.5],)
+    steps += [_pay(dice) if dice.random() < 0.9 else ["starts-to-pay"], _wait(dice, 2.0)]
+    for _ in range(dice.randint(1, 3)):
+        if dice.random() < 0.6:
+            steps += [["both", exchange(), ["wait-and", round(dice.uniform(0, 0.6), 3), dice.choice(meanwhile)]]]
+        else:
+            steps += [exchange()]
+        steps += [_wait(dice, 6.0)]
+    new = [count + 1, 1]
+    back: Step = ["exchange", count + 1, 1, name if name in VARIANTS else "tea"]
+    part = ["cancel", [[line_no, 1], new], "customer", "customer", "changed-mind"]
+    ends: tuple[list[Step], ...] = (
+        [back, _wait(dice), _cancel(dice, count)],
+        [part, ["wait", 70.0], _cancel(dice, count)],
+        [["ship"], _wait(dice), ["deliver"]],
+        [_cancel(dice, count), _wait(dice, 12.0), ["withdraw"], _wait(dice, 2.0), exchange()],
+        [],
+    )
+    steps += dice.choice(ends)
+
+
 def _never_paid(dice: Random, steps: list[Step], count: int) -> None:
     steps += [["starts-to-pay"], _wait(dice)]
 
@@ -132,6 +167,7 @@ TALES: dict[str, tuple[int, Tale]] = {
     "regrets": (3, _regrets),
     "refunded by hand": (1, _refunded_by_hand),
     "hidden": (2, _hidden),
+    "exchanges": (6, _exchanges),
     "never paid": (1, _never_paid),
 }
 """By name: how often it is told, against the others, and how it goes."""

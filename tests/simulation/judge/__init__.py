@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.judge import (
+    exchanges,
     figures,
     hearing,
     lives,
@@ -60,6 +61,8 @@ _LIST = (
     Check("stock-movements", "I04", "each piece moves once and is in one place", stock.movements),
     Check("stock-words", "I04", "what inventory says has happened in its ledger", stock.words),
     Check("stock-of-orders", "I04", "stock is where the orders say", stock.orders, final=True),
+    Check("exchanged-pieces", "I04", "after an exchange both goods' pieces add up", exchanges.pieces_add_up),
+    Check("exchanges-ended", "I04", "an exchange ends as its stock did", exchanges.ended_alike, final=True),
     Check("versions", "I05", "versions count saves, what is unsaid was decided", records.versions),
     Check("legal-lives", "I05", "orders and payments live as they may, and ends are ends", lives.legal_lives),
     Check("somebody-goes-on", "I06", "what has not ended has a timer, work to do, or a person", lives.somebody_goes_on),

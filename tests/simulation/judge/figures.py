@@ -154,7 +154,7 @@ def _notice(body: Row) -> Fact:
 
 
 def _back(body: Row) -> Fact:
-    for line in body["lines"]:
+    for line in () if body.get("exchanged") else body["lines"]:
         fact = {"case_id": body["case_id"], "product": line["product_id"], "quantity": line["quantity"]}
         yield "facts_stock_returns", f"{body['case_id']}/{line['line_no']}", fact
 

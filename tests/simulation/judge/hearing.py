@@ -215,6 +215,8 @@ _ONCE: Mapping[str, tuple[str, ...]] = {
     "stock-released.v1": ("case_id",),
     "stock-taken-again.v1": ("case_id", "attempt"),
     "stock-not-taken-again.v1": ("case_id", "attempt"),
+    "stock-swapped.v1": ("case_id",),
+    "stock-not-swapped.v1": ("case_id",),
     "payment-closed.v1": ("case_id",),
     "payment-close-refused.v1": ("case_id",),
     "refund-accepted.v1": ("case_id", "refund_number"),

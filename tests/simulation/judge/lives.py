@@ -101,6 +101,7 @@ def _order_goes_on(order: Stored) -> Iterator[Violation]:
     state = order.state
     runs = {name: state[name] for name in ("placing", "dispatching") if state.get(name)}
     runs |= {case["case_id"]: case["run"] for case in state.get("cases", ())}
+    runs |= {one["exchange_id"]: one["run"] for one in state.get("exchanges", ())}
     windows = {case["case_id"]: case["ruling"]["until"] for case in state.get("cases", ()) if _has_not_begun(case)}
     waits = [state.get("ask_payment_at"), *windows.values(), *(run["wake_at"] for run in runs.values())]
     times = [at for at in waits if at is not None]
@@ -166,6 +167,10 @@ def everything_ended(reading: Reading) -> Iterable[Violation]:
                 yield Violation(
                     "I06", order.name, f"{name} never ended: {run['step']!r}, asked {run['attempts']} times"
                 )
+        for one in state.get("exchanges", ()):
+            if one["status"] == "open":
+                what = f"open at {one['run']['step']!r}, asked {one['run']['attempts']} times"
+                yield Violation("I06", one["exchange_id"], what)
         for case in state.get("cases", ()):
             if case["status"] == "open" and not _with_a_person(state, case, payments.get(order.id)):
                 what = f"open at {case['run']['step']!r}, asked {case['run']['attempts']} times, with nobody"

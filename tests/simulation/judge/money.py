@@ -143,7 +143,7 @@ def whole_fen(reading: Reading) -> Iterable[Violation]:
 
 
 def _shares(story: Story) -> Iterator[Violation]:
-    if sum(line["paid_minor"] for line in story.lines.values()) != story.total:
+    if sum(map(story.worth, story.lines)) != story.total:
         yield Violation("I15", story.order_id, f"its lines do not add up to {story.total} fen")
     back: dict[int, int] = {}
     returned = 0
@@ -159,11 +159,11 @@ def _shares(story: Story) -> Iterator[Violation]:
         if case.status == "completed":
             for line in given:
                 back[line["line_no"]] = back.get(line["line_no"], 0) + line["amount_minor"]
-    for no, line in story.lines.items():
-        left = story.left(no)
-        exceeds = left < 0 or back.get(no, 0) > line["paid_minor"]
-        if exceeds or (left == 0 and back.get(no, 0) != line["paid_minor"]):
-            what = f"{left} pieces left, {back.get(no, 0)} of {line['paid_minor']} fen given back"
+    for no in story.lines:
+        left, worth = story.left(no), story.worth(no)
+        exceeds = left < 0 or back.get(no, 0) > worth
+        if exceeds or (left == 0 and back.get(no, 0) != worth):
+            what = f"{left} pieces left, {back.get(no, 0)} of {worth} fen given back"
             yield Violation("I15", f"{story.order_id}/{no}", what)
 
 

@@ -276,6 +276,15 @@ class Reading:
         """The stock ledger, folded: by order and line number."""
         return claims_in(self.stored("inventory", "ledger").values())
 
+    @cached_property
+    def ledger_of(self) -> dict[str, list[Row]]:
+        """The lines of the stock ledger in which something moved, by order or receipt."""
+        found: dict[str, list[Row]] = defaultdict(list)
+        for line in self.stored("inventory", "ledger").values():
+            if not line["refused"]:
+                found[line["owner"]].append(line)
+        return found
+
     # ── people ───────────────────────────────────────────────────────────────────────────────────────────────────────
     @cached_property
     def settled_outside(self) -> set[str]:

@@ -35,7 +35,7 @@ def claims_in(ledger: Iterable[Row]) -> dict[str, dict[int, Claim]]:
         claim.sold += line["sold"]
         why, _, about = line["cause"].partition(":")
         case_id = about.rpartition(":")[0]
-        if why == "reserve" or (why == "short" and not about):
+        if why in ("reserve", "swap") or (why == "short" and not about):
             claim.asked += line["reserved"]
         elif why == "release":
             claim.given_back[about] = claim.given_back.get(about, 0) + line["available"]

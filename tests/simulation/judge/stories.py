@@ -15,11 +15,13 @@ REOPENS = ("look-again", "send-again", "transfer", "settled-outside", "give-back
 
 @dataclass(slots=True)
 class CaseStory:
-    """One cancellation case. `refunded` and `because` come with its end; `resumed` counts decisions of people that let
-    it go on, `undone` how often it was undone."""
+    """One cancellation case. `opened_in`: how the order stood when it was accepted; `state_before`: what it goes back
+    to, which a payment changes that arrives meanwhile. `refunded` and `because` come with its end; `resumed` counts
+    decisions of people that let it go on, `undone` how often it was undone."""
 
     case_id: str
     accepted: Row
+    opened_in: str
     state_before: str
     status: str = "open"
     refunded: int = 0
@@ -38,9 +40,20 @@ class CaseStory:
 
 
 @dataclass(slots=True)
+class ExchangeStory:
+    """One exchange: pieces of line `old` for as many in line `new`; each `{line_no, product_id, quantity, …}`."""
+
+    case_id: str
+    old: Row
+    new: Row
+    status: str = "open"
+
+
+@dataclass(slots=True)
 class Story:
-    """One order. `lines`: by line number the line as placed. `state`: as the order service names states, `not-placed`
-    before anything was placed. `cancelled`: pieces by line number that completed cases gave back."""
+    """One order. `lines`: by line number the line as placed, or as an exchange made it. `state`: as the order service
+    names states, `not-placed` before anything was placed. `cancelled`: pieces by line number that completed cases gave
+    back; `exchanged` and `moved`: pieces, and fen with them, that went over into another line."""
 
     order_id: str
     state: str = "not-placed"
@@ -48,7 +61,10 @@ class Story:
     total: int = 0
     paid: int | None = None
     cancelled: dict[int, int] = field(default_factory=dict)
+    exchanged: dict[int, int] = field(default_factory=dict)
+    moved: dict[int, int] = field(default_factory=dict)
     cases: dict[str, CaseStory] = field(default_factory=dict)
+    exchanges: dict[str, ExchangeStory] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -58,11 +74,21 @@ class Story:
     @property
     def nothing_left(self) -> bool:
         """Whether every piece was given back."""
-        return all(self.cancelled.get(no, 0) == line["quantity"] for no, line in self.lines.items())
+        return all(self.left(no) == 0 for no in self.lines)
+
+    @property
+    def open_exchange(self) -> ExchangeStory | None:
+        """Pieces are being exchanged, or the old ones are still to go back."""
+        return next((one for one in self.exchanges.values() if one.status == "open"), None)
 
     def left(self, line_no: int) -> int:
-        """Pieces of a line that were not given back."""
-        return int(self.lines[line_no]["quantity"]) - self.cancelled.get(line_no, 0)
+        """Pieces of a line that were neither given back nor exchanged."""
+        gone = self.cancelled.get(line_no, 0) + self.exchanged.get(line_no, 0)
+        return int(self.lines[line_no]["quantity"]) - gone
+
+    def worth(self, line_no: int) -> int:
+        """What was paid for a line, without what went over into another one."""
+        return int(self.lines[line_no]["paid_minor"]) - self.moved.get(line_no, 0)
 
     # ── what its events do ───────────────────────────────────────────────────────────────────────────────────────────
     def placed(self, body: Row) -> None:
@@ -92,6 +118,7 @@ class Story:
             case = self.open_case
             if case is not None:
                 self._wrong(f"{then} while {case.case_id} is open")
+            self._exchange_is_over(then)
             if self.state != wanted:
                 self._wrong(f"{then} while {self.state}")
             self.state = then
@@ -108,6 +135,7 @@ class Story:
         standing = self.open_case
         if standing is not None:
             self._wrong(f"{body['case_id']} accepted while {standing.case_id} is open")
+        self._exchange_is_over(f"{body['case_id']} accepted")
         if body["case_id"] != f"{self.order_id}-c{len(self.cases) + 1}":
             self._wrong(f"{body['case_id']} is case {len(self.cases) + 1}")
         # Without goods: money that came too late or went back by hand, whatever has become of the goods.
@@ -115,7 +143,7 @@ class Story:
             self._wrong(f"{body['case_id']} accepted while {self.state}")
         if not body["lines"] and self.paid is None:
             self._wrong(f"{body['case_id']} gives back money of an order that nobody paid")
-        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state)
+        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state, self.state)
         if body["lines"]:
             self.state = "cancelling"
 
@@ -157,6 +185,39 @@ class Story:
         case.status = "open"
         case.resumed += 1
 
+    # ── exchanges ────────────────────────────────────────────────────────────────────────────────────────────────────
+    def exchange_begun(self, body: Row) -> None:
+        known = self.exchanges.get(body["case_id"])
+        if known is not None:
+            return  # the same request once more
+        self._exchange_is_over(f"{body['case_id']} begun")
+        if self.state != "paid" or self.open_case is not None:
+            self._wrong(f"{body['case_id']} begun while {self.state}, case {self.open_case and self.open_case.case_id}")
+        if body["old"]["quantity"] > self.left(body["old"]["line_no"]) or body["new"]["line_no"] in self.lines:
+            self._wrong(f"{body['case_id']} exchanges what is not there")
+        self.exchanges[body["case_id"]] = ExchangeStory(body["case_id"], body["old"], body["new"])
+
+    def exchange_ended(self, status: str) -> Callable[[Row], None]:
+        def end(body: Row) -> None:
+            known = self.exchanges.get(body["case_id"])
+            if known is None or known.status != "open":
+                self._wrong(f"{body['case_id']} {status}, but it was {known and known.status}")
+                return
+            known.status = status
+            if status == "done":
+                if (body["old"], body["new"]) != (known.old, known.new):
+                    self._wrong(f"{body['case_id']} exchanged other goods than it began with")
+                old, new = body["old"], body["new"]
+                self.exchanged[old["line_no"]] = self.exchanged.get(old["line_no"], 0) + old["quantity"]
+                self.moved[old["line_no"]] = self.moved.get(old["line_no"], 0) + old["amount_minor"]
+                self.lines[new["line_no"]] = new
+
+        return end
+
+    def _exchange_is_over(self, what: str) -> None:
+        if self.open_exchange is not None:
+            self._wrong(f"{what} while {self.open_exchange.case_id} is under way")
+
     def _wrong(self, what: str) -> None:
         self.problems.append(what)
 
@@ -175,6 +236,9 @@ def told(order_id: str, events: Sequence[tuple[str, Row]]) -> Story:
         "cancellation-completed.v1": story.completed,
         "cancellation-undone.v1": story.undone,
         "task-resolved.v1": story.resolved,
+        "exchange-begun.v1": story.exchange_begun,
+        "goods-exchanged.v1": story.exchange_ended("done"),
+        "exchange-refused.v1": story.exchange_ended("refused"),
     }
     for wire, body in events:
         if wire in heard and body:

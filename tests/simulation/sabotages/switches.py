@@ -19,10 +19,13 @@ from chassis.record import Aggregate, Decided, Heard, Record
 from chassis.relay import Relay
 from chassis.saga import Run, Saga
 from contracts.inventory import KeepStock, ReleaseStock, StockKept, StockReleased
-from contracts.message import message_id
+from contracts.message import Woke, message_id
 from contracts.payment import ClosePayment, PaymentClosed
 from services.inventory import model as inventory
 from services.inventory.handlers import RESERVATIONS
+from services.order import exchanging
+from services.order import model as order_model
+from services.order.handlers import ORDERS
 from services.payment import refund_effects, refunds
 from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment, Refund, refund_number
@@ -217,6 +220,24 @@ def callback_verification() -> None:
 
 
 # ── stock ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def exchange_shuts_out() -> None:
+    """Nobody looks whether goods of the order are being exchanged: it is shipped and cancelled meanwhile."""
+    order_model.Order.open_exchange = property(lambda _: None)  # type: ignore[method-assign,assignment]
+
+    def wake(was: Any) -> Any:
+        def rang(order: order_model.Order | None, heard: Woke, at: datetime) -> Any:
+            after, says = was(order, heard, at)
+            for one in after.exchanges if after is not None else ():
+                if one.status == "open":
+                    after, more = exchanging.wake(after, one, at)
+                    says = [*says, *more]
+            return after, says
+
+        return rang
+
+    ORDERS.handlers[Woke] = wake(ORDERS.handlers[Woke])
+
+
 def movement_id() -> None:
     """Each attempt at a movement has an id of its own."""
     numbers = count(1)

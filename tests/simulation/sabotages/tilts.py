@@ -9,7 +9,7 @@ from random import Random
 from typing import get_args
 
 from sandbox.fault_mix import Road
-from tests.simulation.plan import BUSY_SECONDS, PRODUCTS, SHOPPERS, Fault, Plan, Shopper, Step
+from tests.simulation.plan import BUSY_SECONDS, PRODUCTS, SHOPPERS, VARIANTS, Fault, Plan, Shopper, Step
 from tests.simulation.tales import TALES
 
 UNTIL = BUSY_SECONDS + 40.0
@@ -35,7 +35,9 @@ def _crowd(dice: Random, *tales: str, within: float = BUSY_SECONDS) -> list[Shop
 
 def _shopper(dice: Random, name: str, tale: str, within: float) -> Shopper:
     kinds, pieces = (3, 4) if tale == "cancelled in parts" else (dice.choice((1, 2)), 3)
-    lines = [[product, dice.randint(1, pieces)] for product in dice.sample(list(PRODUCTS), kinds)]
+    names = dice.sample(list(PRODUCTS), kinds)
+    names[0] = dice.choice(list(VARIANTS)) if tale == "exchanges" else names[0]
+    lines = [[product, dice.randint(1, pieces)] for product in names]
     steps: list[Step] = [["order", lines]]
     TALES[tale][1](dice, steps, len(lines))
     return Shopper(name, round(dice.uniform(0, within), 3), steps, dice.random() < 0.3)
@@ -96,6 +98,13 @@ def crashes_with_messages_in_hand(seed: int) -> Plan:
             kill = {"kind": "kill", "at": at + round(dice.uniform(1.0, 6.0), 3), "who": f"{service}/0", "lasts": 1.0}
             faults += [{"kind": "database-away", "at": at, "service": service, "lasts": 7.0}, kill]
     return _plan(seed, "plain", _crowd(dice, "paid, cancelled", "cancelled in parts"), faults)
+
+
+def exchanges(seed: int) -> Plan:
+    """Goods are exchanged while the order is cancelled or shipped, and inventory takes its time."""
+    dice = _dice(seed, "exchanges")
+    faults = _some(dice, 6, lambda at: {"kind": "held", "at": at, "partition": dice.randrange(4), "lasts": 3.0})
+    return _plan(seed, "plain", _crowd(dice, "exchanges"), faults)
 
 
 def overtaking(seed: int) -> Plan:

@@ -18,7 +18,7 @@ from contracts.message import Event
 from services.analytics.api import router
 from services.analytics.projections import PROJECTIONS
 from services.analytics.views import Figures
-from tests.unit.analytics.shop import STORY, placed, settled
+from tests.unit.analytics.shop import STORY, placed, released, settled
 
 pytestmark = pytest.mark.real
 
@@ -103,6 +103,11 @@ async def test_a_refund_of_a_case_never_heard_of(office: Office) -> None:
     assert await office.rows("refunds", "reason") == [("unknown", 1, 0, 7_00)]
     assert await office.rows("refunds", "product") == [("unknown", 1, 0, 7_00)]
     assert await office.rows("refunds", "month") == [("2025-02", 1, 0, 7_00)]
+
+
+async def test_exchanged_goods_came_back_from_no_case(office: Office) -> None:
+    await office.hears([released("o-1-x1", "o-1", [("mug", 2)]).model_copy(update={"exchanged": True})])
+    assert await office.rows("stock-returns", "product") == []
 
 
 async def test_an_order_of_a_thousand_lines(office: Office) -> None:

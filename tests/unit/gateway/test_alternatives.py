@@ -10,11 +10,13 @@ import httpx
 import pytest
 
 from contracts.alternative import PostponeDelivery
+from contracts.exchange import ExchangeGoods
 from tests.unit.gateway.hostile import OPERATORS, TEXTS
 from tests.unit.gateway.world import World, expect_problem, problem
 
 PATH = "/mp/v1/orders/o1/alternatives"
 GOOD: dict[str, Any] = {"kind": "later-delivery", "day": "2026-03-20"}
+EXCHANGE: dict[str, Any] = {"kind": "exchange", "line_no": 1, "quantity": 2, "product_id": "green"}
 LATER = {"possible": True, "because": "", "chosen": None, "earliest": "2026-03-02", "latest": "2026-04-30"}
 
 
@@ -39,6 +41,7 @@ async def test_goods_that_are_there_in_the_pieces_that_are_wanted(world: World) 
     assert answer.json() == {
         "order_id": "o1",
         "later_delivery": LATER,
+        "exchange": {"variants": []},
         "similar": [row("oolong")],
         "stock_known": True,
     }
@@ -56,6 +59,32 @@ async def test_without_inventory_the_rest_is_shown(world: World) -> None:
     world.fake.away.add("inventory")
     answer = (await world.ask("GET", PATH, world.token())).json()
     assert (answer["similar"], answer["stock_known"], answer["later_delivery"]) == ([], False, LATER)
+
+
+async def test_variants_are_shown_with_as_many_as_are_on_the_shelf(world: World) -> None:
+    variants = [row("green", 3), row("black", 3), row("gone", 3), row("unknown", 3)]
+    exchange = {"possible": True, "because": "", "variants": variants}
+    found = {"order_id": "o1", "later_delivery": LATER, "exchange": exchange, "similar": []}
+    world.fake.answers["order", "GET", "/orders/o1/alternatives"] = httpx.Response(200, json=found)
+    on_shelf(world, green=2, black=9, gone=0)
+    shown = (await world.ask("GET", PATH, world.token())).json()["exchange"]
+    assert shown == {**exchange, "variants": [{**variants[0], "at_most": 2}, {**variants[1], "at_most": 3}]}
+    world.fake.away.add("inventory")
+    away = (await world.ask("GET", PATH, world.token())).json()
+    assert (away["exchange"]["variants"], away["stock_known"]) == ([], False)
+
+
+async def test_an_exchange_is_taken_by_the_same_call(world: World) -> None:
+    world.fake.answers["order", "POST", "/orders/o1/exchange"] = httpx.Response(202, json={"order_id": "o1"})
+    assert (await world.ask("POST", PATH, world.token(), EXCHANGE)).status_code == 202
+    first = ExchangeGoods.model_validate_json(world.fake.seen[-1].body)
+    assert (first.line_no, first.quantity, first.product_id, first.by.id) == (1, 2, "green", "c1")
+    await world.ask("POST", PATH, world.token(), EXCHANGE)
+    assert ExchangeGoods.model_validate_json(world.fake.seen[-1].body) == first
+    await world.ask("POST", PATH, world.token(), GOOD)
+    other = PostponeDelivery.model_validate_json(world.fake.seen[-1].body)
+    assert other.request_id == first.request_id
+    assert other.fingerprint != first.fingerprint
 
 
 async def test_where_nothing_is_similar_inventory_is_not_asked(world: World) -> None:
@@ -85,6 +114,13 @@ async def test_why_not_is_told_as_the_order_service_tells_it(world: World) -> No
 
 
 BAD = [
+    *({**EXCHANGE, name: operator} for name in EXCHANGE for operator in OPERATORS),
+    *({**EXCHANGE, name: text} for name in EXCHANGE for text in TEXTS if name != "product_id"),
+    *({**EXCHANGE, name: wrong} for name in ("line_no", "quantity") for wrong in (0, -1, 1.5, True, None, 10**30)),
+    *({**EXCHANGE, "product_id": wrong} for wrong in ("", "a/b", "a\x00", "x" * 65, 7, None)),
+    {**EXCHANGE, "day": "2026-03-20"},
+    {**GOOD, "line_no": 1},
+    {**GOOD, "kind": "exchange"},
     *({**GOOD, name: operator} for name in GOOD for operator in OPERATORS),
     *({**GOOD, name: text} for name in GOOD for text in TEXTS),
     *({**GOOD, "day": day} for day in (20260320, -1, 10**30, 1.5, None, True, "2026-02-30", "2026-3-2", "20260320")),

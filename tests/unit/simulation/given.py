@@ -177,12 +177,14 @@ class Scene:
                     return headers["ce_id"].decode()
         raise LookupError(f"{wire} {key}")
 
-    def takes(self, id: str, cause: str, order_id: str, line_no: int, **amounts: int) -> None:
-        """A line of the stock ledger, and what it does to the balance of tea."""
+    def takes(
+        self, id: str, cause: str, order_id: str, line_no: int, *, product_id: str = "tea", **amounts: int
+    ) -> None:
+        """A line of the stock ledger, and what it does to the balance of its product."""
         line = {"available": 0, "reserved": 0, "sold": 0, "received": 0, **amounts}
         self.documents["inventory"]["ledger"][id] = {
             "_id": id,
-            "product_id": "tea",
+            "product_id": product_id,
             "owner": order_id,
             "line_no": line_no,
             "cause": cause,
@@ -192,7 +194,8 @@ class Scene:
             "at": AT,
         }
         balance = self.documents["inventory"]["balances"].setdefault(
-            "tea", {"_id": "tea", "available": 0, "reserved": 0, "sold": 0, "received": 0, "swept": 1, "pending": []}
+            product_id,
+            {"_id": product_id, "available": 0, "reserved": 0, "sold": 0, "received": 0, "swept": 1, "pending": []},
         )
         for name, amount in line.items():
             balance[name] += amount

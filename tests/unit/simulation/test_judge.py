@@ -20,6 +20,7 @@ from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a f
 from tests.unit.order.told import cancel
 from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, Scene
 from tests.unit.simulation.spoils import Spoil
+from tests.unit.simulation.spoils_exchanged import with_an_exchange
 from tests.unit.simulation.spoils_said import SPOILS, an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, shop
 
@@ -30,6 +31,13 @@ SHUT = {"kind": "error-before", "http": 403, "code": "USER_ACCOUNT_ABNORMAL"}
 # ── the shop as it should be ─────────────────────────────────────────────────────────────────────────────────────────
 def test_where_all_went_well_nothing_is_reported() -> None:
     assert judge(shop().evidence()) == []
+
+
+def test_an_exchange_that_went_well_is_fine() -> None:
+    scene = with_an_exchange(shop())
+    assert judge(scene.evidence()) == []
+    scene.final = scene.calm = False
+    assert judge(scene.evidence()) == []
 
 
 def test_nothing_is_reported_before_the_end_either() -> None:
