@@ -24,10 +24,13 @@ async def come_back(person: Person, key: str) -> None:
 async def sign_out(person: Person, key: str) -> None:
     """End the session; whoever kept its refresh token gets nothing for it."""
     keyring, who = person.door.keyring, person.name
-    session = keyring.session_of(who)
-    if who not in keyring or session is None:
+    if who not in keyring:
         return
-    await person.door.ask(who, "DELETE", "/mp/v1/session", what="sign-out")
+    status, _ = await person.door.ask(who, "DELETE", "/mp/v1/session")
+    session = keyring.session_of(who)
+    if session is None:
+        return
+    person.door.note(who, "sign-out", "", {"session": session.id}, status, {})
     keyring.forget(who)
     await keyring.show_again(who, session.refresh)
     await person.look()

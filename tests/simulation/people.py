@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.subscribe import openid_of
-from tests.simulation import afterwards, coming, erasing, instead
+from tests.simulation import afterwards, coming, erasing, instead, overreach
 from tests.simulation.confirming import code_for
 from tests.simulation.evidence import Asked, Attempt
 from tests.simulation.keyring import ROLES, Account, Keyring, Session
@@ -71,10 +71,11 @@ class Door:
                 break
             await asyncio.sleep(0.3 * 2**attempt)
         if what:
-            self._note(who, what, order, body or {}, status, answer)
+            self.note(who, what, order, body or {}, status, answer)
         return status, answer
 
-    def _note(self, who: str, what: str, order: str, body: Json, status: int, answer: Json) -> None:
+    def note(self, who: str, what: str, order: str, body: Json, status: int, answer: Json) -> None:
+        """Write down what somebody wanted."""
         self.asked.append(Asked(self._now(), who, what, order, body, status, answer))
 
     def _now(self) -> datetime:
@@ -100,7 +101,7 @@ class Door:
     async def knock(self, who: str, what: str, method: str, path: str, body: Json) -> tuple[int, Json]:
         """Ask at the gateway once, without a token: `what` is to come in, or to stay in."""
         status, answer = await self._attempt(who, None, method, path, body, [])
-        self._note(who, what, "", body, status, answer)
+        self.note(who, what, "", body, status, answer)
         return status, answer
 
     async def watch(self, who: str, path: str, order: str, seconds: float) -> None:
@@ -111,7 +112,7 @@ class Door:
         events = [part for part in str(answer.get("body", "")).split("\n\n") if "event: order" in part]
         ids = [int(line[4:]) for part in events for line in part.splitlines() if line.startswith("id: ")]
         data = [line[6:] for part in events[-1:] for line in part.splitlines() if line.startswith("data: ")]
-        self._note(who, "watch", order, {}, status, {"ids": ids, "last": json.loads(data[0]) if data else {}})
+        self.note(who, "watch", order, {}, status, {"ids": ids, "last": json.loads(data[0]) if data else {}})
 
     async def _headers(self, who: str, session: Session | None, key: str) -> list[tuple[bytes, bytes]]:
         token = session.access if session else "" if who in self.keyring else await self._token(who)
@@ -367,4 +368,5 @@ STEPS: Mapping[str, Callable[..., Awaitable[object]]] = {
     **coming.STEPS,
     **erasing.STEPS,
     **instead.STEPS,
+    **overreach.STEPS,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from tests.simulation.overreach import TRIES
 from tests.simulation.plan import Step
 
 Tale = Callable[[Random, list[Step], int], None]
@@ -97,6 +98,12 @@ def _watches(dice: Random, steps: list[Step], count: int) -> None:
     steps += [["pay", "wallet"], ["both", ["watch", dice.choice((5.0, 20.0, 40.0)), dice.random() < 0.3], _cancel(dice)]]
 
 
+def _overreaches(dice: Random, steps: list[Step], count: int) -> None:
+    """Tries what nobody may, before and after doing what one may."""
+    steps += [["pay", "wallet"], *(["overreaches", what] for what in dice.sample(list(TRIES), 4))]
+    steps += [_cancel(dice), *(["overreaches", what] for what in dice.sample(list(TRIES), 3))]
+
+
 TALES: dict[str, tuple[int, Tale]] = {
     "confirmed with a code": (1, _confirmed),
     "rated": (3, _rated),
@@ -106,5 +113,6 @@ TALES: dict[str, tuple[int, Tale]] = {
     "all erased": (1, _all_erased),
     "comes and goes": (2, _comes_and_goes),
     "watches": (1, _watches),
+    "overreaches": (1, _overreaches),
 }
 """As in `tales`."""
