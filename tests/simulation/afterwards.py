@@ -1,5 +1,5 @@
-"""What customers say about a cancellation when it is over, or too early; and how the mini-program tells what they answered
-when it asked whether it may send them messages."""
+"""What customers say about a cancellation when it is over, or too early; and how the mini-program tells what they
+answered when it asked whether it may send them messages."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def subscribe(person: Person, key: str, answer: str) -> None:
     """WeChat asks, and the mini-program tells the shop what was answered; then the page looks what is left."""
     wish: Json = {"openid": openid_of(person.name)} | ({} if answer == "accept" else {"answer": answer})
     _, popup = await person.door.sandbox("POST", "/_customer/subscribe", wish)
-    answers = {name: answer for name in popup.get("remaining", {})}
+    answers = dict.fromkeys(popup.get("remaining", {}), answer)
     if answers:
         await person.door.ask(person.name, "POST", "/mp/v1/subscriptions", {"answers": answers}, key=key)
     await person.door.ask(person.name, "GET", "/mp/v1/subscriptions")

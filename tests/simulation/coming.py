@@ -1,5 +1,5 @@
-"""Coming and going: tokens that run out, a session that is ended, a refresh token that somebody else has, too, guesses at
-the staff's door, and watching an order move."""
+"""Coming and going: tokens that run out, a session that is ended, a refresh token that somebody else has, too, guesses
+at the staff's door, and watching an order move."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Taking orders away as an administrator does: export, read back, register, look what would go, ask for a code, erase; and
-put back what was exported."""
+"""Taking orders away as an administrator does: export, read back, register, look what would go, ask for a code, erase;
+and put back what was exported."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ Json = dict[str, Any]
 
 WHO = "s-administrator"
 REASON = "the customer asked for it"
-HEAD = '{{"format":"tuidan-order/1","line":{line},"of":{of},"order_id":"{order_id}","sha256":"{sha256}","state":{state}}}'
+HEAD = (
+    '{{"format":"tuidan-order/1","line":{line},"of":{of},"order_id":"{order_id}","sha256":"{sha256}","state":{state}}}'
+)
 
 
 async def erase(person: Person, key: str, how: str, who: str = WHO) -> None:
@@ -63,7 +65,9 @@ async def erase_everything(person: Person, key: str, dry: bool) -> None:
     if dry or "amount_minor" not in shown:
         return
     code = await code_for(door, WHO, "delete-orders", export_id, int(shown["amount_minor"]))
-    await door.ask(WHO, "POST", path, {"reason": REASON, "code": code or "0"}, key=key, what="erase-many", order=export_id)
+    await door.ask(
+        WHO, "POST", path, {"reason": REASON, "code": code or "0"}, key=key, what="erase-many", order=export_id
+    )
 
 
 async def register(door: Door, who: str, order_ids: Sequence[str], lines: Sequence[str]) -> str:
@@ -78,7 +82,9 @@ async def restore(person: Person, key: str, dry: bool) -> None:
     if not person.exported:
         return
     body = {"lines": person.exported, "dry_run": dry}
-    await person.door.ask(WHO, "POST", "/admin/v1/restorations", body, what="" if dry else "restore", order=_first(body))
+    await person.door.ask(
+        WHO, "POST", "/admin/v1/restorations", body, what="" if dry else "restore", order=_first(body)
+    )
 
 
 async def restore_damaged(person: Person, key: str) -> None:

@@ -1,6 +1,6 @@
-"""Who is signed in at the door, with what: customers by the code of `wx.login`, staff by password and second factor. They
-do as clients do: refresh when a token has run out, show the same refresh token again when no answer came, sign in anew
-when it is refused."""
+"""Who is signed in at the door, with what: customers by the code of `wx.login`, staff by password and second factor.
+They do as clients do: refresh when a token has run out, show the same refresh token again when no answer came, sign in
+anew when it is refused."""
 
 from __future__ import annotations
 
@@ -53,7 +53,8 @@ class Session:
 
 
 class Keyring:
-    """The sessions of those who really sign in; all others have a token of the stand-in. `names`: who a customer id is."""
+    """The sessions of those who really sign in; all others have a token of the stand-in. `names`: who a customer id
+    is."""
 
     def __init__(self, say: Say, now: Callable[[], float]) -> None:
         self.accounts: dict[str, Account] = {}

@@ -133,9 +133,7 @@ class Network:
         self.asked += 1
         return listeners[self.asked % len(listeners)]
 
-    async def _answered(
-        self, listener: Listener, scope: dict[str, Any], body: bytes, hangs_up: float | None
-    ) -> Answer:
+    async def _answered(self, listener: Listener, scope: dict[str, Any], body: bytes, hangs_up: float | None) -> Answer:
         waiting: asyncio.Future[Answer] = self._loop.create_future()
         listener.open[waiting] = None
 

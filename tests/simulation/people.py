@@ -64,7 +64,9 @@ class Door:
         status, answer = NO_ANSWER
         for attempt in range(TRIES):
             session = await self.keyring.session(who) if who in self.keyring else None
-            status, answer = await self._attempt(who, session, method, path, body, await self._headers(who, session, key))
+            status, answer = await self._attempt(
+                who, session, method, path, body, await self._headers(who, session, key)
+            )
             if status == 401 and session is not None:
                 self.keyring.refused(who, session)
             elif status not in (0, 429, 503):

@@ -43,8 +43,8 @@ class Plan:
     """One world. `house`: which of the prepared houses (`world.SHAPES`); `scheduler`: `random`, or `pct-D` with D
     changes of priority; `staff`: how diligent the staff are (0: nobody works); `rolling`: two versions of the order
     service are under way; `nights`: so many bills are compared at the end; `thorough`: what the
-    services log is read, and at the end everything is heard once more and may change nothing (I09); `signs_in`: the staff
-    sign in at the real door."""
+    services log is read, and at the end everything is heard once more and may change nothing (I09); `signs_in`: the
+    staff sign in at the real door."""
 
     seed: int
     house: str = "plain"

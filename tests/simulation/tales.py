@@ -28,7 +28,9 @@ def shopper(dice: Random, number: int) -> Shopper:
     TALES[tale][1](dice, steps, len(lines))
     if dice.random() < 0.2:
         steps += [["look"], ["browse"]]
-    return Shopper(f"c{number}", round(dice.uniform(0, BUSY_SECONDS), 3), steps, dice.random() < 0.3, dice.random() < 0.5)
+    return Shopper(
+        f"c{number}", round(dice.uniform(0, BUSY_SECONDS), 3), steps, dice.random() < 0.3, dice.random() < 0.5
+    )
 
 
 def _cancel(dice: Random, count: int, *, part: bool = False) -> Step:

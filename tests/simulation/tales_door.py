@@ -26,7 +26,7 @@ def _cancel(dice: Random, how: str = "right") -> Step:
 
 def _ends(dice: Random, steps: list[Step]) -> None:
     """An order that soon ends: cancelled unpaid, cancelled, or delivered."""
-    which = dice.choice(("unpaid", "cancelled", "cancelled", "completed"))
+    which = dice.choice(("unpaid", "cancelled", "cancelled", "cancelled", "completed", "completed"))
     if which == "unpaid":
         steps += [_wait(dice, 3.0), ["cancel", [], "customer", "customer", "changed-mind"]]
     elif which == "cancelled":
@@ -95,7 +95,10 @@ def _comes_and_goes(dice: Random, steps: list[Step], count: int) -> None:
 
 def _watches(dice: Random, steps: list[Step], count: int) -> None:
     """Sees the order move while others move it."""
-    steps += [["pay", "wallet"], ["both", ["watch", dice.choice((5.0, 20.0, 40.0)), dice.random() < 0.3], _cancel(dice)]]
+    steps += [
+        ["pay", "wallet"],
+        ["both", ["watch", dice.choice((5.0, 20.0, 40.0)), dice.random() < 0.3], _cancel(dice)],
+    ]
 
 
 def _overreaches(dice: Random, steps: list[Step], count: int) -> None:

@@ -22,9 +22,8 @@ def rated_when_over(reading: Reading) -> Iterable[Violation]:
             body, wire = message.body, message.wire
             if wire in ENDS:
                 ended[body["case_id"]].add(ENDS[wire])
-            elif wire == "cancellation-rated.v1" and body:
-                if body["outcome"] not in ended[body["case_id"]]:
-                    yield Violation("I24", body["case_id"], f"rated as {body['outcome']} before it was")
+            elif wire == "cancellation-rated.v1" and body and body["outcome"] not in ended[body["case_id"]]:
+                yield Violation("I24", body["case_id"], f"rated as {body['outcome']} before it was")
     for body in reading.bodies("cancellation-rated.v1"):
         given[body["case_id"]].add(f"{body['stars']} {sorted(body['answers'].items())}")
     for case_id, ratings in given.items():
@@ -57,7 +56,9 @@ def saved_once(reading: Reading) -> Iterable[Violation]:
             yield Violation("I25", order_id, f"{len(taken)} alternatives were taken, {possible} were wished")
     for order_id, statuses in wishes.items():
         if statuses.count(200) > len(told[order_id]):
-            yield Violation("I25", order_id, f"{statuses.count(200)} alternatives were promised, {len(told[order_id])} taken")
+            yield Violation(
+                "I25", order_id, f"{statuses.count(200)} alternatives were promised, {len(told[order_id])} taken"
+            )
 
 
 def seen_as_it_was(reading: Reading) -> Iterable[Violation]:

@@ -1,11 +1,12 @@
-"""The door: who may do what, what is written down of it, and who is let in. Written down here a second time, and judged by
-what was answered, by the topics and by the trail; the guards are not asked."""
+"""The door: who may do what, what is written down of it, and who is let in. Written down here a second time, and
+judged by what was answered, by the topics and by the trail; the guards are not asked."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 from tests.simulation.evidence import Attempt, Row, Violation
 from tests.simulation.judge.reading import Reading
@@ -52,7 +53,9 @@ def with_the_right(reading: Reading) -> Iterable[Violation]:
     """Nobody got what they have no right to: staff by their role, customers only their own orders, and neither at the
     other's door. And no event says that somebody did who may not."""
     owners = {
-        str(one.answer["order_id"]): one.who for one in reading.evidence.asked if one.what == "place" and done(one.status)
+        str(one.answer["order_id"]): one.who
+        for one in reading.evidence.asked
+        if one.what == "place" and done(one.status)
     }
     for one in reading.evidence.attempts:
         if done(one.status) and not _may(one, owners):
@@ -82,8 +85,8 @@ def _may(one: Attempt, owners: dict[str, str]) -> bool:
 
 
 def _took_over(reading: Reading, accepted: Row) -> bool:
-    """Whether somebody decided about a task, and the case came of that: cancelled by transfer, or a refund that was made
-    by hand."""
+    """Whether somebody decided about a task, and the case came of that: cancelled by transfer, or a refund that was
+    made by hand."""
     return any(
         body["order_id"] == accepted["order_id"] and body.get("choice") in ("take-over", "cancel-by-transfer")
         for body in reading.bodies("task-resolved.v1")
@@ -154,8 +157,8 @@ _SECRETS = ("password", "refresh_token", "access_token")
 
 # ── who is let in ────────────────────────────────────────────────────────────────────────────────────────────────────
 def sessions_end(reading: Reading) -> Iterable[Violation]:
-    """A refresh token works once. Shown a second time it ends its session, as signing out does: then nobody gets a token
-    for it any more. A member of staff without a session does nothing."""
+    """A refresh token works once. Shown a second time it ends its session, as signing out does: then nobody gets a
+    token for it any more. A member of staff without a session does nothing."""
     if "gateway" in reading.evidence.read_stale:
         return
     worked: Counter[str] = Counter()
@@ -182,7 +185,7 @@ def sessions_end(reading: Reading) -> Iterable[Violation]:
                 yield Violation("I22", attempt.who, f"{attempt.method} {attempt.path} in a session that had ended")
 
 
-def _ended_at(reading: Reading, family: str) -> object:
+def _ended_at(reading: Reading, family: str) -> datetime | None:
     """When its end was answered."""
     times = [
         one.at

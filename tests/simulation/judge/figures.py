@@ -16,9 +16,9 @@ Facts = dict[str, dict[str, list[dict[str, Any]]]]
 
 def facts(reading: Reading) -> Iterable[Violation]:
     """Analytics keeps exactly the facts that the events in the topics tell, each once: lines of orders, cases, refunds,
-    calls that settled nothing, notices, pieces on the shelf again, ratings, saved orders. Before the end, and where a broker lost records that
-    nobody had read, those of the events that it has read must be there, and none that no event tells.
-    """
+    calls that settled nothing, notices, pieces on the shelf again, ratings, saved orders. Before the end, and where a
+    broker lost records that nobody had read, those of the events that it has read must be there, and none that no
+    event tells."""
     collections = reading.evidence.documents.get("analytics")
     if collections is None:
         return

@@ -156,8 +156,8 @@ def _busy_in_reservation(state: Row) -> Iterator[str]:
 def everything_ended(reading: Reading) -> Iterable[Violation]:
     """In the end each case has ended or lies with a person: it has an open task (or one that a person closed) and
     cannot go on by itself, or its refund is not over and a task says so. A task that only says "no answer" is not
-    enough where the payment service knows how the refund ended. Placing, dispatching, erasing, closing, notices and stock
-    have ended; no timer is overdue.
+    enough where the payment service knows how the refund ended. Placing, dispatching, erasing, closing, notices and
+    stock have ended; no timer is overdue.
     """
     payments = reading.of("payment", "payments")
     for order in reading.of("order", "orders").values():

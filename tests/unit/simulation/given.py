@@ -98,8 +98,7 @@ class Scene:
     def tries(
         self, who: str, method: str, path: str, status: int, *, entry: str | None = None, session: str = ""
     ) -> None:
-        """A request, and what the audit trail has of it where staff change something. `entry`: what it is called there.
-        """
+        """A request, and what the audit trail has of it where staff change something (`entry`: under which id)."""
         id = f"{who}.{len(self.attempts) + 1}"
         self.attempts.append(Attempt(LATER, who, method, path, id, session, status))
         if path.startswith("/admin/") and method != "GET":

@@ -1,5 +1,5 @@
-"""What may be wrong at the door of the shop of `tales`: rights, the trail, sessions, codes, and what customers take or say;
-and which check has to see it."""
+"""What may be wrong at the door of the shop of `tales`: rights, the trail, sessions, codes, and what customers take or
+say; and which check has to see it."""
 
 from __future__ import annotations
 
