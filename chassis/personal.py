@@ -31,7 +31,8 @@ LOOK_SECONDS = 30.0
 new key."""
 
 _FILE = re.compile(r"personal-([1-9][0-9]{0,8})\.key\Z")
-_SEALED = re.compile(r"sealed\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{39,})\Z")
+_SEALED = re.compile(r"sealed\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{38,})\Z")
+"""Nonce and tag of an empty text are 28 bytes: 38 characters."""
 
 
 class KeyMissing(StoreUnavailable):

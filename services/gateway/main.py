@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 import httpx
+from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from chassis import clock
@@ -134,6 +135,7 @@ def wire(settings: GatewaySettings, database: Database | None = None) -> Door:
         database or Database(settings.mongo, f"tuidan_{NAME}", settings.mongo_driver),
         connect(settings.redis),
         account,
+        hasher=PasswordHasher(time_cost=settings.password_passes, memory_cost=settings.password_memory_kib),
     )
     urls = {
         "order": settings.order_url,

@@ -24,7 +24,8 @@ STEPS_APART = 1
 """How many steps a phone's clock may be off, either way (RFC 6238, 5.2)."""
 AT_ONCE = 2
 WAITING_MAX = 32
-"""Each hash takes 64 MiB for some 50 ms: more at once would be a way to bring the gateway down."""
+"""Each hash takes 64 MiB for some 50 ms (`password_memory_kib`): more at once would be a way to bring the gateway
+down."""
 
 _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another one
 

@@ -35,3 +35,7 @@ class GatewaySettings(HttpSettings, KeySettings):
     )
     live_streams_max: int = Field(2_000, ge=0, le=100_000, description="live streams of one process; 0 = none")
     service_seconds: float = Field(10.0, gt=0, le=120, description="how long a service may take to answer")
+    password_memory_kib: int = Field(
+        65_536, ge=32, le=1_048_576, description="memory of one password hash (KiB): argon2id, RFC 9106; less is weaker"
+    )
+    password_passes: int = Field(3, ge=1, le=20, description="passes over that memory; fewer are weaker")

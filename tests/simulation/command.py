@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from tests.simulation.cover import covered
+from tests.simulation.cover import REAL, covered
 from tests.simulation.plan import Plan
 from tests.simulation.runner import Ready, Task, Workers
 from tests.simulation.sabotage import GUARDS, SEEDS_MAX
@@ -151,8 +151,9 @@ def cover(
     missing: Annotated[bool, typer.Option(help="name the lines that no world reached")] = False,
 ) -> None:
     """Which branches of services/ and chassis/ worlds reach by themselves."""
-    percent = covered(seeds, first, missing)
+    percent, with_drivers = covered(seeds, first, missing)
     print(f"branches and lines reached by {seeds} worlds: {percent:.1f} %")
+    print(f"and with the drivers, which no world can reach ({', '.join(REAL)}): {with_drivers:.1f} %")
 
 
 def plan_from(text: str) -> Plan:

@@ -29,6 +29,20 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """One request as it left for the public door, tries again each by itself. `id`: what it was called
+    (`X-Request-Id`); `session`: whose token it carried, empty for a token of the stand-in; `status` as in `Asked`."""
+
+    at: datetime
+    who: str
+    method: str
+    path: str
+    id: str
+    session: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Evidence:
     """Everything the judge sees.
 
@@ -37,7 +51,8 @@ class Evidence:
     own sums found. `topics`: every record that was ever stored, by topic, in the order of storing (each has its
     partition and offset). `committed`: by (group, topic, partition) the next offset that group reads. `documents`: by
     service and collection, the documents as they are stored, but opened. `at_rest`: by name of the collection, those
-    that hold personal data, as they lie on the disk. `initial_stock`: pieces received by product before
+    that hold personal data, as they lie on the disk. `asked`: what people wanted, `attempts`: what they sent for it,
+    in its order. `initial_stock`: pieces received by product before
     anything happened. `logs`: lines written to the logs. `sizes`: entries kept in the memory of the services'
     processes, by what they are. `calm`: nothing failed, nothing was repeated, no process stopped. `emptied`: how often
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
@@ -54,6 +69,7 @@ class Evidence:
     documents: Mapping[str, Mapping[str, Mapping[str, Row]]]
     at_rest: Mapping[str, Mapping[str, Row]] = field(default_factory=dict)
     asked: Sequence[Asked] = ()
+    attempts: Sequence[Attempt] = ()
     initial_stock: Mapping[str, int] = field(default_factory=dict)
     logs: Sequence[str] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)

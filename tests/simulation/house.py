@@ -61,7 +61,7 @@ _COMMON: dict[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What kind of house it is: how many processes of each service, freight and discount, whether bills are compared
-    at night, how the sandbox pays out, and whether it tells what became of messages."""
+    at night, how the sandbox pays out, whether it tells what became of messages, and how long orders are kept."""
 
     instances: int = 1
     freight_minor: int = 0
@@ -71,6 +71,7 @@ class Shape:
     refund_spacing: bool = True
     nightly: bool = True
     pushes: bool = False
+    retention_days: int = 0
 
 
 @dataclass(eq=False)
@@ -183,6 +184,7 @@ class House:
                 keys=self.keys,
                 freight_minor=shape.freight_minor,
                 discount_percent=shape.discount_percent,
+                retention_days=shape.retention_days,
             )
         if kind == "payment":
             return PaymentSettings(
@@ -209,6 +211,8 @@ class House:
             mongo="mongodb://simulated",
             mini_program_url="http://sandbox",
             trust_sandbox_tokens=True,
+            password_memory_kib=32,
+            password_passes=1,
             **cast(Any, urls),
         )
         storage = self.storages[process.kind]

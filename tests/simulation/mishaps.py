@@ -50,7 +50,7 @@ def _fault(dice: Random, until: float, instances: int) -> Fault:
     kinds = list(FAULTS)
     kind = dice.choices(kinds, [FAULTS[name][0] for name in kinds])[0]
     at, lasts = round(dice.uniform(0, until), 3), round(dice.choice((0.5, 3.0, 12.0, 40.0)) * dice.uniform(0.3, 1.0), 3)
-    service = dice.choice(SERVICES)
+    service = dice.choice((*SERVICES, "gateway") if kind.startswith("database-") else SERVICES)
     who = dice.choice([*(f"{name}/{dice.randrange(instances)}" for name in SERVICES), "gateway/0"])
     return {"kind": kind, "at": at, **FAULTS[kind][1](dice, service, who, lasts)}
 

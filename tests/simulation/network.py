@@ -4,7 +4,7 @@ itself, the answer crosses back. Either way may be lost; whoever dies leaves the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import unquote
@@ -94,9 +94,18 @@ class Network:
                     waiting.exception()
 
     async def ask(
-        self, method: str, host: str, target: str, headers: Headers, body: bytes, seconds: float | None
+        self,
+        method: str,
+        host: str,
+        target: str,
+        headers: Headers,
+        body: bytes,
+        seconds: float | None,
+        *,
+        hangs_up: float | None = None,
     ) -> Answer:
-        """One request. Raises Nobody, Cut or TooSlow."""
+        """One request. `hangs_up`: who asks is gone after so many seconds, and has what came until then. Raises Nobody,
+        Cut or TooSlow."""
         where = target.partition("?")[0]
         await self._sea.cross(f"asks {method} {host}{where}")
         weather = Weather() if ACTOR.get().name == OVERSEER and host == "sandbox" else self.weather
@@ -106,7 +115,7 @@ class Network:
                 listener = await later(self._sea.delay(), lambda: self._find(host, weather))
                 if fate < weather.lost:
                     await self._loop.create_future()
-                answer = await self._answered(listener, method, host, target, headers, body)
+                answer = await self._answered(listener, _scope(method, host, target, headers), body, hangs_up)
                 await later(self._sea.delay(), lambda: None)
                 if fate > 1 - weather.unanswered:
                     await self._loop.create_future()
@@ -124,12 +133,18 @@ class Network:
         self.asked += 1
         return listeners[self.asked % len(listeners)]
 
-    async def _answered(
-        self, listener: Listener, method: str, host: str, target: str, headers: Headers, body: bytes
-    ) -> Answer:
+    async def _answered(self, listener: Listener, scope: dict[str, Any], body: bytes, hangs_up: float | None) -> Answer:
         waiting: asyncio.Future[Answer] = self._loop.create_future()
         listener.open[waiting] = None
-        self._loop.start(listener.actor, _serve(listener.app, _scope(method, host, target, headers), body, waiting))
+
+        async def gone() -> None:
+            if hangs_up is None:
+                await self._loop.create_future()
+            for _ in range(int(hangs_up or 0)):
+                await asyncio.sleep(1.0)
+                self._loop.changed(listener.actor.sight)  # what is watched changes elsewhere: looks must not be parked
+
+        self._loop.start(listener.actor, _serve(listener.app, scope, body, waiting, gone))
         try:
             return await waiting
         finally:
@@ -154,8 +169,10 @@ def _scope(method: str, host: str, target: str, headers: Headers) -> dict[str, A
     }
 
 
-async def _serve(app: App, scope: dict[str, Any], body: bytes, waiting: asyncio.Future[Answer]) -> None:
-    """Let the application answer, in the process this runs in."""
+async def _serve(
+    app: App, scope: dict[str, Any], body: bytes, waiting: asyncio.Future[Answer], gone: Callable[[], Awaitable[None]]
+) -> None:
+    """Let the application answer, in the process this runs in. `gone` ends when who asks has hung up."""
     await _arrives(scope)
     begun: dict[str, Any] = {}
     parts: list[bytes] = []
@@ -164,8 +181,8 @@ async def _serve(app: App, scope: dict[str, Any], body: bytes, waiting: asyncio.
     async def receive() -> dict[str, Any]:
         if given:
             return given.pop()
-        await asyncio.get_running_loop().create_future()
-        raise AssertionError("unreachable")
+        await gone()
+        return {"type": "http.disconnect"}
 
     async def send(message: Any) -> None:
         if message["type"] == "http.response.start":

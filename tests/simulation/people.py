@@ -6,12 +6,15 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.subscribe import openid_of
-from tests.simulation.evidence import Asked
+from tests.simulation import afterwards, coming, erasing, instead, overreach
+from tests.simulation.confirming import code_for
+from tests.simulation.evidence import Asked, Attempt
+from tests.simulation.keyring import ROLES, Account, Keyring, Session
 from tests.simulation.loop import EPOCH, SimLoop
 from tests.simulation.network import Cut, Network, Nobody, TooSlow
 from tests.simulation.plan import PRODUCTS, STOCK, VARIANTS, Shopper, Step
@@ -24,6 +27,9 @@ LOOK_SECONDS = 1.0
 PATIENCE_SECONDS = 40.0
 NO_ANSWER: tuple[int, Json] = (0, {})
 PHONE = "1380000{:04d}"
+STAFF_PHONE = "1390000{:04d}"
+ALSO: Mapping[str, tuple[int, ...]] = {"tea": (95,)}
+"""Other prices at which something is sold, so that there is something like a postcard."""
 
 
 @dataclass
@@ -33,7 +39,11 @@ class Door:
     loop: SimLoop
     network: Network
     asked: list[Asked] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.keyring = Keyring(self.knock, lambda: self.loop.now)
 
     async def sandbox(self, method: str, path: str, body: Any = None) -> tuple[int, Json]:
         """Ask the sandbox, which always answers."""
@@ -53,24 +63,69 @@ class Door:
         """Ask at the gateway as `who` (`c3`, or `s-` and a role). Status 0: no answer, however often it was asked."""
         status, answer = NO_ANSWER
         for attempt in range(TRIES):
-            status, answer = await self._ask("gateway", method, path, body, await self._headers(who, key))
-            if status not in (0, 429, 503):
+            session = await self.keyring.session(who) if who in self.keyring else None
+            status, answer = await self._attempt(
+                who, session, method, path, body, await self._headers(who, session, key)
+            )
+            if status == 401 and session is not None:
+                self.keyring.refused(who, session)
+            elif status not in (0, 429, 503):
                 break
             await asyncio.sleep(0.3 * 2**attempt)
         if what:
-            at = datetime.fromtimestamp(EPOCH + self.loop.now, UTC)
-            self.asked.append(Asked(at, who, what, order, body or {}, status, answer))
+            self.note(who, what, order, body or {}, status, answer)
         return status, answer
 
-    async def _headers(self, who: str, key: str) -> list[tuple[bytes, bytes]]:
-        headers = [(b"authorization", f"Bearer {await self._token(who)}".encode())]
+    def note(self, who: str, what: str, order: str, body: Json, status: int, answer: Json) -> None:
+        """Write down what somebody wanted."""
+        self.asked.append(Asked(self._now(), who, what, order, body, status, answer))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(EPOCH + self.loop.now, UTC)
+
+    async def _attempt(
+        self,
+        who: str,
+        session: Session | None,
+        method: str,
+        path: str,
+        body: Any,
+        headers: list[tuple[bytes, bytes]],
+    ) -> tuple[int, Json]:
+        """One request, which nobody asks again. It is noted before its answer is known: it may have been heard."""
+        id, place = f"{who}.{len(self.attempts) + 1}", len(self.attempts)
+        told = Attempt(self._now(), who, method, path.partition("?")[0], id, session.id if session else "", 0)
+        self.attempts.append(told)
+        status, answer = await self._ask("gateway", method, path, body, [*headers, (b"x-request-id", id.encode())])
+        self.attempts[place] = replace(told, status=status)
+        return status, answer
+
+    async def knock(self, who: str, what: str, method: str, path: str, body: Json) -> tuple[int, Json]:
+        """Ask at the gateway once, without a token: `what` is to come in, or to stay in."""
+        status, answer = await self._attempt(who, None, method, path, body, [])
+        self.note(who, what, "", body, status, answer)
+        return status, answer
+
+    async def watch(self, who: str, path: str, order: str, seconds: float) -> None:
+        """Follow a stream of events for so long; what came is noted as `{"ids", "last"}`."""
+        session = await self.keyring.session(who) if who in self.keyring else None
+        headers = await self._headers(who, session, "")
+        status, answer = await self._ask("gateway", "GET", path, None, headers, hangs_up=seconds)
+        events = [part for part in str(answer.get("body", "")).split("\n\n") if "event: order" in part]
+        ids = [int(line[4:]) for part in events for line in part.splitlines() if line.startswith("id: ")]
+        data = [line[6:] for part in events[-1:] for line in part.splitlines() if line.startswith("data: ")]
+        self.note(who, "watch", order, {}, status, {"ids": ids, "last": json.loads(data[0]) if data else {}})
+
+    async def _headers(self, who: str, session: Session | None, key: str) -> list[tuple[bytes, bytes]]:
+        token = session.access if session else "" if who in self.keyring else await self._token(who)
+        headers = [(b"authorization", f"Bearer {token}".encode())]
         return [*headers, (b"idempotency-key", key.encode())] if key else headers
 
     async def _token(self, who: str) -> str:
         token, until = self._tokens.get(who, ("", 0.0))
         if self.loop.now >= until:
             if who.startswith("s-"):
-                body: Json = {"staff_id": who, "name": "李四", "role": who[2:]}
+                body: Json = {"staff_id": who, "name": "李四", "role": who[2:], "phone": staff_phone_of(who)}
                 _, answer = await self.sandbox("POST", "/_login/staff", body)
             else:
                 body = {"customer_id": who, "name": "张三", "phone": phone_of(who)}
@@ -80,13 +135,20 @@ class Door:
         return token
 
     async def _ask(
-        self, host: str, method: str, path: str, body: Any, headers: list[tuple[bytes, bytes]]
+        self,
+        host: str,
+        method: str,
+        path: str,
+        body: Any,
+        headers: list[tuple[bytes, bytes]],
+        hangs_up: float | None = None,
     ) -> tuple[int, Json]:
         content = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
         if body is not None:
             headers = [*headers, (b"content-type", b"application/json")]
         try:
-            answer = await self.network.ask(method, host, path, headers, content, ANSWER_SECONDS)
+            patience = ANSWER_SECONDS + (hangs_up or 0.0)
+            answer = await self.network.ask(method, host, path, headers, content, patience, hangs_up=hangs_up)
         except (Nobody, Cut, TooSlow):
             return NO_ANSWER
         try:
@@ -105,6 +167,8 @@ RULES: list[Json] = [
     | {"approve_by": ["supervisor", "finance"]},
     {"name": "service-paid", "way": "deny", "who": ["customer-service"], "states": ["paid"]}
     | {"zh": "请转主管", "en": "Ask a supervisor."},
+    {"name": "with-a-code", "way": "allow", "code": True, "who": ["supervisor"], "codes": ["quality"]}
+    | {"states": ["paid"]},
     {"name": "anything-else", "way": "allow"},
 ]
 """Which way a cancellation goes follows from its reason, so that plans decide it."""
@@ -115,10 +179,20 @@ def phone_of(who: str) -> str:
     return PHONE.format(int(who[1:]) if who[1:].isdigit() else 0)
 
 
+def staff_phone_of(who: str) -> str:
+    """The phone number of a member of staff."""
+    return STAFF_PHONE.format(ROLES.index(who[2:]) if who[2:] in ROLES else 99)
+
+
 async def open_shop(door: Door) -> None:
-    """Put products on sale and on the shelf, and wait until they can be ordered."""
+    """Give the staff their accounts, put products on sale and on the shelf, and wait until they can be ordered."""
+    for role in ROLES:
+        who = f"s-{role}"
+        person = {"name": "李四", "role": role, "phone": staff_phone_of(who)}
+        _, answer = await door.ask("s-administrator", "PUT", f"/admin/v1/staff/{who}", person, what="staff")
+        door.keyring.accounts[who] = Account.of(answer)
     listed = [
-        {"product_id": one, "name": one, "category": "goods", "offers_minor": [price]}
+        {"product_id": one, "name": one, "category": "goods", "offers_minor": [price, *ALSO.get(one, ())]}
         | ({"variant_of": min(one, VARIANTS[one])} if one in VARIANTS else {})
         for one, price in PRODUCTS.items()
     ]
@@ -150,11 +224,14 @@ class Person:
         self.order_id = ""
         self.prepay_id = ""
         self.case_id = ""
+        self.exported: list[str] = []
         self._count = 0
 
     async def live(self) -> None:
         """Come, do everything, go."""
         await asyncio.sleep(self.plan.at)
+        if self.plan.signs_in:
+            self.door.keyring.admit(self.name)
         if self.plan.subscribes:
             await self.door.sandbox("POST", "/_customer/subscribe", {"openid": openid_of(self.name), "count": 3})
         for step in self.plan.steps:
@@ -165,8 +242,10 @@ class Person:
         name, *args = step
         await STEPS[name](self, f"{self.name}-{self._count}", *args)
 
-    async def place(self, key: str, lines: list[list[Any]]) -> None:
-        wanted = [{"product_id": one, "quantity": count, "unit_price_minor": PRODUCTS[one]} for one, count in lines]
+    async def place(self, key: str, lines: list[list[Any]], price: int | None = None) -> None:
+        wanted = [
+            {"product_id": one, "quantity": count, "unit_price_minor": price or PRODUCTS[one]} for one, count in lines
+        ]
         contact = {"name": "张三", "phone": phone_of(self.name)}
         body = {"currency": "CNY", "lines": wanted, "contact": contact}
         status, answer = await self.door.ask(self.name, "POST", "/mp/v1/orders", body, key=key, what="place")
@@ -200,24 +279,33 @@ class Person:
         await self.confirm_payment(key, how=how)
         await asyncio.sleep(LOOK_SECONDS)
 
-    async def cancel(self, key: str, lines: list[list[int]], who: str, family: str, code: str) -> None:
+    async def cancel(
+        self, key: str, lines: list[list[int]], who: str, family: str, code: str, how: str = "right"
+    ) -> None:
+        """`how`: which confirmation code is given where one is asked for (see `confirming.code_for`)."""
         if not self.order_id:
             return
         body: Json = {"reason": {"family": family, "code": code}}
         if lines:
             body["lines"] = [{"line_no": line_no, "quantity": quantity} for line_no, quantity in lines]
-        self.last = (key, who, body)
-        await self._cancel(key, who, body)
+        self.last = (key, who, body, how)
+        await self._cancel(key, who, body, how)
 
     async def cancel_again(self, key: str) -> None:
         """The same request, as a client that crashed sends it."""
         if self.order_id:
             await self._cancel(*self.last)
 
-    async def _cancel(self, key: str, who: str, body: Json) -> None:
+    async def _cancel(self, key: str, who: str, body: Json, how: str) -> None:
         actor, door = (self.name, "mp") if who == "customer" else ("s-supervisor", "admin")
         path = f"/{door}/v1/orders/{self.order_id}/cancellation"
         _, answer = await self.door.ask(actor, "POST", path, body, key=key, what="cancel", order=self.order_id)
+        if answer.get("code") == "code-required":
+            _, shown = await self.door.ask(actor, "POST", f"{path}-preview", body)
+            amount = int(shown.get("amount_minor") or 0)
+            code = await code_for(self.door, actor, "cancel-order", self.order_id, amount, how)
+            body = {**body, "code": code or "000000", "amount_minor": amount}
+            _, answer = await self.door.ask(actor, "POST", path, body, key=key, what="cancel", order=self.order_id)
         self.case_id = str(answer.get("case_id") or self.case_id)
 
     async def withdraw(self, key: str) -> None:
@@ -293,4 +381,9 @@ STEPS: Mapping[str, Callable[..., Awaitable[object]]] = {
     "both": Person.both,
     "wait-and": Person.wait_and,
     "refund-by-hand": Person.refund_by_hand,
+    **afterwards.STEPS,
+    **coming.STEPS,
+    **erasing.STEPS,
+    **instead.STEPS,
+    **overreach.STEPS,
 }

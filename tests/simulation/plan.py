@@ -41,12 +41,13 @@ BUSY_SECONDS = 60.0
 @dataclass(frozen=True)
 class Shopper:
     """One person with a phone: comes `at` some time and does `steps` one after the other. `subscribes`: takes WeChat
-    messages."""
+    messages. `signs_in`: at the real door, with WeChat's code; else with a token of the stand-in."""
 
     name: str
     at: float
     steps: list[Step]
     subscribes: bool = False
+    signs_in: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ class Plan:
     """One world. `house`: which of the prepared houses (`world.SHAPES`); `scheduler`: `random`, or `pct-D` with D
     changes of priority; `staff`: how diligent the staff are (0: nobody works); `rolling`: two versions of the order
     service are under way; `nights`: so many bills are compared at the end; `thorough`: what the
-    services log is read, and at the end everything is heard once more and may change nothing (I09)."""
+    services log is read, and at the end everything is heard once more and may change nothing (I09); `signs_in`: the
+    staff sign in at the real door."""
 
     seed: int
     house: str = "plain"
@@ -65,6 +67,7 @@ class Plan:
     rolling: bool = False
     nights: int = 0
     thorough: bool = False
+    signs_in: bool = False
 
     def to_json(self) -> str:
         """One line that `from_json` reads."""

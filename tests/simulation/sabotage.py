@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.simulation.plan import Plan
 from tests.simulation.runner import Ready, Workers
-from tests.simulation.sabotages import switches, tilts
+from tests.simulation.sabotages import switches, switches_door, tilts, tilts_door
 from tests.simulation.world import Outcome
 
 FIRST_SEED = 1
@@ -90,6 +90,48 @@ _LIST = (
         "whoever can reach the gateway and has the merchant's APIv3 key says that orders are paid",
         switches.callback_verification,
         tilts.forgeries,
+    ),
+    Guard(
+        "table-of-rights",
+        "whoever has signed in may do everything at the staff's door and at the customers'",
+        switches_door.table_of_rights,
+        tilts_door.overreaching,
+    ),
+    Guard(
+        "own-orders",
+        "a customer who knows the number of another one's order sees it and cancels it",
+        switches_door.own_orders,
+        tilts_door.overreaching,
+    ),
+    Guard(
+        "audit-trail",
+        "what the staff do is written down nowhere",
+        switches_door.audit_trail,
+        tilts_door.overreaching,
+    ),
+    Guard(
+        "confirmation-codes",
+        "any six digits erase an order",
+        switches_door.confirmation_codes,
+        tilts_door.wrong_codes,
+    ),
+    Guard(
+        "refresh-once",
+        "whoever has copied a refresh token stays signed in beside its owner",
+        switches_door.refresh_once,
+        tilts_door.copied_tokens,
+    ),
+    Guard(
+        "rated-when-over",
+        "a cancellation is rated while it is under way, and again and again",
+        switches_door.rated_when_over,
+        tilts_door.ratings,
+    ),
+    Guard(
+        "rules-of-deleting",
+        "an order is erased while somebody still needs it",
+        switches_door.rules_of_deleting,
+        tilts_door.erasing,
     ),
 )
 GUARDS: Mapping[str, Guard] = {guard.name: guard for guard in _LIST}

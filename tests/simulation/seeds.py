@@ -13,6 +13,8 @@ HOUSES = {"plain": 5, "pairs": 3, "fees": 2}
 """How often a world is in which house, against the others (`world.SHAPES`)."""
 SCHEDULERS = {"random": 6, "pct-3": 2, "pct-10": 2}
 THOROUGH_SHARE = 0.1
+SIGN_IN_SHARE = 0.5
+"""In so many worlds the staff sign in at the real door, in the others with tokens of the stand-in."""
 AFTER_THE_LAST_SECONDS = 40.0
 """Things go wrong until so long after the last person has come."""
 
@@ -31,7 +33,13 @@ def plan_of(seed: int) -> Plan:
         faults.append({"kind": "deploy", "at": round(dice.uniform(10, until), 3), "lasts": 20.0})
     by_hand = "refund-by-hand" in repr(shoppers)
     compares = house == "fees" and (by_hand or dice.random() < 0.3)
-    return replace(plan, faults=faults, nights=int(compares), thorough=dice.random() < THOROUGH_SHARE)
+    return replace(
+        plan,
+        faults=faults,
+        nights=int(compares),
+        thorough=dice.random() < THOROUGH_SHARE,
+        signs_in=dice.random() < SIGN_IN_SHARE,
+    )
 
 
 def _one_of(dice: Random, weights: dict[str, int]) -> str:

@@ -91,6 +91,6 @@ class Staff:
             _, order = await self.door.ask("s-supervisor", "GET", f"/admin/v1/orders/{case['order_id']}")
             customer = str(order.get("customer_id", ""))
         path = f"/mp/v1/orders/{case['order_id']}/cases/{case['case_id']}/transfer"
-        status, ticket = await self.door.ask(customer, "GET", path)
+        status, ticket = await self.door.ask(self.door.keyring.name_of(customer), "GET", path)
         if status == 200:
             await self.door.sandbox("POST", "/_customer/transfer/confirm", {"package_info": ticket["package"]})

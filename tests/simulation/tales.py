@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from random import Random
 
+from tests.simulation import tales_door
 from tests.simulation.plan import BUSY_SECONDS, PRODUCTS, VARIANTS, Shopper, Step
 
 Tale = Callable[[Random, list[Step], int], None]
@@ -30,7 +31,9 @@ def shopper(dice: Random, number: int) -> Shopper:
     TALES[tale][1](dice, steps, len(lines))
     if dice.random() < 0.2:
         steps += [["look"], ["browse"]]
-    return Shopper(f"c{number}", round(dice.uniform(0, BUSY_SECONDS), 3), steps, dice.random() < 0.3)
+    return Shopper(
+        f"c{number}", round(dice.uniform(0, BUSY_SECONDS), 3), steps, dice.random() < 0.3, dice.random() < 0.5
+    )
 
 
 def _cancel(dice: Random, count: int, *, part: bool = False) -> Step:
@@ -169,5 +172,6 @@ TALES: dict[str, tuple[int, Tale]] = {
     "hidden": (2, _hidden),
     "exchanges": (6, _exchanges),
     "never paid": (1, _never_paid),
+    **tales_door.TALES,
 }
 """By name: how often it is told, against the others, and how it goes."""

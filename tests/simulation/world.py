@@ -18,6 +18,7 @@ from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.faults import calm, strike
 from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, SERVICES, House, Shape
 from tests.simulation.judge import judge, same_after_replay, since
+from tests.simulation.keyring import ROLES
 from tests.simulation.loop import EPOCH, Actor, Quiet, Sight, SimLoop
 from tests.simulation.network import Network
 from tests.simulation.opened import PERSONAL, opened
@@ -157,6 +158,8 @@ class World:
         if plan.rolling:
             rolling.set_out()
             self.house.processes["order/0"].actor.version = rolling.OLD
+        if plan.signs_in:
+            self.door.keyring.admit(*(f"s-{role}" for role in ROLES))
         staff = Staff(self.door, plan.staff, Random(f"staff/{plan.seed}").random)
         working = asyncio.create_task(staff.live())
         faults = [asyncio.create_task(strike(self, fault)) for fault in plan.faults]
@@ -236,6 +239,7 @@ class World:
                 if kind in PERSONAL
             },
             asked=tuple(self.door.asked),
+            attempts=tuple(self.door.attempts),
             initial_stock=STOCK,
             logs=tuple(self.house.logs),
             sizes=self.house.sizes(),

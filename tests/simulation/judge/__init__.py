@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.judge import (
+    afterwards,
+    confirmed,
+    door,
     exchanges,
     figures,
     hearing,
@@ -93,6 +96,14 @@ _LIST = (
     Check("nothing-left-over", "I17", "nothing is left to be said or done", records.nothing_left_over, final=True),
     Check("told-is-known", "I18", "what was told gives what is known", records.told_is_known),
     Check("before-it-begins", "I19", "no money before approval, none after a withdrawal", rights.before_it_begins),
+    Check("with-the-right", "I20", "nobody got what they have no right to", door.with_the_right),
+    Check("in-the-trail", "I21", "what the staff did is in the audit trail, nothing else is", door.in_the_trail),
+    Check("no-secret-kept", "I16", "no password and no token is stored", door.keeps_no_secret),
+    Check("sessions-end", "I22", "a refresh token works once, an ended session never", door.sessions_end),
+    Check("with-a-code", "I23", "what needs a code was done with the one sent for it", confirmed.with_a_code),
+    Check("rated-when-over", "I24", "only ended cases are rated, once", afterwards.rated_when_over),
+    Check("saved-once", "I25", "a saved order counts once", afterwards.saved_once),
+    Check("seen-as-it-was", "I26", "who watches sees an order go forward", afterwards.seen_as_it_was),
     Check("rules-kept", "I19", "who has to wait for what follows from the rules", rights.rules_kept, calm=True),
 )
 CHECKS: Mapping[str, Check] = {check.name: check for check in _LIST}

@@ -16,9 +16,9 @@ Facts = dict[str, dict[str, list[dict[str, Any]]]]
 
 def facts(reading: Reading) -> Iterable[Violation]:
     """Analytics keeps exactly the facts that the events in the topics tell, each once: lines of orders, cases, refunds,
-    calls that settled nothing, notices, pieces on the shelf again. Before the end, and where a broker lost records that
-    nobody had read, those of the events that it has read must be there, and none that no event tells.
-    """
+    calls that settled nothing, notices, pieces on the shelf again, ratings, saved orders. Before the end, and where a
+    broker lost records that nobody had read, those of the events that it has read must be there, and none that no
+    event tells."""
     collections = reading.evidence.documents.get("analytics")
     if collections is None:
         return
@@ -57,7 +57,7 @@ def _compare(subject: str, document: Row, told: list[dict[str, Any]]) -> Iterato
             yield Violation("I11", subject, f"has {part}, which no event tells")
 
 
-_PARTS = {"accepted", "completed", "undone"}
+_PARTS = {"accepted", "completed", "undone", "kind", "stars", "lost"}
 _NAMES = (
     "facts_order_lines",
     "facts_cases",
@@ -65,6 +65,8 @@ _NAMES = (
     "facts_refund_attempts",
     "facts_notices",
     "facts_stock_returns",
+    "facts_ratings",
+    "facts_saved_orders",
 )
 
 
@@ -133,6 +135,8 @@ def _case(part: str) -> Any:
             }
         if part == "completed":
             facts["refunded_minor"] = body["refunded"]["amount_minor"]
+            for number in range(1, body.get("after_alternatives", 0) + 1):
+                yield "facts_saved_orders", f"{body['order_id']}/{number}", {"lost": True}
         yield "facts_cases", body["case_id"], {"order_id": body["order_id"], part: facts}
 
     return tell
@@ -159,7 +163,18 @@ def _back(body: Row) -> Fact:
         yield "facts_stock_returns", f"{body['case_id']}/{line['line_no']}", fact
 
 
+def _rating(body: Row) -> Fact:
+    fact = {"order_id": body["order_id"], "stars": body["stars"], "outcome": body["outcome"]}
+    yield "facts_ratings", body["case_id"], fact
+
+
+def _saved(body: Row) -> Fact:
+    yield "facts_saved_orders", f"{body['order_id']}/{body['number']}", {"kind": body["kind"]}
+
+
 _TELLS: Mapping[str, Any] = {
+    "cancellation-rated.v1": _rating,
+    "alternative-taken.v1": _saved,
     "order-placed.v1": _order,
     "cancellation-accepted.v1": _case("accepted"),
     "cancellation-completed.v1": _case("completed"),

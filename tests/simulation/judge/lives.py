@@ -9,6 +9,8 @@ from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.reading import Reading, Stored
 
 ENDED = ("done", "undone")
+RUNS = ("placing", "dispatching", "erasing")
+"""Long processes of an order besides its cases."""
 WITH_A_PERSON = ("refund-stuck", "refund-abnormal", "cannot-give-back")
 """Kinds of tasks that say that a case cannot go on by itself, or not without somebody's help."""
 
@@ -99,7 +101,7 @@ def somebody_goes_on(reading: Reading) -> Iterable[Violation]:
 
 def _order_goes_on(order: Stored) -> Iterator[Violation]:
     state = order.state
-    runs = {name: state[name] for name in ("placing", "dispatching") if state.get(name)}
+    runs = {name: state[name] for name in RUNS if state.get(name)}
     runs |= {case["case_id"]: case["run"] for case in state.get("cases", ())}
     runs |= {one["exchange_id"]: one["run"] for one in state.get("exchanges", ())}
     windows = {case["case_id"]: case["ruling"]["until"] for case in state.get("cases", ()) if _has_not_begun(case)}
@@ -155,13 +157,13 @@ def _busy_in_reservation(state: Row) -> Iterator[str]:
 def everything_ended(reading: Reading) -> Iterable[Violation]:
     """In the end each case has ended or lies with a person: it has an open task (or one that a person closed) and
     cannot go on by itself, or its refund is not over and a task says so. A task that only says "no answer" is not
-    enough where the payment service knows how the refund ended. Placing, dispatching, closing, notices and stock have
-    ended; no timer is overdue.
+    enough where the payment service knows how the refund ended. Placing, dispatching, erasing, closing, notices and
+    stock have ended; no timer is overdue.
     """
     payments = reading.of("payment", "payments")
     for order in reading.of("order", "orders").values():
         state = order.state
-        for name in ("placing", "dispatching"):
+        for name in RUNS:
             run = state.get(name)
             if run is not None and run["status"] not in ENDED:
                 yield Violation(

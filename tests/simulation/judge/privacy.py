@@ -44,7 +44,8 @@ def _personal(reading: Reading) -> list[str]:
     for body in reading.bodies("place-order.v1"):
         found.update(_inside(body["contact"]))
     for order in reading.of("order", "orders").values():
-        found.update(_inside(order.state.get("contact") or {}))
+        if not order.state.get("erased"):
+            found.update(_inside(order.state.get("contact") or {}))
     return sorted(value for value in found if len(value) >= WORTH_HIDING)
 
 

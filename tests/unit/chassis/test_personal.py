@@ -209,6 +209,11 @@ def test_the_same_text_is_never_sealed_alike_and_opens_only_in_its_place(folder:
     assert ring.open("plain as ever", "orders/o1") == "plain as ever"
 
 
+def test_an_empty_text_is_opened_too(folder: Path) -> None:
+    ring = Ring(folder)
+    assert ring.open(ring.seal("", "orders/o0"), "orders/o0") == ""
+
+
 def test_a_key_that_is_added_is_found_when_it_is_needed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = Ring(folder)
     add_key(folder)

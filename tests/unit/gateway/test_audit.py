@@ -137,6 +137,14 @@ async def test_a_reasons_code_is_kept_and_a_confirmation_code_is_not(world: Worl
     assert json.loads(entries(world)[0]["body"]) == {**CANCELLATION, "code": "***", "amount_minor": 2100}
 
 
+def test_an_exported_order_is_only_counted() -> None:
+    line = json.dumps({"order_id": "o1", "state": {"contact": {"name": "张三丰", "openid": "o-1"}}}, ensure_ascii=False)
+    kept = readable(json.dumps({"lines": [line], "dry_run": True}).encode())
+    assert json.loads(kept) == {"lines": [f"({len(line)} characters)"], "dry_run": True}
+    order = {"lines": [{"product_id": "tea", "quantity": 1}]}
+    assert json.loads(readable(json.dumps(order).encode())) == order
+
+
 def test_bodies_that_are_none_or_huge_are_cut() -> None:
     assert readable(b"") == ""
     assert readable(b"\xff\xfe") == "(2 bytes that are no JSON)"

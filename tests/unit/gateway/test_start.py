@@ -69,6 +69,13 @@ def test_a_key_that_is_none_is_named(pem: str, tmp_path: Path, capsys: pytest.Ca
     assert "login-public.pem" in capsys.readouterr().err
 
 
+async def test_a_password_costs_what_the_settings_say(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TUIDAN_PASSWORD_MEMORY_KIB", "64")
+    environment.setenv("TUIDAN_PASSWORD_PASSES", "2")
+    door = wire(load(GatewaySettings))
+    assert (await door.identity.passwords.hashed("secret")).startswith("$argon2id$v=19$m=64,t=2,")
+
+
 @pytest.mark.usefixtures("environment")
 async def test_it_starts_is_ready_and_stops_without_anybody_there() -> None:
     app = build(wire(load(GatewaySettings)))

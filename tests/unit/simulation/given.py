@@ -13,7 +13,7 @@ from typing import Any
 from chassis.delivery import Delivery
 from contracts.message import CATALOGUE, Event, Message, message_id
 from services.analytics.projections import PROJECTIONS
-from tests.simulation.evidence import Asked, Evidence
+from tests.simulation.evidence import Asked, Attempt, Evidence
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LATER = AT + timedelta(days=10)
@@ -45,6 +45,7 @@ class Scene:
     messages: list[Body] = field(default_factory=list)
     ledger_violations: list[Body] = field(default_factory=list)
     asked: list[Asked] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     logs: list[str] = field(default_factory=list)
     sizes: dict[str, int] = field(default_factory=dict)
     stock: dict[str, int] = field(default_factory=lambda: {"tea": 100})
@@ -72,6 +73,7 @@ class Scene:
             committed=committed,
             documents=self.documents,
             asked=self.asked,
+            attempts=self.attempts,
             initial_stock=self.stock,
             logs=self.logs,
             sizes=self.sizes,
@@ -91,6 +93,22 @@ class Scene:
         new = {"_id": id, "state": {}, "version": 0, "journal": [], "unsaid": [], "wake_at": None, "attempts": 0}
         document: Body = records.setdefault(id, {**new, "touched_at": AT})
         return document
+
+    # ── at the door ──────────────────────────────────────────────────────────────────────────────────────────────────
+    def tries(
+        self, who: str, method: str, path: str, status: int, *, entry: str | None = None, session: str = ""
+    ) -> None:
+        """A request, and what the audit trail has of it where staff change something (`entry`: under which id)."""
+        id = f"{who}.{len(self.attempts) + 1}"
+        self.attempts.append(Attempt(LATER, who, method, path, id, session, status))
+        if path.startswith("/admin/") and method != "GET":
+            self.notes(who, method, path, status, id if entry is None else entry)
+
+    def notes(self, who: str, method: str, path: str, status: int | None, request_id: str) -> None:
+        """An entry of the audit trail."""
+        entry = {"staff": who, "method": method, "path": path, "status": status, "request_id": request_id}
+        trail = self.documents["gateway"]["audit"]
+        trail[f"entry-{len(trail)}"] = {"_id": f"entry-{len(trail)}", **entry}
 
     # ── what happens ─────────────────────────────────────────────────────────────────────────────────────────────────
     def hears(self, record: tuple[str, str, str], heard: str, *says: Say, passing: bool = False) -> str:

@@ -27,6 +27,7 @@ PIECES, PRICE = 3, 300
 TOTAL = PIECES * PRICE
 STOCK = [{"line_no": 1, "product_id": "tea", "quantity": PIECES}]
 GIVEN = [{"line_no": 1, "product_id": "tea", "category": "goods", "quantity": PIECES, "amount_minor": TOTAL}]
+SIGNED_IN = {"access_token": "an-access-token", "refresh_token": "desk.1.mark"}
 BACK, KEPT, GONE, UNPAID = "shop-back", "shop-kept", "shop-gone", "shop-unpaid"
 
 
@@ -43,8 +44,34 @@ def shop() -> Scene:
     is_undone(scene, KEPT)
     is_shipped(scene, GONE)
     is_cancelled_unpaid(scene, UNPAID)
+    came_to_the_door(scene)
     scene.figures()
     return scene
+
+
+# ── the door ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+def came_to_the_door(scene: Scene) -> None:
+    """The warehouse signed in and shipped; a customer came back, had a look, rated a cancellation and had another order
+    sent later."""
+    scene.asked.append(Asked(AT, "s-warehouse", "sign-in", "", {"password": "quite-secret"}, 200, SIGNED_IN))
+    scene.tries("s-warehouse", "POST", "/admin/v1/session", 200, entry="")
+    scene.tries("s-warehouse", "POST", f"/admin/v1/orders/{GONE}/ship", 200)
+    scene.asked.append(Asked(AT, "c1", "refresh", "", {"refresh_token": "family.1.mark"}, 200, {}))
+    scene.tries("c1", "GET", f"/mp/v1/orders/{BACK}", 200)
+    scene.asked.append(Asked(AT, "c1", "watch", BACK, {}, 200, {"ids": [1, 2]}))
+    rates(scene, 5)
+    taken = {"order_id": GONE, "number": 1, "kind": "later-delivery", "taken_at": WHEN, "occurred_at": WHEN}
+    scene.hears(("order", "orders", GONE), f"postpone {GONE}", ("alternative-taken.v1", taken))
+    scene.asked.append(Asked(AT, "c1", "postpone", GONE, {}, 200, {}))
+
+
+def rates(scene: Scene, stars: int) -> None:
+    """The customer rates how the cancellation went."""
+    given = {"questionnaire": 1, "stars": stars, "answers": {}}
+    about = {"order_id": BACK, "case_id": f"{BACK}-c1", "reason": REASON, "outcome": "completed"}
+    body = {**given, **about, "rated_at": WHEN, "occurred_at": WHEN}
+    scene.hears(("order", "orders", BACK), f"rate {stars}", ("cancellation-rated.v1", body))
+    scene.asked.append(Asked(AT, "c1", "rate", BACK, given, 200, {}))
 
 
 # ── an order ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -20,8 +20,9 @@ from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a f
 from tests.unit.order.told import cancel
 from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, Scene
 from tests.unit.simulation.spoils import Spoil
+from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
-from tests.unit.simulation.spoils_said import SPOILS, an_answer_that_was_skipped, was_accepted_and_waits
+from tests.unit.simulation.spoils_said import an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, shop
 
 Change = Callable[[Scene], object]
@@ -91,6 +92,21 @@ def test_a_refund_that_closed_may_wait_under_its_next_number() -> None:
     refund = was_accepted_and_waits(scene)
     refund |= {"closed_numbers": [refund["number"]], "number": f"{BACK}-c1-2"}
     assert list(CHECKS["told-is-known"](scene.evidence())) == []
+
+
+def test_what_needs_a_code_may_be_done_with_the_one_that_came_for_it() -> None:
+    scene = shop()
+    cancels_for_quality(scene)
+    gets_a_code(scene)
+    assert list(CHECKS["with-a-code"](scene.evidence())) == []
+
+
+def test_a_wish_whose_answer_was_lost_may_stand_in_the_trail_or_not() -> None:
+    scene = shop()
+    scene.tries("s-warehouse", "POST", f"/admin/v1/orders/{GONE}/deliver", 0)
+    assert list(CHECKS["in-the-trail"](scene.evidence())) == []
+    scene.documents["gateway"]["audit"].popitem()
+    assert list(CHECKS["in-the-trail"](scene.evidence())) == []
 
 
 def blank(part: Any) -> Any:

@@ -43,6 +43,7 @@ from tests.simulation.sabotage import GUARDS, switch_off
 from tests.simulation.sabotages import attacks
 from tests.simulation.sea import StillWater
 from tests.simulation.world import SHAPES
+from tests.unit.simulation.examples_door import EXAMPLES as DOOR_EXAMPLES
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 ORDER, CASE, TEA = OrderId("order-1"), CaseId("order-1-c1"), ProductId("tea")
@@ -232,6 +233,7 @@ EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "query-before-resend": query_before_resend,
     "movement-id": movement_id,
     "callback-verification": callback_verification,
+    **DOOR_EXAMPLES,
 }
 
 
