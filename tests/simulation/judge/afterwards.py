@@ -9,6 +9,7 @@ from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.reading import ORDER_EVENTS, Reading
 
 UNKNOWN = (0, 429, 500, 503)
+ACCEPTED = (200, 202)
 ENDS = {"cancellation-completed.v1": "completed", "cancellation-undone.v1": "undone"}
 
 
@@ -37,28 +38,28 @@ def rated_when_over(reading: Reading) -> Iterable[Violation]:
 
 
 def saved_once(reading: Reading) -> Iterable[Violation]:
-    """A saved order counts once: an order has as many alternatives as were wished, numbered from one, each told in one
-    way; and what was promised was taken."""
+    """A saved order counts once: an order has no more alternatives than were wished, numbered from one, each told in one
+    way; a later delivery that was promised was taken, and every exchange that swapped goods counts."""
     told: dict[str, dict[int, Row]] = defaultdict(dict)
     for body in reading.bodies("alternative-taken.v1"):
         known = told[body["order_id"]].setdefault(body["number"], body)
         if known != body:
             yield Violation("I25", body["order_id"], f"alternative {body['number']} is told in two ways")
-    wishes: dict[str, list[int]] = defaultdict(list)
+    wishes: dict[str, list[tuple[str, int]]] = defaultdict(list)
     for one in reading.evidence.asked:
-        if one.what == "postpone":
-            wishes[one.order_id].append(one.status)
+        if one.what in ("postpone", "exchange"):
+            wishes[one.order_id].append((one.what, one.status))
+    swapped = {(body["order_id"], body["case_id"]) for body in reading.bodies("goods-exchanged.v1")}
     for order_id, taken in told.items():
         if sorted(taken) != list(range(1, len(taken) + 1)):
             yield Violation("I25", order_id, f"its alternatives are numbered {sorted(taken)}")
-        possible = sum(status == 200 or status in UNKNOWN for status in wishes[order_id])
+        possible = sum(status in (*ACCEPTED, *UNKNOWN) for _, status in wishes[order_id])
         if len(taken) > possible:
             yield Violation("I25", order_id, f"{len(taken)} alternatives were taken, {possible} were wished")
-    for order_id, statuses in wishes.items():
-        if statuses.count(200) > len(told[order_id]):
-            yield Violation(
-                "I25", order_id, f"{statuses.count(200)} alternatives were promised, {len(told[order_id])} taken"
-            )
+    for order_id in {*wishes, *(order_id for order_id, _ in swapped)}:
+        promised = wishes[order_id].count(("postpone", 200)) + sum(order_id == one for one, _ in swapped)
+        if promised > len(told[order_id]):
+            yield Violation("I25", order_id, f"{promised} alternatives were promised, {len(told[order_id])} taken")
 
 
 def seen_as_it_was(reading: Reading) -> Iterable[Violation]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 from typing import Any
 
 from contracts.message import message_id
-from tests.unit.simulation.given import BY, WHEN, Scene, ended
+from tests.simulation.evidence import Asked
+from tests.unit.simulation.given import AT, BY, WHEN, Scene, ended
 from tests.unit.simulation.spoils import ORDERS, RESERVATIONS, seen_by
 from tests.unit.simulation.tales import PRICE, is_paid
 
@@ -26,6 +27,7 @@ def with_an_exchange(scene: Scene) -> Scene:
     scene.state("inventory", "receipts", "r-green").update(status="received", **receipt)
     scene.takes("receipt-green", "receive", "r-green", 1, product_id="green", available=100, received=100)
     is_paid(scene, SWAPPED)
+    scene.asked.append(Asked(AT, "c1", "exchange", SWAPPED, {}, 202, {}))
     order, reservation = (*ORDERS, SWAPPED), (*RESERVATIONS, SWAPPED)
     about = {"order_id": SWAPPED, "case_id": X1}
     old = {**OLD, "category": "goods", "amount_minor": MOVED}
@@ -123,3 +125,8 @@ def shipped_while_being_exchanged(scene: Scene) -> None:
 def an_exchange_nobody_asks_for(scene: Scene) -> None:
     run = ended("release the old goods", status="running")
     with_an_exchange(scene).state(*ORDERS, SWAPPED)["exchanges"][0].update(status="open", run=run)
+
+
+@seen_by("saved-once")
+def an_exchange_does_not_count(scene: Scene) -> None:
+    with_an_exchange(scene).loses("alternative-taken.v1", SWAPPED)
