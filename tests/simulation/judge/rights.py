@@ -47,7 +47,7 @@ def rules_kept(reading: Reading) -> Iterable[Violation]:
     for story in reading.stories.values():
         for case in story.cases.values():
             wanted = _must_wait_for(case)
-            if case.state_before == "paid" and case.accepted.get("waits_for", "") != wanted:
+            if case.asked_in == "paid" and case.accepted.get("waits_for", "") != wanted:
                 what = f"waits for {case.accepted.get('waits_for')!r}, should wait for {wanted!r}"
                 yield Violation("I19", case.case_id, what)
 

@@ -16,7 +16,8 @@ REOPENS = ("look-again", "send-again", "transfer", "settled-outside", "give-back
 @dataclass(slots=True)
 class CaseStory:
     """One cancellation case. `refunded` and `because` come with its end; `resumed` counts decisions of people that let
-    it go on, `undone` how often it was undone."""
+    it go on, `undone` how often it was undone. `asked_in`: the order's state when the case was opened; `state_before`:
+    what it goes back to, which a payment in between changes."""
 
     case_id: str
     accepted: Row
@@ -26,6 +27,7 @@ class CaseStory:
     because: str = ""
     resumed: int = 0
     undone: int = 0
+    asked_in: str = ""
 
     @property
     def amount(self) -> int:
@@ -115,7 +117,7 @@ class Story:
             self._wrong(f"{body['case_id']} accepted while {self.state}")
         if not body["lines"] and self.paid is None:
             self._wrong(f"{body['case_id']} gives back money of an order that nobody paid")
-        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state)
+        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state, asked_in=self.state)
         if body["lines"]:
             self.state = "cancelling"
 
