@@ -129,4 +129,7 @@ def an_exchange_nobody_asks_for(scene: Scene) -> None:
 
 @seen_by("saved-once")
 def an_exchange_does_not_count(scene: Scene) -> None:
-    with_an_exchange(scene).loses("alternative-taken.v1", SWAPPED)
+    old = {**OLD, "category": "goods", "amount_minor": MOVED}
+    done = {"order_id": SWAPPED, "case_id": f"{SWAPPED}-x2", "customer_id": "c1", "old": old, "new": NEW_LINE}
+    done |= {"exchanged_at": WHEN, "occurred_at": WHEN}
+    with_an_exchange(scene).hears((*ORDERS, SWAPPED), "another", ("goods-exchanged.v1", done))
