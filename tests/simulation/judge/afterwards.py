@@ -38,8 +38,8 @@ def rated_when_over(reading: Reading) -> Iterable[Violation]:
 
 
 def saved_once(reading: Reading) -> Iterable[Violation]:
-    """A saved order counts once: an order has no more alternatives than were wished, numbered from one, each told in one
-    way; a later delivery that was promised was taken, and every exchange that swapped goods counts."""
+    """A saved order counts once: an order has no more alternatives than were wished, numbered from one, each told in
+    one way; a later delivery that was promised was taken, and every exchange that swapped goods counts."""
     told: dict[str, dict[int, Row]] = defaultdict(dict)
     for body in reading.bodies("alternative-taken.v1"):
         known = told[body["order_id"]].setdefault(body["number"], body)
