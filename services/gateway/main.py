@@ -27,10 +27,12 @@ from services.gateway import (
     live,
     members,
     mp,
+    own_password,
     ratings,
     reconciliations,
     signing_in,
     wechat,
+    work,
 )
 from services.gateway.api import Door, check_rights
 from services.gateway.auth import Tokens
@@ -54,12 +56,14 @@ T = TypeVar("T")
 
 DOORS = (
     signing_in,
+    own_password,
     mp,
     ratings,
     alternatives,
     live,
     admin,
     cancelling,
+    work,
     deletion,
     members,
     audit,
