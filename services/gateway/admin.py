@@ -34,7 +34,7 @@ from services.gateway.auth import allow_scope
 from services.gateway.clients import SLOW_SECONDS, Answer, segment
 from services.gateway.confirmations import CANCEL, confirm
 from services.gateway.finding import WhichOrders
-from services.gateway.work import WorkList
+from services.gateway.operators import WorkList
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
@@ -42,7 +42,7 @@ router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 class WhichCases(Page):
     """Which cancellation cases; `waits_for`: open ones that wait for approval, for the end of their undo window, or for
     a person (approval among them). `list`: those that need somebody, the longest wait first, and nothing else is given:
-    see `work.WorkList`."""
+    see `operators.WorkList`."""
 
     after: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,128}$")] | None = None
     status: Word | None = None
@@ -143,7 +143,7 @@ async def list_cases(call: Calling, which: Annotated[WhichCases, Query()]) -> Re
     if which.list is None:
         return await fetched(call.services.order, "/cases", which)
     query = {"after": which.after, "limit": which.limit}
-    return passed_on(await call.services.order.ask("GET", f"/work/{which.list}", query=query))
+    return passed_on(await call.services.order.ask("GET", f"/work-lists/{which.list}", query=query))
 
 
 @router.get("/tasks")

@@ -27,12 +27,12 @@ from services.gateway import (
     live,
     members,
     mp,
+    operators,
     own_password,
     ratings,
     reconciliations,
     signing_in,
     wechat,
-    work,
 )
 from services.gateway.api import Door, check_rights
 from services.gateway.auth import Tokens
@@ -63,7 +63,7 @@ DOORS = (
     live,
     admin,
     cancelling,
-    work,
+    operators,
     deletion,
     members,
     audit,

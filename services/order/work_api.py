@@ -56,7 +56,7 @@ def routes(engine: Engine, works: WorkLists, orders: Exports, runs: BulkRuns) ->
     router = APIRouter()
     desk = Desk(engine, works, orders, runs)
 
-    @router.get("/work/{name}")
+    @router.get("/work-lists/{name}")
     async def page(
         name: WorkList,
         after: Annotated[str, Query(max_length=128)] = "",
