@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from contracts.message import OrderId as Order
 from contracts.order import Actor, CancelOrder, CompleteOrder, DeliverOrder, ShipOrder
@@ -34,16 +34,27 @@ from services.gateway.auth import allow_scope
 from services.gateway.clients import SLOW_SECONDS, Answer, segment
 from services.gateway.confirmations import CANCEL, confirm
 from services.gateway.finding import WhichOrders
+from services.gateway.operators import WorkList
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
 
 class WhichCases(Page):
     """Which cancellation cases; `waits_for`: open ones that wait for approval, for the end of their undo window, or for
-    a person (approval among them)."""
+    a person (approval among them). `list`: those that need somebody, the longest wait first, and nothing else is given:
+    see `operators.WorkList`."""
 
+    after: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,128}$")] | None = None
     status: Word | None = None
     waits_for: Literal["approval", "undo-window", "person"] | None = None
+    list: WorkList | None = None
+
+    @field_validator("list")
+    @classmethod
+    def _alone(cls, name: WorkList | None, others: ValidationInfo) -> WorkList | None:
+        if name is not None and (others.data.get("status") or others.data.get("waits_for")):
+            raise ValueError("a list is asked for without status and waits_for")
+        return name
 
 
 class WhichNotices(BaseModel):
@@ -126,8 +137,13 @@ async def complete_order(call: Calling, order_id: OrderId, _: Empty) -> Response
 
 @router.get("/cases")
 async def list_cases(call: Calling, which: Annotated[WhichCases, Query()]) -> Response:
-    """Cancellation cases: `{"cases", "next"}`."""
-    return await fetched(call.services.order, "/cases", which)
+    """Cancellation cases: `{"cases", "next"}`. Those of a `list` also say `since` when and how long they wait
+    (`age_seconds`), `attempts`, `next_try_at`, `last_provider_code`, their open `tasks`, and the `commands` that fit.
+    Problem: wrong-cursor (422)."""
+    if which.list is None:
+        return await fetched(call.services.order, "/cases", which)
+    query = {"after": which.after, "limit": which.limit}
+    return passed_on(await call.services.order.ask("GET", f"/work-lists/{which.list}", query=query))
 
 
 @router.get("/tasks")

@@ -24,10 +24,11 @@ from contracts.order import Actor
 from services.gateway.auth import ANYONE, RIGHTS, Caller, Right, Tokens, allow, right_for
 from services.gateway.clients import JSON_TYPE, Answer, Header, Service, Services
 from services.gateway.identity import Identity
+from services.gateway.images import About, Seen, image, seen
 from services.gateway.limits import Headers, Limits, TooMany
 from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN, Nothing
 from services.gateway.sessions import ended
-from services.gateway.trail import Deed, readable
+from services.gateway.trail import Deed, readable, shown_in_trail
 
 BODY_MAX = 1024 * 1024
 """Bytes. An order of 2,000 lines takes about 200,000."""
@@ -190,10 +191,18 @@ def address_of(request: Request) -> str:
 
 
 async def _intend(right: Right, request: Request) -> None:
-    """Put into the audit trail what is about to be done. Raises StoreUnavailable: then it is not done."""
-    request.state.content = await read(request, BODY_MAX)
-    deed = _deed(right, request, request.state.caller, readable(request.state.content))
-    request.state.entry = await door(request).identity.trail.intend(deed)
+    """Put into the audit trail what is about to be done, and how things stand. Raises StoreUnavailable: then it is not
+    done."""
+    here, content = door(request), await read(request, BODY_MAX)
+    request.state.content = content
+    about = About(
+        here.services, here.identity.staff, request.state.caller, request.path_params, request.url.query, content
+    )
+    what = await seen((right.method, right.path), about)
+    before = shown_in_trail(await image(what, about))
+    deed = _deed(right, request, request.state.caller, readable(content), what, before)
+    request.state.entry = await here.identity.trail.intend(deed)
+    request.state.look = lambda: image(what, about)
 
 
 async def _note_outcome(right: Right, request: Request, status: int, word: str) -> None:
@@ -201,7 +210,13 @@ async def _note_outcome(right: Right, request: Request, status: int, word: str) 
     because it comes too often is not written down: that would do what the limit is there against."""
     trail, entry = door(request).identity.trail, getattr(request.state, "entry", None)
     if entry is not None:
-        await trail.done(entry, status, word)
+        after = ""
+        if status < 400:
+            try:
+                after = shown_in_trail(await request.state.look())
+            except StoreUnavailable:
+                log.warning("the audit trail has no image after a deed", entry=entry)
+        await trail.done(entry, status, word, after)
         return
     caller = getattr(request.state, "caller", None)
     if caller is None or status in {429, 503}:
@@ -212,7 +227,13 @@ async def _note_outcome(right: Right, request: Request, status: int, word: str) 
         log.error("the audit trail misses a refusal", route=right.path, status=status)
 
 
-def _deed(right: Right, request: Request, caller: Caller, body: str) -> Deed:
+_NOT_LOOKED = Seen(None, ())
+
+
+def _deed(
+    right: Right, request: Request, caller: Caller, body: str, what: Seen = _NOT_LOOKED, before: str = ""
+) -> Deed:
+    subjects = [*(str(one) for one in request.path_params.values()), *what.subjects]
     return Deed(
         staff=caller.sub,
         role=caller.role or caller.kind,
@@ -220,10 +241,11 @@ def _deed(right: Right, request: Request, caller: Caller, body: str) -> Deed:
         route=right.path,
         path=request.url.path,
         query=request.url.query,
-        subjects=tuple(str(one) for one in request.path_params.values()),
+        subjects=tuple(dict.fromkeys(subjects)),
         address=address_of(request),
         request_id=_request_id(request),
         body=body,
+        before=before,
     )
 
 

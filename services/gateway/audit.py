@@ -23,8 +23,9 @@ class WhichEntries(Page):
 
 @router.get("")
 async def read_trail(call: Calling, which: Annotated[WhichEntries, Query()]) -> Response:
-    """What was done and tried, the newest first: `{"entries", "next"}`. An entry without a status was begun, and what
-    came of it was not written down."""
+    """What was done and tried, the newest first: `{"entries", "next"}`. `before` and `after` are how things stood, null
+    where there is nothing to see or nobody could look; `outcome` is done, refused, or unknown: begun, and what came of
+    it was not written down."""
     found = await call.identity.trail.page(
         staff=which.staff, subject=which.subject, after=which.after or "", limit=which.limit
     )

@@ -27,6 +27,8 @@ from services.gateway import (
     live,
     members,
     mp,
+    operators,
+    own_password,
     ratings,
     reconciliations,
     signing_in,
@@ -54,12 +56,14 @@ T = TypeVar("T")
 
 DOORS = (
     signing_in,
+    own_password,
     mp,
     ratings,
     alternatives,
     live,
     admin,
     cancelling,
+    operators,
     deletion,
     members,
     audit,

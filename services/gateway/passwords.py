@@ -18,6 +18,8 @@ from chassis.problem import Problem
 T = TypeVar("T")
 
 PASSWORD_MAX = 128
+OWN_PASSWORD_MIN = 12
+"""Of one that somebody makes up: length is what counts (NIST SP 800-63B-4, 3.1.1.2)."""
 ISSUER = "Tuidan"
 STEP_SECONDS = 30
 STEPS_APART = 1

@@ -101,9 +101,15 @@ class Sessions:
 
     async def end_all(self, kind: Kind, subject: str) -> None:
         """Sign somebody out everywhere."""
+        await self.end_others(kind, subject, "")
+
+    async def end_others(self, kind: Kind, subject: str, kept: str) -> None:
+        """Sign somebody out everywhere but in the session `kept`."""
         found = await self._sessions.find({"subject": f"{kind}/{subject}"}, fields=["ended"])
         await self._sessions.update_all(
-            Update({"_id": session["_id"]}, {"$set": {"ended": True}}) for session in found if not session["ended"]
+            Update({"_id": session["_id"]}, {"$set": {"ended": True}})
+            for session in found
+            if not session["ended"] and session["_id"] != kept
         )
 
     def _opened(self, kind: Kind, subject: str, id: str, turn: int, claims: Mapping[str, Any]) -> Opened:

@@ -62,7 +62,7 @@ async def sign_in(request: Request, wanted: Signing) -> Response:
     known = here.staff.is_known(member, address)
     await here.lockout.enter(wanted.staff_id, address, known=known)
     deed = _deed(wanted.staff_id, member, address)
-    if member is None or not await _fits(here, member, wanted):
+    if member is None or not await fits(here, member, wanted.password, wanted.code):
         if member is None:
             await here.passwords.is_right(None, wanted.password)
         await here.trail.intend(deed, 401, "sign-in-refused")
@@ -115,10 +115,10 @@ async def sign_out_as_customer(call: Calling, _: Empty) -> Response:
     return await _ended(call.identity, call.caller.session)
 
 
-async def _fits(here: Identity, member: Member, wanted: StaffSignIn) -> bool:
+async def fits(here: Identity, member: Member, password: str, code: str) -> bool:
     """Whether password and second factor are right, and the account is open. The factor's step is used up only then."""
-    right = await here.passwords.is_right(member.password, wanted.password)
-    step = factor_step(here.staff.factor_of(member), wanted.code, here.clock())
+    right = await here.passwords.is_right(member.password, password)
+    step = factor_step(here.staff.factor_of(member), code, here.clock())
     return right and step is not None and not member.disabled and await here.staff.use_step(member, step)
 
 

@@ -95,6 +95,11 @@ class StaffBook:
         shown, kept = await self._new_secrets(member.staff_id)
         return shown if await self._set(member, {**kept, "step": 0, "desks": []}) else None
 
+    async def set_password(self, member: Member, password: str) -> bool:
+        """Another password, of the member's own; False when somebody else changed the account meanwhile."""
+        kept = await self._passwords.hashed(password)
+        return await self._set(member, {"password": kept, "password_at": self._clock()})
+
     async def use_step(self, member: Member, step: int) -> bool:
         """Take a step of the second factor, which works once; False when it, or a later one, was taken."""
         wanted = {"_id": member.staff_id, "step": {"$lt": step}, "factor": member.factor}

@@ -1,5 +1,6 @@
-"""The audit trail: what the staff did, and tried to do. Written before anything is done, and completed with the
-outcome; nothing is ever changed or deleted besides. While it cannot be written nothing is done."""
+"""The audit trail: what the staff did, and tried to do, and how things stood before. Written before anything is done,
+and completed with the outcome and how things stand then; nothing is ever changed or deleted besides. While it cannot be
+written nothing is done."""
 
 from __future__ import annotations
 
@@ -21,12 +22,14 @@ from chassis.telemetry import masked
 NAME = "audit"
 BODY_MAX = 8_192
 """Characters of a body that are kept; of a longer one its beginning."""
+IMAGE_MAX = 32_768
+"""The same for an image: 200 orders take about 30,000."""
 TEXT_MAX = 512
 """Characters of a path's part or a query's value that are kept."""
 
 _WORD = re.compile(r"[a-z-]{1,64}")
 """A code that is a word is a reason's, which is worth reading; one with digits may open something."""
-_SECRET = frozenset({"password", "code", "token", "refresh_token", "secret", "bank_account"})
+_SECRET = frozenset({"password", "new_password", "code", "token", "refresh_token", "secret", "bank_account"})
 _PERSONAL = re.compile(r"phone|openid|name|address", re.IGNORECASE)
 _WHOLE = frozenset({"lines"})
 """A line of text in such a field is a whole exported order, with everything about its customer: not even masked."""
@@ -38,8 +41,8 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Deed:
-    """What somebody wants to do. `staff` is the name they signed in with, or tried to; `subjects`: the ids in the path;
-    `body`: see `readable`."""
+    """What somebody wants to do. `staff` is the name they signed in with, or tried to; `subjects`: the ids in the path,
+    and the orders it is about; `body`: see `readable`; `before`: how things stand, see `shown_in_trail`."""
 
     staff: str
     role: str
@@ -51,6 +54,7 @@ class Deed:
     address: str
     request_id: str
     body: str = field(default="", repr=False)
+    before: str = field(default="", repr=False)
 
 
 class Trail:
@@ -81,6 +85,8 @@ class Trail:
             "query": deed.query[:TEXT_MAX],
             "subjects": [one[:TEXT_MAX] for one in deed.subjects],
             "body": deed.body,
+            "before": deed.before,
+            "after": "",
             "address": deed.address,
             "request_id": deed.request_id,
             "status": status,
@@ -90,23 +96,49 @@ class Trail:
         await self._entries.insert_new([document])
         return id
 
-    async def done(self, id: str, status: int, problem: str = "") -> None:
-        """Note the answer's status, once. It was done already: when this cannot be written the entry stays without an
-        outcome, and the log says so."""
-        outcome = {"status": status, "problem": problem, "done_at": self._clock()}
+    async def done(self, id: str, status: int, problem: str = "", after: str = "") -> None:
+        """Note the answer's status, and how things stand `after` it, once. It was done already: when this cannot be
+        written the entry stays without an outcome, and the log says so."""
+        outcome = {"status": status, "problem": problem, "after": after, "done_at": self._clock()}
         try:
             await self._entries.update_all([Update({"_id": id, "status": None}, {"$set": outcome})])
         except StoreUnavailable:
             log.error("the audit trail has no outcome of a deed", entry=id, status=status)
 
     async def page(self, *, staff: str | None, subject: str | None, after: str, limit: int) -> dict[str, Any]:
-        """Entries, the newest first: `{"entries", "next"}`; `after` is the `next` of the page before."""
+        """Entries, the newest first: `{"entries", "next"}`; `after` is the `next` of the page before. `outcome`: done,
+        refused, or unknown, where nobody can say any more whether it was done."""
         wanted: dict[str, Any] = {name: value for name, value in (("staff", staff), ("subjects", subject)) if value}
         if after:
             wanted["_id"] = {"$lt": after}
         found = await self._entries.find(wanted, sort=[("_id", -1)], limit=limit)
-        entries = [{"id": entry.pop("_id"), **entry} for entry in found]
+        entries = [_as_read(entry) for entry in found]
         return {"entries": entries, "next": entries[-1]["id"] if len(entries) == limit else None}
+
+
+def _as_read(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """An entry with its images opened and its outcome in a word."""
+    status = entry["status"]
+    outcome = "unknown" if status is None or status >= 500 else "refused" if status >= 400 else "done"
+    images = {name: _image_read(entry.get(name, "")) for name in ("before", "after")}
+    plain = {name: value for name, value in entry.items() if name != "_id"}
+    return {"id": entry["_id"], **plain, "outcome": outcome, **images}
+
+
+def _image_read(text: str) -> Any:
+    """An image as it was; None where there is none. Of one that was cut only the text is left."""
+    try:
+        return json.loads(text) if text else None
+    except ValueError:
+        return text
+
+
+def shown_in_trail(image: Any) -> str:
+    """An image as it is kept: JSON, personal data masked as in a body; nothing for None."""
+    if image is None:
+        return ""
+    text = json.dumps(_without_persons("", image), ensure_ascii=False, default=str)
+    return text if len(text) <= IMAGE_MAX else text[:IMAGE_MAX] + "…"
 
 
 def readable(content: bytes) -> str:

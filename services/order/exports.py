@@ -9,6 +9,7 @@ from typing import Any
 
 from chassis.keeping import Keeping
 from chassis.mongo import Collection
+from contracts.message import OrderId
 from services.order.deleting import FINISHED
 from services.order.exporting import checksum, digest_of, exported
 from services.order.model import Order
@@ -52,9 +53,13 @@ class Exports:
 
     async def orders(self, order_ids: Sequence[str]) -> list[Order]:
         """These orders, in this order. Raises KeyError with the id of one that does not exist."""
+        known = {order.order_id: order for order in await self.known(order_ids)}
+        return [known[OrderId(order_id)] for order_id in order_ids]
+
+    async def known(self, order_ids: Sequence[str]) -> list[Order]:
+        """Those of these orders that there are, in no order."""
         found = await self._orders.find({"_id": {"$in": list(order_ids)}}, fields=["state"])
-        known = {document["_id"]: document for document in found if document.get("state")}
-        return [self._order(known[order_id]) for order_id in order_ids]
+        return [self._order(document) for document in found if document.get("state")]
 
     def _order(self, document: Mapping[str, Any]) -> Order:
         return Order.model_validate(self._keeping.opened(document)["state"])

@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 from chassis.record import Findable
 from services.order.model import Order
+from services.order.work import work_since
 
 CaseState = Literal["open", "completed", "undone", "waits-for-a-person"]
 
@@ -27,13 +28,15 @@ _CASES: Final[tuple[tuple[str, ...], ...]] = (("", "open", "waits-for-a-person")
 
 def found_by(order: Order) -> Findable:
     """What stands beside an order's state so that it is found from an index: one word for the states of all its cases,
-    and a term for each product, each word of its goods' names, and for who ordered (kept as keyed hashes)."""
+    since when one stands in each list of what needs somebody, and a term for each product, each word of its goods'
+    names, and for who ordered (kept as keyed hashes)."""
     terms = dict.fromkeys(product_term(line.product_id) for line in order.lines)
     for line in order.lines:
         terms |= dict.fromkeys(word_term(word) for word in words_of(line.name))
     name, tail = normal_name(order.contact.name), phone_tail(order.contact.phone)
     personal = (*who_terms(name, None), *who_terms(None, tail), *who_terms(name, tail))
-    return Findable(fields={"case": _case_word(order)}, terms=tuple(terms), personal=personal)
+    fields = {"case": _case_word(order), "work": work_since(order)}
+    return Findable(fields=fields, terms=tuple(terms), personal=personal)
 
 
 def product_term(product_id: str) -> str:

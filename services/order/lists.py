@@ -159,7 +159,7 @@ def _conditions(wanted: Wanted, terms: Sequence[str]) -> dict[str, Any]:
         conditions["found_by.case"] = {"$in": case_words(wanted.case), **_ANY_CASE}
     if not wanted.hidden:
         conditions["state.hidden_at"] = None
-    cursor = _cursor(wanted.after)
+    cursor = place_after(wanted.after)
     between: dict[str, datetime] = {"$gte": wanted.since or EPOCH}
     if wanted.until is not None:
         between["$lt"] = wanted.until
@@ -172,7 +172,8 @@ def _conditions(wanted: Wanted, terms: Sequence[str]) -> dict[str, Any]:
     return conditions
 
 
-def _cursor(after: str) -> tuple[datetime, str] | None:
+def place_after(after: str) -> tuple[datetime, str] | None:
+    """Where the page before ended; None: at the beginning. Raises the problem wrong-cursor (422)."""
     try:
         return read_cursor(after) if after else None
     except WrongCursor as wrong:

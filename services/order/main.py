@@ -10,12 +10,13 @@ from fastapi import APIRouter
 from chassis.service import Parts, Service
 from chassis.settings import load
 from contracts import inventory, notify, order, payment
-from services.order import cancelling_api, deletion_api
+from services.order import bulk_runs, cancelling_api, deletion_api, work_api
 from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
+from services.order.image_api import image_routes
 from services.order.lists import OrderLists
 from services.order.live_api import live_routes
 from services.order.model import LookUpProducts, PriceRules
@@ -27,6 +28,7 @@ from services.order.rating_api import rating_routes
 from services.order.settings import OrderSettings
 from services.order.variants import LookUpVariants
 from services.order.views import OrderViews
+from services.order.work_lists import WorkLists
 
 
 def service(settings: OrderSettings) -> Service:
@@ -43,7 +45,8 @@ def service(settings: OrderSettings) -> Service:
         views = OrderViews(orders, products, coupons, keeping)
         lists = OrderLists(orders, keeping)
         shelf = Shelf(products)
-        for reader in (past, views, lists, shelf):
+        works, runs = WorkLists(orders, keeping), bulk_runs.BulkRuns(parts.database.collection(bulk_runs.NAME))
+        for reader in (past, views, lists, shelf, works, runs):
             await reader.prepare()
         parts.engine.perform(LookUpProducts, catalogue.look_up)
         parts.engine.perform(LookUpPolicy, policies.look_up)
@@ -53,6 +56,8 @@ def service(settings: OrderSettings) -> Service:
             routes(parts.engine, catalogue, views, lists),
             cancelling_api.routes(parts.engine, policies, past),
             deletion_api.routes(parts.engine, exports, settings.retention_days),
+            work_api.routes(parts.engine, works, exports, runs),
+            image_routes(orders, coupons),
             rating_routes(parts.engine),
             alternatives_routes(parts.engine, shelf, catalogue),
             live_routes(orders),

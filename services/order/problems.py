@@ -78,6 +78,16 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "This cannot be done now. Read the task's choices again.",
     ),
     "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
+    "dry-run-first": (
+        422,
+        "请先以 dry_run 试运行,再带上返回的 digest 正式执行。",
+        "Make a dry run first, and name its digest: only what was shown is done.",
+    ),
+    "changed-since-dry-run": (
+        409,
+        "试运行之后情况有变化,没有执行任何操作;请重新试运行并核对。",
+        "Things have changed since the dry run, and nothing was done. Make another one and look at it.",
+    ),
     "not-finished": (
         409,
         "只有已完成或已取消的订单才能删除。",

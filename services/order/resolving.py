@@ -10,6 +10,7 @@ from contracts.order import Actor, CancelLine, Reason
 from contracts.payment import RefundFound
 from contracts.task import ResolveTask, TaskNotResolved, TaskResolved
 from services.order import cases, failed
+from services.order.cancellation import SAGAS, Cancellation
 from services.order.model import Case, Order, Task
 from services.order.otherroads import SHUT
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
@@ -46,6 +47,8 @@ def _do(order: Order, case: Case, task: Task, asked: ResolveTask, at: datetime) 
     opens = asked.choice == "take-over" or (case.status != "open" and asked.choice != "done")
     if opens and (standing is not None or order.open_exchange is not None):
         raise _refusal(asked, "not-a-choice")
+    if asked.choice == "ask-again":
+        return _ask_again(order, case, asked, at)
     if asked.choice in WISHES:
         return failed.resume(order, case, asked.choice, asked.note, asked.by, at)
     if asked.choice == "give-back":
@@ -57,6 +60,18 @@ def _do(order: Order, case: Case, task: Task, asked: ResolveTask, at: datetime) 
             order, RefundNumber(task.facts["refund_number"]), int(task.facts["amount_minor"]), asked.by, at
         )
     return order, []
+
+
+def _ask_again(order: Order, case: Case, asked: ResolveTask, at: datetime) -> Decision:
+    """The command that was not answered, once more and now. Should it stay without an answer, the case calls for a
+    person again when it next asks by itself. Raises Refusal for a case that asks nobody any more."""
+    if case.status != "open" or case.waits or case.run.ended:
+        raise _refusal(asked, "not-a-choice")
+    saga, due = SAGAS[case.run.saga], case.run.model_copy(update={"wake_at": at})
+    run, says = saga.wake(due, Cancellation.of(order, case), at)
+    walked = case.model_copy(update={"run": run.model_copy(update={"attention_at": None})})
+    after = order.with_case(walked).noting(at, "asked-again", case.case_id, step=run.step, attempt=str(run.attempts))
+    return after, says
 
 
 def _cancel_by_transfer(order: Order, case: Case, asked: ResolveTask, at: datetime) -> Decision:

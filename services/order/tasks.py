@@ -40,7 +40,7 @@ CHOICES: dict[Kind, tuple[str, ...]] = {
     "cannot-give-back": ("give-back", "transfer", "send-again", "settled-outside"),
     "refund-made-outside": ("done",),
     "shipping-record": ("done",),
-    "no-answer": ("done",),
+    "no-answer": ("ask-again", "done"),
 }
 
 

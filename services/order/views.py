@@ -13,6 +13,8 @@ from services.order.model import Case, Coupon, Order
 from services.order.story import case_shown_to_all, masked_contact, shown_to_all, told_to_staff
 
 WaitsFor = Literal["approval", "undo-window", "person"]
+BY_STATUS = [("state.cases.status", 1), ("_id", 1)]
+_STATUSES = ("open", "completed", "undone")
 
 
 def order_view(order: Order) -> dict[str, Any]:
@@ -62,9 +64,7 @@ class OrderViews:
 
     async def prepare(self) -> None:
         """Make the indexes that the lists read."""
-        await self._orders.ensure_index(
-            [("state.cases.status", 1), ("_id", 1)], partial={"state.cases.case_id": {"$exists": True}}
-        )
+        await self._orders.ensure_index(BY_STATUS, partial={"state.cases.case_id": {"$exists": True}})
         await self._orders.ensure_index(
             [("state.tasks.task_id", 1)], partial={"state.tasks.task_id": {"$exists": True}}
         )
@@ -76,9 +76,8 @@ class OrderViews:
         fewer than `limit`, and there are more as long as it has a `next`."""
         status = "open" if waits_for is not None else status
         wanted: dict[str, Any] = {"_id": {"$gt": after}, "state.cases.case_id": {"$exists": True}}
-        if status is not None:
-            wanted["state.cases.status"] = status
-        found = await self._orders.find(wanted, fields=["state"], sort=[("_id", 1)], limit=limit)
+        wanted["state.cases.status"] = status if status is not None else {"$in": list(_STATUSES)}
+        found = await self._orders.find(wanted, fields=["state"], sort=[("_id", 1)], limit=limit, index=BY_STATUS)
         orders = [Order.model_validate(self._keeping.opened(document)["state"]) for document in found]
         listed = [
             case_view(order, case)

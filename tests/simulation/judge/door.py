@@ -27,10 +27,10 @@ MAY = tuple(
         ("POST", r"orders/[^/]+/(?:ship|deliver)|stock-receipts|stock/recount", SHIPS),
         ("POST", r"orders/[^/]+/complete", SHIPS | CANCELS),
         ("POST", r"cases/[^/]+/(?:bank-card|decision)", MONEY | CANCELS),
-        ("POST", r"tasks/[^/]+/resolution|policies/[^/]+/preview", MONEY),
+        ("POST", r"tasks/[^/]+/resolution|tasks/resolutions|policies/[^/]+/preview", MONEY),
         ("GET|POST", r"reconciliations(?:/.+)?|figures/.+", MONEY),
         ("PUT|POST", r"coupons/.+|products|policies(?:/[^/]+/activation)?", SELLS),
-        ("POST|DELETE", r"session|codes|tasks/[^/]+/done", ALL),
+        ("POST|DELETE", r"session|session/password|codes|tasks/[^/]+/done", ALL),
         ("GET", r"orders(?:/.+)?|cases|tasks|stock(?:/.+)?|notices|summary|policies(?:/.+)?", ALL),
     )
 )

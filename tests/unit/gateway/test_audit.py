@@ -52,7 +52,7 @@ async def test_what_cannot_be_written_down_is_not_done(world: World, right: Righ
     answer = await world.ask(method, path, world.token("s1", "staff", role=role_for(right)), body)
     expect_problem(answer, 503, "not-ready")
     assert not world.fake.seen
-    assert set(world.line.crossed) == {"write audit"}, "nothing else was read or written either"
+    assert [one for one in world.line.crossed if one.startswith("write")] == ["write audit"], "nothing else was written"
 
 
 def test_every_route_that_changes_something_for_staff_is_a_deed() -> None:
@@ -65,7 +65,8 @@ async def test_the_intent_stands_there_while_the_deed_is_done(world: World) -> N
     seen: list[Any] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        seen.extend(entry["status"] for entry in entries(world))
+        if request.url.path != "/orders/images":
+            seen.extend(entry["status"] for entry in entries(world))
         return httpx.Response(200, json={})
 
     world.app.state.door.services.order._transport = httpx.MockTransport(answer)
@@ -76,7 +77,8 @@ async def test_the_intent_stands_there_while_the_deed_is_done(world: World) -> N
 
 async def test_a_deed_whose_outcome_cannot_be_written_is_done_and_stays_open_in_the_trail(world: World) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
-        world.line.away.add("write audit")
+        if request.url.path != "/orders/images":
+            world.line.away.add("write audit")
         return httpx.Response(200, json={"done": True})
 
     world.app.state.door.services.order._transport = httpx.MockTransport(answer)

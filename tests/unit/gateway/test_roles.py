@@ -14,11 +14,16 @@ ROLES = sorted({*WORDS, "nobody-yet", "Administrator"})
 NEVER = {
     "customer-service": {
         "/admin/v1/tasks/{task_id}/resolution",
+        "/admin/v1/tasks/resolutions",
         "/admin/v1/coupons/{code}",
         "/admin/v1/stock-receipts",
     },
     "finance": {"/admin/v1/orders/{order_id}/cancellation", "/admin/v1/orders/{order_id}/ship", "/admin/v1/products"},
-    "warehouse": {"/admin/v1/orders/{order_id}/cancellation", "/admin/v1/cases/{case_id}/bank-card"},
+    "warehouse": {
+        "/admin/v1/orders/{order_id}/cancellation",
+        "/admin/v1/cases/{case_id}/bank-card",
+        "/admin/v1/tasks/resolutions",
+    },
     "supervisor": {"/admin/v1/staff", "/admin/v1/staff/{staff_id}", "/admin/v1/staff/{staff_id}/secrets"},
 }
 """What these roles must never be given in passing."""

@@ -29,6 +29,8 @@ READS = [
     ),
     ("/admin/v1/orders/o1", "order", "/orders/o1"),
     ("/admin/v1/cases?status=open&after=a&limit=500", "order", "/cases?after=a&limit=500&status=open"),
+    ("/admin/v1/cases?list=stuck", "order", "/work-lists/stuck?limit=50"),
+    ("/admin/v1/cases?list=person&after=MS4x&limit=7", "order", "/work-lists/person?after=MS4x&limit=7"),
     ("/admin/v1/cases?waits_for=approval", "order", "/cases?limit=50&waits_for=approval"),
     ("/admin/v1/tasks?limit=1", "order", "/tasks?limit=1"),
     ("/admin/v1/summary", "order", "/summary"),

@@ -63,6 +63,8 @@ BODIES: dict[str, Json] = {
     "/admin/v1/coupons/{code}": {"amount_minor": 500, "minimum_minor": 2000},
     "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
     "/admin/v1/tasks/{task_id}/resolution": {"choice": "transfer"},
+    "/admin/v1/tasks/resolutions": {"command": "try-again", "task_ids": ["o1-c1-t1"], "digest": "a" * 64},
+    "/admin/v1/session/password": {"password": "x", "code": "123456", "new_password": "a longer one, 4711"},
     "/admin/v1/cases/{case_id}/bank-card": {
         "bank_type": "CMB_DEBIT",
         "bank_account": "6225880000000000",
@@ -124,12 +126,15 @@ class Seen:
 @dataclass
 class FakeServices:
     """Answer 200 `{"from": …}` to everything; orders belong to whom `owners` says; `answers` replace all that, by
-    service, method and path, as `answer_by` does for a service where it answers anything."""
+    service, method and path, as `answer_by` does for a service where it answers anything. What the audit trail looks at
+    around a deed is `looked` at, not `seen`."""
 
     owners: dict[str, str] = field(default_factory=lambda: {"o1": "c1"})
     answers: dict[tuple[str, str, str], httpx.Response | Exception] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
     seen: list[Seen] = field(default_factory=list)
+    looked: list[Seen] = field(default_factory=list)
+    in_deed: bool = False
     answer_by: dict[str, Callable[[str, str, bytes], httpx.Response | None]] = field(default_factory=dict)
 
     def transport(self, name: str) -> httpx.MockTransport:
@@ -137,8 +142,10 @@ class FakeServices:
             if name in self.away:
                 raise httpx.ConnectError("refused")
             target = request.url.raw_path.decode()
-            self.seen.append(Seen(name, request.method, target, request.headers, request.read()))
             path = target.partition("?")[0]
+            looks = self.in_deed and is_look(request.method, path, request.read())
+            arrived = Seen(name, request.method, target, request.headers, request.read())
+            (self.looked if looks else self.seen).append(arrived)
             own = self.answer_by.get(name)
             made = (
                 own(request.method, path, request.read())
@@ -168,6 +175,13 @@ class FakeServices:
                 return problem(404, "unknown-order")
             return httpx.Response(200, json={"order_id": order_id, "customer_id": self.owners[order_id]})
         return httpx.Response(200, json={"from": name})
+
+
+def is_look(method: str, path: str, body: bytes) -> bool:
+    """Whether a request that comes in the course of a deed changes nothing and is made for the audit trail."""
+    if method == "POST":
+        return path == "/orders/images" or (path == "/tasks/resolutions" and b'"request_id": "image"' in body)
+    return method == "GET" and path.startswith(("/coupons/", "/stock/", "/policies", "/reconciliations/"))
 
 
 def problem(status: int, code: str) -> httpx.Response:
@@ -242,6 +256,7 @@ class World:
     ) -> httpx.Response:
         """One request. `body`: JSON, or bytes as they are. A stream that would not end ends after its first event."""
         self.watch.closed = path.endswith("/live")
+        self.fake.in_deed = method != "GET"
         headers = {**more.pop("headers", {})}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"

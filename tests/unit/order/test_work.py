@@ -1,0 +1,156 @@
+"""Which case needs somebody, and what can be said about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+import pytest
+
+from contracts import payment
+from contracts.message import RefundNumber, Woke
+from services.order.model import Order
+from services.order.tasks import CHOICES
+from services.order.work import COMMANDS, Word, WorkList, commands_of, tries_of, work_of, work_since
+from services.order.work_words import WHAT_HAPPENS
+from tests.unit.order.test_deciding import APPROVAL, UNDO
+from tests.unit.order.test_other_roads import sold
+from tests.unit.order.told import (
+    CASE,
+    CLOSED,
+    ID,
+    OPENED,
+    RESERVED,
+    START,
+    Told,
+    accepted,
+    cancel,
+    held,
+    kept,
+    paid,
+    paid_order,
+    place,
+    refused,
+    released,
+    settled,
+    told,
+)
+
+
+def attempted(outcome: str, *, attempt: int = 3, code: str = "NOT_ENOUGH") -> payment.RefundAttempted:
+    return payment.RefundAttempted.model_validate(
+        {
+            "order_id": ID,
+            "case_id": CASE,
+            "refund_number": RefundNumber(f"{CASE}-1"),
+            "outcome": outcome,
+            "provider_code": code,
+            "attempt": attempt,
+            "next_try_at": START + timedelta(hours=9) if outcome == "parked" else None,
+        }
+    )
+
+
+def asked() -> Told:
+    return paid_order().hears(cancel(), held())
+
+
+def silent(story: Told) -> Told:
+    """Nobody answers, until the case calls for a person."""
+    while "staff-task-raised" not in story.last:
+        due = story.record.wake_at
+        assert due is not None
+        story.now = max(due, story.now)
+        story.hears(Woke(record_id=ID, due=due))
+    return story
+
+
+def late_payment_refused() -> Told:
+    story = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"), paid())
+    return story.hears(refused("o1-c2"), told("refund-failed", "o1-c2"))
+
+
+def refused_order() -> Told:
+    return asked().hears(refused(), kept(), told("refund-failed"))
+
+
+STORIES: Mapping[str, tuple[Callable[[], Told], dict[str, list[str]]]] = {
+    "on its way": (asked, {}),
+    "undo window": (lambda: paid_order().hears(cancel(policy=UNDO)), {}),
+    "approval": (lambda: paid_order().hears(cancel(policy=APPROVAL)), {"approval": ["decide"]}),
+    "parked": (lambda: asked().hears(attempted("parked")), {"parked": []}),
+    "parked and long silent": (
+        lambda: silent(asked().hears(attempted("parked"))),
+        {"parked": ["try-again", "done"]},
+    ),
+    "money came": (lambda: asked().hears(attempted("parked"), accepted()), {}),
+    "no answer": (lambda: silent(asked()), {"stuck": ["try-again", "done"]}),
+    "unknown, given up": (lambda: asked().hears(attempted("unknown")), {"stuck": ["try-again"]}),
+    "abnormal": (
+        lambda: asked().hears(accepted(), released(), told("refund-on-its-way"), attempted("abnormal")),
+        {"person": ["name-bank-card", "try-again", "done"]},
+    ),
+    "undone": (refused_order, {"person": ["other-route", "done"]}),
+    "late payment": (late_payment_refused, {"person": ["try-again", "other-route", "settled-outside"]}),
+    "completed": (
+        lambda: asked().hears(accepted(), released(), told("refund-on-its-way"), settled(), told("refund-arrived")),
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_a_case_stands_where_somebody_looks_for_it(name: str) -> None:
+    story, expected = STORIES[name]
+    order = story().order
+    works = list(work_of(order))
+    assert {work.list: [one["command"] for one in commands_of(work)] for work in works} == expected
+    assert set(work_since(order)) == set(expected)
+    assert all(work.since >= order.placed_at for work in works)
+
+
+def test_since_when_it_waits_is_when_it_began_to() -> None:
+    order = silent(asked()).order
+    (work,) = work_of(order)
+    assert work.since == order.tasks[0].raised_at == order.cases[0].run.attention_at
+
+
+def test_a_task_that_is_closed_needs_nobody() -> None:
+    order = refused_order().order
+    closed = order.model_copy(update={"tasks": tuple(t.model_copy(update={"done_at": START}) for t in order.tasks)})
+    assert list(work_of(closed)) == []
+
+
+def test_the_provider_is_the_one_who_is_tried() -> None:
+    order = asked().hears(attempted("parked", attempt=7)).order
+    early = tries_of(order, order.cases[0], START)
+    assert (early.attempts, early.last_provider_code) == (7, "NOT_ENOUGH")
+    assert early.next_try_at == order.cases[0].run.wake_at, "the case itself asks sooner"
+    late = tries_of(order, order.cases[0], START + timedelta(hours=1))
+    assert late.next_try_at == START + timedelta(hours=9)
+
+
+def test_every_choice_is_a_command_or_says_that_nothing_is_to_be_done() -> None:
+    choices: set[str] = {choice for kind in CHOICES.values() for choice in kind}
+    said = {choice for word in COMMANDS.values() for choice in word}
+    assert choices - said == {"done"}
+    assert said == set(WHAT_HAPPENS)
+
+
+def test_trying_again_means_sending_where_the_money_can_be_sent() -> None:
+    (work,) = work_of(late_payment_refused().order)
+    meant = {one["command"]: one["choice"] for one in commands_of(work)}
+    assert meant == {"try-again": "send-again", "other-route": "transfer", "settled-outside": "settled-outside"}
+
+
+def test_goods_sold_meanwhile_leave_four_ways() -> None:
+    story = asked().hears(accepted(), released(), told("refund-on-its-way"), refused(), sold())
+    words: list[Word] = list(COMMANDS)
+    lists: list[WorkList] = ["person"]
+    works = list(work_of(_order(story)))
+    assert [work.list for work in works] == lists
+    assert [one["command"] for one in commands_of(works[0])] == words
+
+
+def _order(story: Told) -> Order:
+    return story.order
