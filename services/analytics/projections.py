@@ -98,7 +98,7 @@ def case_undone(event: CancellationUndone) -> Sequence[Update]:
 def _case_facts(event: CancellationAccepted | CancellationCompleted) -> dict[str, Any]:
     return {
         "month": month_of(event.occurred_at),
-        "reason": event.reason.code,
+        "reason": event.reason.word or event.reason.code,
         "family": event.reason.family,
         "group": event.customer_group,
         "whole": event.whole,
@@ -182,7 +182,7 @@ def cancellation_rated(event: CancellationRated) -> Sequence[Update]:
             event.case_id,
             order_id=event.order_id,
             stars=event.stars,
-            reason=event.reason.code,
+            reason=event.reason.word or event.reason.code,
             group=event.customer_group,
             outcome=event.outcome,
             month=month_of(event.occurred_at),

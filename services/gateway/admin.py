@@ -248,6 +248,7 @@ def cancellation(call: Call, order_id: str, wanted: model.StaffCancellation) -> 
         fingerprint=model.fingerprint(wanted.wish()),
         lines=wanted.lines,
         reason=wanted.reason,
+        solution=wanted.solution,
         by=call.actor,
         reference=wanted.reference,
         confirmed=wanted.code is not None,

@@ -17,7 +17,7 @@ from contracts.inventory import StockLine
 from contracts.message import CaseId, Money, OrderId, RefundNumber
 from contracts.notify import Addressee
 from services.order.model import Case, Order
-from services.order.words import reason_in_words, refusal_in_words, solution_in_words
+from services.order.words import reason_in_words, refusal_in_words, solution_in_words, solution_of
 
 # A short message whose fate is unknown is looked for before the next provider is asked (decision 0019).
 TELLING = timedelta(hours=1)
@@ -60,7 +60,7 @@ class Cancellation(BaseModel):
         """The facts of `case`, as they are known now."""
         language = order.contact.language
         refund_facts = case.refund
-        reason = reason_in_words(case.reason, language)
+        reason = reason_in_words(case.reason, language, case.words)
         return cls(
             order_id=order.order_id,
             case_id=case.case_id,
@@ -73,7 +73,7 @@ class Cancellation(BaseModel):
             refund_reason=_cut(reason, REFUND_REASON_BYTES_MAX),
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),
-            solution=solution_in_words(case.reason.family, language),
+            solution=solution_of(case.reason, case.words, case.solution, language),
             route=refund_facts.route if refund_facts else "",
             payer_minor=refund_facts.payer_minor if refund_facts else None,
             received_minor=refund_facts.received_minor if refund_facts else None,

@@ -24,6 +24,7 @@ from services.order.model import REQUESTS_MAX, Case, Order, Request, Road
 from services.order.otherroads import transfer_when
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.policies import Policy, Ruling
+from services.order.reason import Chosen, NotGiven, ReasonList, ReasonWords, chosen
 from services.order.tasks import close_tasks, raise_task
 from services.order.timeline import moment_of
 
@@ -37,7 +38,9 @@ _TOO_LATE = {
 }
 
 
-def request_cancellation(order: Order | None, asked: CancelOrder, policy: Policy, at: datetime) -> Decision:
+def request_cancellation(
+    order: Order | None, asked: CancelOrder, policy: Policy, reasons: ReasonList, at: datetime
+) -> Decision:
     """Open a case, or meet the one that the same request, or the same wish, has opened. Raises Refusal."""
     if order is None or (asked.by.kind == "customer" and asked.by.id != order.customer_id):
         raise _refusal(asked, "unknown-order")
@@ -47,17 +50,25 @@ def request_cancellation(order: Order | None, asked: CancelOrder, policy: Policy
             if request.fingerprint != asked.fingerprint:
                 raise _refusal(asked, "idempotency-key-reused")
             return order, [accepted(order, case)]
+    reason = reason_chosen(asked, reasons)
     lines, standing = pieces_wanted(order, asked), order.open_case
     if standing is not None:
         return _meet(order, standing, asked)
-    return _open(order, asked, lines, policy, at)
+    return _open(order, asked, reason, lines, policy, at)
+
+
+def reason_chosen(asked: CancelOrder, reasons: ReasonList) -> Chosen:
+    """The reason of this wish, as a case keeps it. Raises Refusal."""
+    try:
+        return chosen(asked, reasons)
+    except NotGiven as refused:
+        about = {"order_id": asked.order_id, **refused.about}
+        raise Refusal(CancellationNotAccepted.model_validate(about)) from refused
 
 
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
     """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
-    in its way before any rule is asked: its reason, the order's state, its lines, an open case that wants others."""
-    if asked.reason.code == "other" and not asked.reason.remark.strip():
-        raise _refusal(asked, "remark-required")
+    in its way before any rule is asked: the order's state, its lines, an open case that wants others."""
     standing = order.open_case
     if standing is None and order.state in _TOO_LATE:
         raise _refusal(asked, _TOO_LATE[order.state])
@@ -82,7 +93,14 @@ def _meet(order: Order, standing: Case, asked: CancelOrder) -> Decision:
     return order.with_case(met), [accepted(order, met)]
 
 
-def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], policy: Policy, at: datetime) -> Decision:
+def _open(
+    order: Order,
+    asked: CancelOrder,
+    why: Chosen,
+    lines: tuple[CancelledLine, ...],
+    policy: Policy,
+    at: datetime,
+) -> Decision:
     amount = sum(line.amount_minor for line in lines)
     road: Road = "unpaid" if order.state == "pending-payment" else "paid" if amount else "no-money"
     after, says = open_case(
@@ -92,12 +110,14 @@ def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], po
         lines=lines,
         amount_minor=amount,
         whole=covers_all_left(order, lines),
-        reason=asked.reason,
+        reason=why.reason,
+        words=why.words,
+        solution=why.solution,
         by=asked.by,
         requests=(Request(id=asked.request_id, fingerprint=asked.fingerprint),),
         occurred_at=asked.reference.occurred_at if asked.reference else at,
         reference=asked.reference.number if asked.reference else "",
-        ruling=deciding.ruling(order, asked, lines, policy, at),
+        ruling=deciding.ruling(order, asked, why.reason, lines, policy, at),
     )
     return after.model_copy(update={"state": "cancelling"}), says
 
@@ -111,6 +131,8 @@ def open_case(
     amount_minor: int,
     whole: bool,
     reason: Reason,
+    words: ReasonWords | None = None,
+    solution: str = "",
     by: Actor,
     requests: tuple[Request, ...] = (),
     occurred_at: datetime,
@@ -129,6 +151,8 @@ def open_case(
         amount=Money(amount_minor=amount_minor, currency=order.currency),
         whole=whole,
         reason=reason,
+        words=words,
+        solution=solution,
         by=by,
         state_before=order.state,
         run=Run(saga=ROADS[road].name, version=ROADS[road].version, step="", entered_at=at),
@@ -145,9 +169,8 @@ def open_case(
         run, says = ROADS[road].start(Cancellation.of(order, case), at)
         case, placing = case.model_copy(update={"run": run}), None
     step = case.run.step or (case.ruling.waits_for if case.ruling else "")
-    after = order.with_case(case).noting(
-        at, "cancellation-accepted", case.case_id, reason=reason.code, by=f"{by.kind} {by.id}".strip(), step=step
-    )
+    code, who = reason.word or reason.code, f"{by.kind} {by.id}".strip()
+    after = order.with_case(case).noting(at, "cancellation-accepted", case.case_id, reason=code, by=who, step=step)
     return after.model_copy(update={"placing": placing}), [accepted(after, case), *says]
 
 

@@ -16,7 +16,7 @@ from contracts.decision import (
     WithdrawCancellation,
 )
 from contracts.message import Event, Message
-from contracts.order import CancellationNotAccepted, CancellationUndone, CancelledLine, CancelOrder
+from contracts.order import CancellationNotAccepted, CancellationUndone, CancelledLine, CancelOrder, Reason
 from services.order.cancellation import ROADS, Cancellation
 from services.order.model import Case, Order
 from services.order.policies import Ask, Policy, Rule, Ruling, Verdict
@@ -24,15 +24,17 @@ from services.order.policies import Ask, Policy, Rule, Ruling, Verdict
 Decision = tuple[Order, list[Message]]
 
 
-def ask_of(order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], at: datetime) -> Ask:
+def ask_of(order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[CancelledLine], at: datetime) -> Ask:
     """What the rules look at."""
     imported = asked.reference is not None
-    return Ask.about(asked.by, order.state, order.placed_at, at, lines, asked.reason, imported=imported)
+    return Ask.about(asked.by, order.state, order.placed_at, at, lines, reason, imported=imported)
 
 
-def ruling(order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], policy: Policy, at: datetime) -> Ruling:
+def ruling(
+    order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[CancelledLine], policy: Policy, at: datetime
+) -> Ruling:
     """What the policy says about this wish. Raises Refusal where it denies it, or wants a code that was not given."""
-    ask = ask_of(order, asked, lines, at)
+    ask = ask_of(order, asked, reason, lines, at)
     rule = policy.decide(ask)
     if rule.way == "deny":
         raise Refusal(_not_accepted(asked, "policy-denied", rule, policy, ask))

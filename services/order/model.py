@@ -14,6 +14,7 @@ from contracts.order import Actor, CancelledLine, Contact, PlaceOrder, PricedLin
 from contracts.payment import RefusalReason
 from services.order.policies import Ruling, Verdict
 from services.order.questionnaire import Rating
+from services.order.reason import ReasonWords
 from services.order.taken import Taken
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
@@ -118,7 +119,8 @@ class Request(_Part):
 class Case(_Part):
     """One cancellation. `state_before`: what the order goes back to when the case is undone. `transfer_when`: refusals
     after which its money goes as a merchant transfer. `decisions`: what people decided about it, or was tried anew.
-    `wish` and `proof`: the last such decision about its refund. `found`: a refund that was made by hand."""
+    `wish` and `proof`: the last such decision about its refund. `found`: a refund that was made by hand. `words`: how
+    its reason read when it was opened; `solution`: what the wish said is done about it."""
 
     case_id: CaseId
     road: Road
@@ -128,6 +130,8 @@ class Case(_Part):
     amount: Money
     whole: bool
     reason: Reason
+    words: ReasonWords | None = None
+    solution: str = ""
     by: Actor
     state_before: OrderState
     run: Run

@@ -17,7 +17,9 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contracts.message import Fen, Intent, OrderId, Report
-from contracts.order import Actor, CancelledLine, CancelOrder, Reason, ReasonCode, ReasonFamily
+from contracts.order import REASON_PATTERN, Actor, CancelledLine, CancelOrder, Reason, ReasonFamily
+from services.order.reason import BUILT_IN as BUILT_IN_REASONS
+from services.order.reason import ReasonList
 
 Role = Literal["customer", "customer-service", "supervisor", "finance", "warehouse", "administrator", "system"]
 StaffRole = Literal["customer-service", "supervisor", "finance", "warehouse", "administrator"]
@@ -49,7 +51,7 @@ class Rule(BaseModel):
     within_minutes: int | None = Field(None, ge=0, le=MINUTES_MAX)
     up_to_minor: Fen | None = None
     families: tuple[ReasonFamily, ...] = ()
-    codes: tuple[ReasonCode, ...] = ()
+    codes: tuple[Annotated[str, Field(pattern=REASON_PATTERN)], ...] = Field((), max_length=200)
     categories: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=200)
     imported: bool | None = None
     way: Way
@@ -88,7 +90,7 @@ class Rule(BaseModel):
             and (self.within_minutes is None or ask.age_seconds <= self.within_minutes * 60)
             and (self.up_to_minor is None or ask.amount_minor <= self.up_to_minor)
             and (not self.families or ask.reason.family in self.families)
-            and (not self.codes or ask.reason.code in self.codes)
+            and (not self.codes or not {ask.reason.code, ask.reason.word}.isdisjoint(self.codes))
             and (not self.categories or set(ask.categories) <= set(self.categories))
             and self.imported in (None, ask.imported)
         )
@@ -187,12 +189,13 @@ class LookUpPolicy(Intent):
 
 
 class ReadyToCancel(Report):
-    """A wish to cancel with the policy that decides it."""
+    """A wish to cancel with the policy that decides it, and the reasons that may be given."""
 
     wire: ClassVar[str] = "ready-to-cancel"
     order_id: OrderId
     asked: CancelOrder
     policy: Policy
+    reasons: ReasonList = BUILT_IN_REASONS
     from_topic: bool = False
 
 

@@ -35,12 +35,17 @@ _NEEDED = [
 
 
 def cancel_preview(
-    order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], policy: Policy, at: datetime
+    order: Order,
+    asked: CancelOrder,
+    reason: Reason,
+    lines: Sequence[CancelledLine],
+    policy: Policy,
+    at: datetime,
 ) -> dict[str, Any]:
     """What cancelling these pieces now would do: whether it may be, what comes back by which road and when, until when
     it can be taken back, until when it is free. `open_case_id`: the case that the same wish has opened and would only
     meet again. Amounts in fen."""
-    ask = ask_of(order, asked, lines, at)
+    ask = ask_of(order, asked, reason, lines, at)
     rule = policy.decide(ask)
     paid = order.paid is not None
     amount = ask.amount_minor if paid else 0

@@ -45,6 +45,9 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "An unpaid order can only be cancelled as a whole. Place a new one afterwards.",
     ),
     "policy-denied": (403, "按本店规则不能取消。", "The shop's rules do not allow this cancellation."),
+    "unknown-reason": (422, "没有这个取消原因。", "There is no such reason."),
+    "reason-retired": (422, "该原因已停用。", "The reason is not used any more."),
+    "solution-refused": (422, "解决方案的文字无法发送。", "The words of the solution cannot be sent."),
     "code-required": (
         409,
         "此操作需要确认码:请先获取短信确认码,再用同一请求提交。",
@@ -164,6 +167,7 @@ _SHOWN = (
     "earliest",
     "latest",
     "not_before",
+    "use",
 )
 """What of a refusal the caller is shown besides its code and its words."""
 
@@ -180,7 +184,7 @@ def problem_of(refusal: Event) -> Problem:
     code = said.get("because") or said["reason"]
     status, zh, en = _PROBLEMS[code]
     more = {name: said[name] for name in _SHOWN if said.get(name)}
-    if code == "policy-denied":
+    if said["reason"] == "policy-denied":
         zh, en = said["zh"], said["en"]
     if said.get("detail"):
         more["about"] = said["detail"]

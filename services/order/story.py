@@ -84,8 +84,8 @@ def _case_facts(order: Order, case: Case) -> dict[str, str]:
         "amount": money(case.amount.amount_minor, case.amount.currency),
         "who_zh": who_zh,
         "who_en": who_en,
-        "reason_zh": reason_in_words(case.reason, "zh"),
-        "reason_en": reason_in_words(case.reason, "en"),
+        "reason_zh": reason_in_words(case.reason, "zh", case.words),
+        "reason_en": reason_in_words(case.reason, "en", case.words),
         "route_zh": known.route or "原支付账户",
         "route_en": "your WeChat balance" if "零钱" in known.route else "the account it was paid from",
         "received": money(case.amount.amount_minor, case.amount.currency),
@@ -165,7 +165,10 @@ def case_shown_to_all(order: Order, case: Case) -> dict[str, Any]:
         "undo_until": waiting.until if waiting else None,
         "reason": {
             **case.reason.model_dump(),
-            "in_words": {"zh": reason_in_words(case.reason, "zh"), "en": reason_in_words(case.reason, "en")},
+            "in_words": {
+                "zh": reason_in_words(case.reason, "zh", case.words),
+                "en": reason_in_words(case.reason, "en", case.words),
+            },
         },
         "lines": [line.model_dump() for line in case.lines],
         "amount_minor": case.amount.amount_minor,

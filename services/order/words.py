@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts.order import Reason
+from services.order.reason import ReasonWords
 
 Language = Literal["zh", "en"]
 
@@ -30,6 +31,13 @@ _REASONS = {
     "late-payment": ("订单取消后收到付款", "paid after the order was cancelled"),
     "other": ("其他原因", "other reason"),
 }
+
+_APOLOGIES = {
+    "customer": ("", ""),
+    "merchant": ("非常抱歉给您带来不便,", "We are sorry. "),
+    "system": ("非常抱歉给您带来不便,", "We are sorry. "),
+}
+"""What comes before the solution where the customer did not wish for the cancellation."""
 
 _SOLUTIONS = {
     "customer": ("款项按原路退回,如有疑问请联系客服。", "The money goes back the way it came. Questions? Write to us."),
@@ -136,15 +144,23 @@ def state_in_words(state: str) -> dict[str, str]:
     return {"zh": zh, "en": en}
 
 
-def reason_in_words(reason: Reason, language: Language) -> str:
-    """A reason for people, with its remark."""
-    words = _pick(_REASONS[reason.code], language)
-    return f"{words}:{reason.remark}" if reason.remark else words
+def reason_in_words(reason: Reason, language: Language, words: ReasonWords | None = None) -> str:
+    """A reason for people, with its remark; `words`: as it read when its case was opened."""
+    said = _pick((words.zh, words.en) if words is not None else _REASONS[reason.code], language)
+    return f"{said}:{reason.remark}" if reason.remark else said
 
 
-def solution_in_words(family: str, language: Language) -> str:
-    """What is done about it."""
-    return _pick(_SOLUTIONS[family], language)
+def solution_in_words(about: str, language: Language) -> str:
+    """What is done about it: by family of the reason, or by what has come of the case."""
+    return _pick(_SOLUTIONS[about], language)
+
+
+def solution_of(reason: Reason, words: ReasonWords | None, own: str, language: Language) -> str:
+    """What the shop does about it: what the wish said (`own`), or its reason; with an apology where it was not the
+    customer's wish."""
+    of_reason = _pick((words.solution_zh, words.solution_en), language) if words is not None else ""
+    said = own or of_reason
+    return _pick(_APOLOGIES[reason.family], language) + said if said else solution_in_words(reason.family, language)
 
 
 def refusal_in_words(refusal: str, language: Language) -> str:

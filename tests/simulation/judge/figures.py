@@ -125,7 +125,7 @@ def _case(part: str) -> Any:
         facts = {"month": _month(body["occurred_at"])}
         if part != "undone":
             facts |= {
-                "reason": body["reason"]["code"],
+                "reason": body["reason"].get("word") or body["reason"]["code"],
                 "family": body["reason"]["family"],
                 "whole": body["whole"],
                 "quantity": sum(line["quantity"] for line in body["lines"]),
