@@ -13,7 +13,7 @@ from typing import Any
 
 from chassis.projection import Projection, Update
 from contracts.alternative import AlternativeTaken
-from contracts.inventory import StockReleased
+from contracts.inventory import StockReleased, StockTakenBack
 from contracts.notify import CustomerTold
 from contracts.order import (
     CancellationAccepted,
@@ -162,6 +162,16 @@ def customer_told(event: CustomerTold) -> Sequence[Update]:
 @STOCK_RETURNS.of(StockReleased)
 def stock_released(event: StockReleased) -> Sequence[Update]:
     """One document per line of a case that is on the shelf again: `{case_id}/{line_no}`."""
+    return _on_the_shelf(event)
+
+
+@STOCK_RETURNS.of(StockTakenBack)
+def stock_taken_back(event: StockTakenBack) -> Sequence[Update]:
+    """The same of a parcel that came back."""
+    return _on_the_shelf(event)
+
+
+def _on_the_shelf(event: StockReleased | StockTakenBack) -> Sequence[Update]:
     return [
         _written(
             f"{event.case_id}/{line.line_no}",

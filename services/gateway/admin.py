@@ -43,7 +43,7 @@ class WhichCases(Page):
     a person (approval among them)."""
 
     status: Word | None = None
-    waits_for: Literal["approval", "undo-window", "person"] | None = None
+    waits_for: Literal["approval", "undo-window", "parcel", "person"] | None = None
 
 
 class WhichNotices(BaseModel):

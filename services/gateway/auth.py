@@ -167,6 +167,7 @@ RIGHTS: tuple[Right, ...] = (
     Right("POST", "/admin/v1/policies", STAFF, "repeatable", "the same rules are the same version", roles=SELLING),
     Right("POST", "/admin/v1/policies/{version}/preview", STAFF, "repeatable", "it changes nothing", roles=MONEY),
     Right("POST", "/admin/v1/policies/{version}/activation", STAFF, "repeatable", "it is switched once", roles=SELLING),
+    Right("POST", "/admin/v1/tasks/{task_id}/parcel", STAFF, "repeatable", "a task is resolved once", SHIPPING),
     Right("GET", "/mp/v1/reasons", CUSTOMER, "reads"),
     Right("GET", "/admin/v1/reasons", STAFF, "reads", roles=EVERYBODY),
     Right("GET", "/admin/v1/reasons/{version}", STAFF, "reads", roles=EVERYBODY),

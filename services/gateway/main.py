@@ -26,6 +26,7 @@ from services.gateway import (
     live,
     members,
     mp,
+    parcels,
     ratings,
     reasons,
     reconciliations,
@@ -55,6 +56,7 @@ T = TypeVar("T")
 DOORS = (
     signing_in,
     mp,
+    parcels,
     ratings,
     reasons,
     alternatives,

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chassis.record import Refusal
 from chassis.saga import Run
+from contracts.inventory import StockHoldRefused
 from contracts.message import CaseId, Event, Message, Money, RefundNumber
 from contracts.order import (
     Actor,
@@ -17,7 +18,7 @@ from contracts.order import (
     Reason,
 )
 from contracts.payment import PaymentCloseRefused, RefusalReason
-from services.order import deciding, failed, unpaid
+from services.order import deciding, failed, parcel, unpaid
 from services.order.cancellation import ROADS, SAGAS, Cancellation
 from services.order.failed import learn
 from services.order.model import REQUESTS_MAX, Case, Order, Request, Road
@@ -32,7 +33,6 @@ Decision = tuple[Order, list[Message]]
 
 _TOO_LATE = {
     "cancelled": "already-cancelled",
-    "shipped": "already-shipped",
     "delivered": "already-shipped",
     "completed": "already-completed",
 }
@@ -103,6 +103,7 @@ def _open(
 ) -> Decision:
     amount = sum(line.amount_minor for line in lines)
     road: Road = "unpaid" if order.state == "pending-payment" else "paid" if amount else "no-money"
+    road = "returned" if order.state == "shipped" else road
     after, says = open_case(
         order,
         at,
@@ -119,7 +120,12 @@ def _open(
         reference=asked.reference.number if asked.reference else "",
         ruling=deciding.ruling(order, asked, why.reason, lines, policy, at),
     )
-    return after.model_copy(update={"state": "cancelling"}), says
+    after = after.model_copy(update={"state": "cancelling"})
+    case = after.cases[-1]
+    if case.ruling is not None and case.ruling.waits_for == "parcel":
+        after, more = parcel.call_back(after, case, at)
+        return after, [*says, *more]
+    return after, says
 
 
 def open_case(
@@ -201,6 +207,9 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         return order, []
     if isinstance(message, PaymentCloseRefused) and case.road == "unpaid":
         return _change_road(order, case, message, at)
+    if isinstance(message, StockHoldRefused) and _left_first(case, message):
+        after = order.with_moment(moment_of(message, at))
+        return parcel.call_back(after, case, at)
     learned = learn(case, message)
     saga = SAGAS[case.run.saga]
     run, says = saga.hear(case.run, message, Cancellation.of(order, learned), at)
@@ -212,6 +221,12 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         after, more = _end(after, walked, at)
         return after, [*says, *more]
     return after, says
+
+
+def _left_first(case: Case, message: StockHoldRefused) -> bool:
+    """Whether the parcel was faster than the cancellation."""
+    asking = case.run.step == "hold the stock" and case.run.status == "running"
+    return message.reason == "already-dispatched" and asking
 
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:
@@ -245,7 +260,9 @@ def _change_road(order: Order, case: Case, message: PaymentCloseRefused, at: dat
 
 def _end(order: Order, case: Case, at: datetime) -> Decision:
     done = case.run.status == "done"
-    if case.road in ("resumed", "given-back") and not done:
+    if case.road == "returned":
+        return parcel.pay_back(order, case, at)
+    if case.road in ("resumed", "given-back", "refund-returned") and not done:
         return failed.wait_for_a_person(order, case, at)
     if done and case.road not in ("given-back", "rejected"):
         return _complete(order, case, at)

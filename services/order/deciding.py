@@ -17,6 +17,7 @@ from contracts.decision import (
 )
 from contracts.message import Event, Message
 from contracts.order import CancellationNotAccepted, CancellationUndone, CancelledLine, CancelOrder, Reason
+from services.order import parcel
 from services.order.cancellation import ROADS, Cancellation
 from services.order.model import Case, Order
 from services.order.policies import Ask, Policy, Rule, Ruling, Verdict
@@ -43,6 +44,8 @@ def ruling(
     found = Ruling(rule=rule.name, policy_version=policy.version, way=rule.way)
     if rule.way == "approve":
         return found.model_copy(update={"waits_for": "approval", "approve_by": rule.approve_by})
+    if order.state == "shipped":
+        return found.model_copy(update={"waits_for": "parcel"})
     if rule.undo_seconds:
         until = at + timedelta(seconds=rule.undo_seconds)
         return found.model_copy(update={"waits_for": "undo-window", "until": until})
@@ -50,7 +53,9 @@ def ruling(
 
 
 def begin(order: Order, case: Case, at: datetime) -> Decision:
-    """The waiting is over: the case takes the first step of its road."""
+    """The waiting is over: the case takes the first step of its road, or waits for the parcel that has left."""
+    if case.road == "returned":
+        return parcel.call_back(order, case, at)
     begun = case.model_copy(update={"ruling": _over(case)})
     run, says = ROADS[case.road].start(Cancellation.of(order, begun), at)
     begun = begun.model_copy(update={"run": run})
@@ -83,7 +88,8 @@ def withdraw(order: Order | None, asked: WithdrawCancellation, at: datetime) -> 
     over = case.run.model_copy(update={"status": "undone"})
     update = {"status": "undone", "refusal": "withdrawn", "ended_at": at, "ruling": _over(case), "run": over}
     ended = case.model_copy(update=update)
-    after = order.with_case(ended).model_copy(update={"state": case.state_before})
+    after = parcel.let_go(order, case, at)
+    after = after.with_case(ended).model_copy(update={"state": case.state_before})
     after = after.noting(at, "cancellation-withdrawn", case.case_id, by=f"{asked.by.kind} {asked.by.id}".strip())
     return after, [undone(order, ended)]
 

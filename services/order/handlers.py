@@ -190,6 +190,7 @@ for _answer in (
     inventory.StockReleased,
     inventory.StockTakenAgain,
     inventory.StockNotTakenAgain,
+    inventory.StockTakenBack,
     inventory.StockDispatched,
     inventory.StockDispatchRefused,
     payment.PaymentOpened,
@@ -266,9 +267,10 @@ def rate_cancellation(order: Order | None, asked: RateCancellation, at: datetime
 
 @ORDERS.handles(TaskDone)
 def task_done(order: Order | None, heard: TaskDone, at: datetime) -> Decision:
-    """Staff has dealt with a task."""
+    """Staff has dealt with a task. Raises Refusal for one that a case waits for."""
     if order is None:
         return order, []
+    resolving.only_looked_at(order, heard)
     tasks = tuple(
         task.model_copy(update={"done_at": at, "done_by": heard.by.id, "note": heard.note})
         if task.task_id == heard.task_id and task.done_at is None

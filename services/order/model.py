@@ -15,6 +15,7 @@ from contracts.payment import RefusalReason
 from services.order.policies import Ruling, Verdict
 from services.order.questionnaire import Rating
 from services.order.reason import ReasonWords
+from services.order.returned import Parcel
 from services.order.taken import Taken
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
@@ -28,6 +29,9 @@ Road = Literal[
     "made-outside",
     "made-outside-in-part",
     "rejected",
+    "returned",
+    "refund-returned",
+    "returned-free",
 ]
 
 TIMELINE_MAX = 300
@@ -150,6 +154,7 @@ class Case(_Part):
     ruling: Ruling | None = None
     verdict: Verdict | None = None
     rating: Rating | None = None
+    parcel: Parcel | None = None
 
     @property
     def waits(self) -> bool:
@@ -160,8 +165,8 @@ class Case(_Part):
     @property
     def waits_for_a_person(self) -> bool:
         """Nothing more happens to it by itself."""
-        approval = self.waits and self.ruling is not None and self.ruling.waits_for == "approval"
-        return approval or (self.status == "open" and self.run.ended)
+        somebody = self.waits and self.ruling is not None and self.ruling.waits_for != "undo-window"
+        return somebody or (self.status == "open" and self.run.ended)
 
     def met_by(self, request_id: str) -> Request | None:
         """The request of that id, if it led to this case or met it."""

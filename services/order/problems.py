@@ -80,6 +80,12 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "当前不能这样处理,请重新查看任务的选项。",
         "This cannot be done now. Read the task's choices again.",
     ),
+    "goods-incomplete": (
+        422,
+        "请逐行登记全部商品:完好与损坏件数之和须等于取消件数。",
+        "Report every piece: good and damaged must add up to the pieces of each line of the case.",
+    ),
+    "not-your-task": (403, "当前岗位不能登记包裹。", "This role does not report parcels."),
     "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
     "not-finished": (
         409,

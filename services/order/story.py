@@ -69,6 +69,8 @@ def _facts(order: Order, moment: Moment) -> dict[str, str]:
         "because_en": refusal_in_words(because, "en"),
         "refusal_zh": refusal_in_words(refusal, "zh"),
         "refusal_en": refusal_in_words(refusal, "en"),
+        "found_zh": refusal_in_words(moment.detail.get("found", ""), "zh"),
+        "found_en": refusal_in_words(moment.detail.get("found", ""), "en"),
         "paid": money(order.paid.amount_minor, order.paid.currency) if order.paid else "",
     }
     channel = moment.detail.get("channel", "")
@@ -178,6 +180,7 @@ def case_shown_to_all(order: Order, case: Case) -> dict[str, Any]:
         "ended_at": case.ended_at,
         "refund_number": case.refund.number if case.refund else None,
         "rating": case.rating.model_dump() if case.rating else None,
+        "parcel": case.parcel.model_dump(exclude={"by"}) if case.parcel else None,
     }
 
 

@@ -76,6 +76,8 @@ _REFUSALS = {
     "rejected": ("商家未同意取消", "the shop did not agree to cancel"),
     "withdrawn": ("取消申请已撤回", "the cancellation was withdrawn"),
     "no-answer": ("处理超时", "no answer in time"),
+    "delivered": ("包裹已送达", "the parcel was delivered"),
+    "not-intercepted": ("包裹未能拦截", "the parcel could not be stopped"),
     "out-of-stock": ("商品已售出,无法恢复订单", "the goods have been sold meanwhile"),
     "not-released": ("库存尚未释放", "the stock has not been released yet"),
     "not-resumed": ("当前状态下不能这样处理", "the refund's state does not allow it now"),
@@ -121,6 +123,13 @@ _TASKS = {
         "订单已取消,{amount} 已退给顾客,但微信的发货记录不是“已退款”。请到商户平台核对,并确认商品没有发出。",
         "The order is cancelled and {amount} went back, but WeChat's shipping record does not say “refunded”. Check it "
         "on the merchant platform, and that the goods have not left.",
+    ),
+    "intercept-parcel": (
+        "包裹已发出,订单申请取消({amount})。请通知承运商拦截,或等待退回;商品回到仓库后逐行登记完好与损坏件数,款项才会退回。"
+        "未能拦截或已送达也请登记,订单将照常处理。",
+        "The parcel has left and its order is to be cancelled ({amount}). Have the carrier stop it, or wait for it to "
+        "come back; then report line by line what is good and what is damaged: only then the money goes back. Report "
+        "it, too, when it could not be stopped or was delivered: the order goes on then.",
     ),
     "no-answer": (
         "步骤“{step}”一直没有回应,系统会继续询问。请检查相应服务。",

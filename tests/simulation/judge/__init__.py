@@ -90,6 +90,7 @@ _LIST = (
     Check("nothing-left-over", "I17", "nothing is left to be said or done", records.nothing_left_over, final=True),
     Check("told-is-known", "I18", "what was told gives what is known", records.told_is_known),
     Check("before-it-begins", "I19", "no money before approval, none after a withdrawal", rights.before_it_begins),
+    Check("goods-before-money", "I19", "no money for a parcel that is not back", rights.goods_before_money),
     Check("rules-kept", "I19", "who has to wait for what follows from the rules", rights.rules_kept, calm=True),
 )
 CHECKS: Mapping[str, Check] = {check.name: check for check in _LIST}

@@ -168,6 +168,7 @@ _TELLS: Mapping[str, Any] = {
     "refund-attempted.v1": _attempt,
     "customer-told.v2": _notice,
     "stock-released.v1": _back,
+    "stock-taken-back.v1": _back,
 }
 
 

@@ -16,7 +16,8 @@ REOPENS = ("look-again", "send-again", "transfer", "settled-outside", "give-back
 @dataclass(slots=True)
 class CaseStory:
     """One cancellation case. `refunded` and `because` come with its end; `resumed` counts decisions of people that let
-    it go on, `undone` how often it was undone."""
+    it go on, `undone` how often it was undone; `parcel_left`: the goods were out of the
+    house when it was accepted."""
 
     case_id: str
     accepted: Row
@@ -26,6 +27,7 @@ class CaseStory:
     because: str = ""
     resumed: int = 0
     undone: int = 0
+    parcel_left: bool = False
 
     @property
     def amount(self) -> int:
@@ -50,6 +52,7 @@ class Story:
     cancelled: dict[int, int] = field(default_factory=dict)
     cases: dict[str, CaseStory] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    left_the_house: bool = False
 
     @property
     def open_case(self) -> CaseStory | None:
@@ -95,6 +98,7 @@ class Story:
             if self.state != wanted:
                 self._wrong(f"{then} while {self.state}")
             self.state = then
+            self.left_the_house = True
 
         return move
 
@@ -111,11 +115,12 @@ class Story:
         if body["case_id"] != f"{self.order_id}-c{len(self.cases) + 1}":
             self._wrong(f"{body['case_id']} is case {len(self.cases) + 1}")
         # Without goods: money that came too late or went back by hand, whatever has become of the goods.
-        if body["lines"] and self.state not in ("pending-payment", "paid"):
+        if body["lines"] and self.state not in ("pending-payment", "paid", "shipped"):
             self._wrong(f"{body['case_id']} accepted while {self.state}")
         if not body["lines"] and self.paid is None:
             self._wrong(f"{body['case_id']} gives back money of an order that nobody paid")
-        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state)
+        left = bool(body["lines"]) and self.state == "shipped"
+        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state, parcel_left=left)
         if body["lines"]:
             self.state = "cancelling"
 
