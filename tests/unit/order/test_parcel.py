@@ -195,8 +195,8 @@ def test_only_who_sees_parcels_reports_them(role: str) -> None:
 
 
 def test_the_task_is_not_done_by_looking_at_it() -> None:
-    order = called_back()
-    refusal(order, TaskDone(order_id=ID, task_id="o1-c1-t1", by=PACKER, note="seen"))
+    done = TaskDone(order_id=ID, task_id="o1-c1-t1", by=PACKER, note="seen")
+    assert refusal(called_back(), done).choices == ("intercepted", "returned", "delivered", "not-intercepted")
 
 
 def test_the_same_report_twice_is_one_and_another_one_is_refused() -> None:
