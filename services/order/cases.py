@@ -19,6 +19,7 @@ from contracts.order import (
 )
 from contracts.payment import PaymentCloseRefused, RefusalReason
 from services.order import deciding, failed, parcel, unpaid
+from services.order.announcing import announce
 from services.order.cancellation import ROADS, SAGAS, Cancellation
 from services.order.failed import learn
 from services.order.model import REQUESTS_MAX, Case, Order, Request, Road
@@ -174,6 +175,7 @@ def open_case(
     if not case.waits:
         run, says = ROADS[road].start(Cancellation.of(order, case), at)
         case, placing = case.model_copy(update={"run": run}), None
+        says = [*announce(order, case, at), *says]
     step = case.run.step or (case.ruling.waits_for if case.ruling else "")
     code, who = reason.word or reason.code, f"{by.kind} {by.id}".strip()
     after = order.with_case(case).noting(at, "cancellation-accepted", case.case_id, reason=code, by=who, step=step)

@@ -18,6 +18,7 @@ from contracts.decision import (
 from contracts.message import Event, Message
 from contracts.order import CancellationNotAccepted, CancellationUndone, CancelledLine, CancelOrder, Reason
 from services.order import parcel
+from services.order.announcing import announce
 from services.order.cancellation import ROADS, Cancellation
 from services.order.model import Case, Order
 from services.order.policies import Ask, Policy, Rule, Ruling, Verdict
@@ -60,7 +61,7 @@ def begin(order: Order, case: Case, at: datetime) -> Decision:
     run, says = ROADS[case.road].start(Cancellation.of(order, begun), at)
     begun = begun.model_copy(update={"run": run})
     after = order.with_case(begun).model_copy(update={"placing": None})
-    return after.noting(at, "cancellation-begun", case.case_id, step=run.step), says
+    return after.noting(at, "cancellation-begun", case.case_id, step=run.step), [*announce(order, begun, at), *says]
 
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:

@@ -10,6 +10,7 @@ from chassis.record import Refusal
 from chassis.saga import Run
 from contracts.message import Message
 from contracts.task import GoodsBack, ResolveTask, TaskNotResolved
+from services.order.announcing import announce
 from services.order.cancellation import ROADS, Cancellation
 from services.order.model import Case, Order, Task
 from services.order.policies import Ruling
@@ -34,7 +35,7 @@ def call_back(order: Order, case: Case, at: datetime) -> Decision:
     waiting = case.model_copy(update={"road": "returned", "ruling": waits, "run": run})
     after = order.with_case(waiting).noting(at, "parcel-called-back", case.case_id)
     after, task = raise_task(after, waiting, "intercept-parcel", at)
-    return after, [task]
+    return after, [task, *announce(order, waiting, at)]
 
 
 def reported(order: Order, case: Case, asked: ResolveTask, at: datetime) -> Decision:
