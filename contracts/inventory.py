@@ -183,6 +183,27 @@ class SwapStock(Command):
     new: StockLine
 
 
+@EVENTS.carries("stock-taken-back.v1")
+class StockTakenBack(Event):
+    """Pieces of a parcel that came back can be sold again: `lines`, perhaps none. What came back damaged stays counted
+    as sold."""
+
+    order_id: OrderId
+    case_id: CaseId
+    lines: tuple[StockLine, ...] = ()
+
+
+@answered_by(yes=StockTakenBack)
+@COMMANDS.carries("take-back-stock.v1")
+class TakeBackStock(Command):
+    """Put the good pieces of a parcel that came back on the shelf, once per case. Answered once the pieces' own way out
+    is in the books."""
+
+    order_id: OrderId
+    case_id: CaseId
+    lines: tuple[StockLine, ...] = ()
+
+
 @EVENTS.carries("stock-dispatched.v1")
 class StockDispatched(Event):
     """The order's remaining pieces have left the house."""

@@ -19,6 +19,7 @@ Outcome = Literal[
     "cancellation-refused",
     "late-payment-refunded",
     "refund-to-confirm",  # the customer must confirm a merchant transfer until `expected_by`, or it goes back
+    "cancellation-begun",  # by the shop or the system; with an amount of 0 the parcel has to come back first
     "refund-delayed",  # accepted by the provider, still on its way after three days
 ]
 Channel = Literal["wechat", "sms-tencent", "sms-alibaba", "inbox"]

@@ -25,6 +25,7 @@ from contracts.message import (
 COMMANDS = Topic("order.commands")
 EVENTS = Topic("order.events")
 
+REASON_PATTERN = r"^[a-z][a-z0-9-]{0,63}$"
 ReasonFamily = Literal["customer", "merchant", "system"]
 ReasonCode = Literal[
     "changed-mind",
@@ -44,12 +45,22 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Reason(_Part):
-    """Why an order is cancelled. `remark` is required when the code is `other`."""
+class WishedReason(_Part):
+    """Why somebody wants to cancel: a code of the shop's list of reasons (`GET /admin/v1/reasons`), which says whether
+    it needs a `remark`."""
 
     family: ReasonFamily
-    code: ReasonCode
+    code: str
     remark: str = Field("", max_length=200)
+
+
+class Reason(WishedReason):
+    """Why an order is cancelled. `word`: the code of version `version` of the shop's list; `code`: the one of the
+    closed list that it counts as. Version 0 is built in; an empty `word` is the `code` itself."""
+
+    code: ReasonCode
+    word: str = Field("", max_length=64)
+    version: int = Field(0, ge=0)
 
 
 class Actor(_Part):
@@ -236,7 +247,7 @@ class CompleteOrder(Command):
 @EVENTS.carries("cancellation-accepted.v1")
 class CancellationAccepted(Event):
     """A case is open: the order cannot be shipped until it ends. `rule` of version `policy_version` of the shop's
-    policy decided it. `waits_for`: `approval`, or `undo-window`; nothing else has happened yet then."""
+    policy decided it. `waits_for`: `approval`, `undo-window`, or `parcel`; nothing else has happened yet then."""
 
     order_id: OrderId
     case_id: CaseId
@@ -259,7 +270,8 @@ class CancellationAccepted(Event):
 class CancellationNotAccepted(Event):
     """No case was opened and nothing changed. `open_case_id`: the case that stands in the way. `rule` of
     `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives. `because`: a finer word for
-    the reason (open list: exchange-open, the goods are being exchanged)."""
+    the reason (open list: exchange-open, the goods are being exchanged; unknown-reason, reason-retired,
+    solution-refused); `use`: the code to take instead."""
 
     order_id: OrderId
     reason: Literal[
@@ -284,6 +296,7 @@ class CancellationNotAccepted(Event):
     zh: str = ""
     en: str = ""
     because: str = Field("", max_length=32)
+    use: str = Field("", max_length=64)
 
 
 @answered_by(yes=CancellationAccepted, no=CancellationNotAccepted)
@@ -291,17 +304,19 @@ class CancellationNotAccepted(Event):
 class CancelOrder(Command):
     """Cancel a whole order (`lines` empty) or some pieces. `request_id` names the request: heard again it meets the
     same case; `fingerprint` is the digest of its body. `confirmed`: the member of staff gave a code for exactly
-    this, and for `confirmed_minor` (fen) to go back."""
+    this, and for `confirmed_minor` (fen) to go back. `solution`: what the shop does about it, for the customer to read
+    in place of the one that the reason has."""
 
     order_id: OrderId
     request_id: str = Field(min_length=1, max_length=128)
     fingerprint: str = Field(max_length=64)
     lines: tuple[CancelLine, ...] = Field((), max_length=2_000)
-    reason: Reason
+    reason: WishedReason
     by: Actor
     reference: Reference | None = None
     confirmed: bool = False
     confirmed_minor: Fen = 0
+    solution: str = Field("", max_length=200)
 
 
 @EVENTS.carries("cancellation-completed.v1")

@@ -68,6 +68,16 @@ SUBSCRIBE_TEMPLATES: dict[str, tuple[str, dict[str, str]]] = {
             "time5": "处理时间",
         },
     ),
+    "cancellation-begun": (
+        "订单取消处理通知",
+        {
+            "character_string1": "订单编号",
+            "amount2": "退款金额",
+            "thing3": "取消原因",
+            "thing4": "解决方案",
+            "time5": "处理时间",
+        },
+    ),
     "refund-to-confirm": (
         "退款待确认通知",
         {

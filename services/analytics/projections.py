@@ -13,7 +13,7 @@ from typing import Any
 
 from chassis.projection import Projection, Update
 from contracts.alternative import AlternativeTaken
-from contracts.inventory import StockReleased
+from contracts.inventory import StockReleased, StockTakenBack
 from contracts.notify import CustomerTold
 from contracts.order import (
     CancellationAccepted,
@@ -98,7 +98,7 @@ def case_undone(event: CancellationUndone) -> Sequence[Update]:
 def _case_facts(event: CancellationAccepted | CancellationCompleted) -> dict[str, Any]:
     return {
         "month": month_of(event.occurred_at),
-        "reason": event.reason.code,
+        "reason": event.reason.word or event.reason.code,
         "family": event.reason.family,
         "group": event.customer_group,
         "whole": event.whole,
@@ -163,8 +163,16 @@ def customer_told(event: CustomerTold) -> Sequence[Update]:
 def stock_released(event: StockReleased) -> Sequence[Update]:
     """One document per line of a case that is on the shelf again: `{case_id}/{line_no}`. What was exchanged for other
     goods came back from no case."""
-    if event.exchanged:
-        return []
+    return [] if event.exchanged else _on_the_shelf(event)
+
+
+@STOCK_RETURNS.of(StockTakenBack)
+def stock_taken_back(event: StockTakenBack) -> Sequence[Update]:
+    """The same of a parcel that came back."""
+    return _on_the_shelf(event)
+
+
+def _on_the_shelf(event: StockReleased | StockTakenBack) -> Sequence[Update]:
     return [
         _written(
             f"{event.case_id}/{line.line_no}",
@@ -185,7 +193,7 @@ def cancellation_rated(event: CancellationRated) -> Sequence[Update]:
             event.case_id,
             order_id=event.order_id,
             stars=event.stars,
-            reason=event.reason.code,
+            reason=event.reason.word or event.reason.code,
             group=event.customer_group,
             outcome=event.outcome,
             month=month_of(event.occurred_at),

@@ -46,7 +46,7 @@ class WhichCases(Page):
 
     after: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{0,128}$")] | None = None
     status: Word | None = None
-    waits_for: Literal["approval", "undo-window", "person"] | None = None
+    waits_for: Literal["approval", "undo-window", "parcel", "person"] | None = None
     list: WorkList | None = None
 
     @field_validator("list")
@@ -264,6 +264,7 @@ def cancellation(call: Call, order_id: str, wanted: model.StaffCancellation) -> 
         fingerprint=model.fingerprint(wanted.wish()),
         lines=wanted.lines,
         reason=wanted.reason,
+        solution=wanted.solution,
         by=call.actor,
         reference=wanted.reference,
         confirmed=wanted.code is not None,

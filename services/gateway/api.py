@@ -36,7 +36,7 @@ BODY_MAX = 1024 * 1024
 VERSIONED = frozenset(
     {
         *(f"/admin/v1/orders/{{order_id}}/{change}" for change in ("cancellation", "ship", "deliver", "complete")),
-        *(f"/admin/v1/tasks/{{task_id}}/{change}" for change in ("done", "resolution")),
+        *(f"/admin/v1/tasks/{{task_id}}/{change}" for change in ("done", "resolution", "parcel")),
         *(f"/admin/v1/cases/{{case_id}}/{change}" for change in ("withdrawal", "decision")),
     }
 )

@@ -22,7 +22,7 @@ from pydantic import (
 
 from contracts.inventory import ListProduct, ReceiveStock
 from contracts.message import Fen, OrderId, ProductId
-from contracts.order import CancelLine, Reason, Reference, WantedLine
+from contracts.order import REASON_PATTERN, CancelLine, Reference, WantedLine, WishedReason
 
 KEY_PATTERN = r"^[\x21-\x7e]{1,128}$"
 ORDER_ID_PATTERN = r"^[A-Za-z0-9_-]{1,40}$"
@@ -87,10 +87,11 @@ class Piece(CancelLine):
     model_config = _STRICT
 
 
-class AnyReason(Reason):
+class AnyReason(WishedReason):
     """Why staff cancel."""
 
     model_config = _STRICT
+    code: str = Field(pattern=REASON_PATTERN)
 
 
 class CustomersReason(AnyReason):
@@ -110,8 +111,10 @@ class CancellationWanted(BaseModel):
 
 class StaffCancellation(CancellationWanted):
     """Pieces that staff cancel. `code`: what came by short message for this order and `amount_minor` (fen), the amount
-    that was shown to come back."""
+    that was shown to come back. `solution`: what the shop does
+    about it, for the customer to read in place of what the reason says."""
 
+    solution: str = Field("", max_length=200)
     code: str | None = Field(None, pattern=r"^[0-9]{6}$", repr=False)
     amount_minor: Fen | None = None
 

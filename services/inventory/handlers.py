@@ -30,10 +30,11 @@ from contracts.inventory import (
     StockShort,
     StockTakenAgain,
     SwapStock,
+    TakeBackStock,
     TakeStockAgain,
 )
 from contracts.message import CaseId, Message, OrderId
-from services.inventory import swapping
+from services.inventory import returning, swapping
 from services.inventory.model import (
     HoldingCase,
     HoldRefusal,
@@ -95,6 +96,8 @@ def moved(known: Reservation | None, report: StockMoved, at: datetime) -> Decisi
         return _too_few(known, report.case_id, report) if report.refused else _taken(known, report.case_id, report.turn)
     if report.why == "swap" and report.case_id is not None:
         return swapping.moved(known, report.case_id, refused=bool(report.refused))
+    if report.why == "take-back" and report.case_id is not None:
+        return returning.came_back(known, report.case_id)
     if report.why == "dispatch":
         gone = known.counted(known.unpromised(), into="dispatched").model_copy(update={"status": "dispatched"})
         return gone, [StockDispatched(order_id=known.order_id)]
@@ -337,3 +340,6 @@ def _back(state: Reservation, case_id: CaseId) -> StockReleased:
 
 def _received(receipt: StockReceipt) -> StockReceived:
     return StockReceived(receipt_id=receipt.receipt_id, product_id=receipt.product_id, quantity=receipt.quantity)
+
+
+RESERVATIONS.handles(TakeBackStock)(returning.take_back)

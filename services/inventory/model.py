@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from contracts.inventory import StockHoldRefused, StockLine, StockNotTakenAgain
 from contracts.message import CaseId, Fen, Intent, OrderId, ProductId, Quantity, Report, message_id
 
-Why = Literal["reserve", "short", "release", "take-again", "swap", "dispatch"]
+Why = Literal["reserve", "short", "release", "take-again", "swap", "dispatch", "take-back"]
 """`swap` sets aside what an exchange puts in place of other goods. `short` gives back what was taken for an order, or
 taken again for a case, that cannot be had in full."""
 
@@ -23,11 +23,21 @@ ReservationStatus = Literal["not-asked", "reserving", "reserved", "short", "with
 be reserved."""
 
 CaseStatus = Literal[
-    "held", "refused", "kept", "withdrawn", "wanted", "releasing", "released", "taking-again", "taken-again"
+    "held",
+    "refused",
+    "kept",
+    "withdrawn",
+    "wanted",
+    "releasing",
+    "released",
+    "taking-again",
+    "taken-again",
+    "coming-back",
+    "came-back",
 ]
 """`refused`: its hold was refused, for good. `withdrawn`: kept before its hold was seen. `wanted`: to be released as
 soon as it is known whether the order got its stock. `taken-again`: what it had released belongs to the order again;
-`released` again when too little was left on the shelf."""
+`released` again when too little was left on the shelf. `came-back`: its parcel had left and is back."""
 
 HoldRefusal = Literal["already-dispatched", "not-reserved", "withdrawn"]
 TakeRefusal = Literal["out-of-stock", "not-released"]
@@ -38,13 +48,15 @@ class _State(BaseModel):
 
 
 class ReservedLine(_State):
-    """One order line. Pieces: `quantity` was asked for, `released` went back to the shelf, `dispatched` left."""
+    """One order line. Pieces: `quantity` was asked for, `released` went back to the shelf, `dispatched` left, of
+    which `returned` came back."""
 
     line_no: int
     product_id: ProductId
     quantity: int
     released: int = 0
     dispatched: int = 0
+    returned: int = 0
 
     @property
     def left(self) -> int:
@@ -137,15 +149,22 @@ class Reservation(_State):
             if (pieces := min(line.quantity, free.get((line.line_no, line.product_id), 0))) > 0
         )
 
-    def counted(self, moved: Iterable[StockLine], *, into: Literal["released", "dispatched"]) -> Reservation:
-        """The same with `moved` (each line once) added to what was released or dispatched."""
+    def has_sent(self, asked: Iterable[StockLine]) -> bool:
+        """Whether all of `asked` (each line once) have left and not come back."""
+        out = {(line.line_no, line.product_id): line.dispatched - line.returned for line in self.lines}
+        return all(line.quantity <= out.get((line.line_no, line.product_id), 0) for line in asked)
+
+    def counted(
+        self, moved: Iterable[StockLine], *, into: Literal["released", "dispatched", "returned"]
+    ) -> Reservation:
+        """The same with `moved` (each line once) added to what was released or dispatched, or came back."""
         return self._counted({line.line_no: line.quantity for line in moved}, into)
 
     def uncounted(self, moved: Iterable[StockLine]) -> Reservation:
         """The same with `moved` (each line once) taken off what was released."""
         return self._counted({line.line_no: -line.quantity for line in moved}, "released")
 
-    def _counted(self, pieces: Mapping[int, int], into: Literal["released", "dispatched"]) -> Reservation:
+    def _counted(self, pieces: Mapping[int, int], into: Literal["released", "dispatched", "returned"]) -> Reservation:
         lines = tuple(
             line.model_copy(update={into: getattr(line, into) + pieces[line.line_no]})
             if line.line_no in pieces
@@ -262,6 +281,7 @@ _CHANGES: dict[Why, Amounts] = {
     "take-again": Amounts(available=-1, reserved=+1),
     "swap": Amounts(available=-1, reserved=+1),
     "dispatch": Amounts(reserved=-1, sold=+1),
+    "take-back": Amounts(available=+1, sold=-1),
 }
 
 

@@ -19,6 +19,10 @@ SMS_VALUE_MAX = 35
 MAINLAND = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
 
 _AMOUNT = re.compile(r"([¥￥$€£]?)\s*([0-9]+)(\.[0-9]+)?")
+_ADDRESS = re.compile(
+    r"(?:https?://|www\.)[\x21-\x7e]+|[a-z0-9-]+\.(?:com|cn|net|org|top|xyz|shop|info|vip|me|cc|io)\b[\x21-\x7e]*",
+    re.IGNORECASE,
+)
 _AMOUNT_MAX = 10**10 - 1
 
 _LABELS: tuple[tuple[str, str], ...] = (
@@ -47,7 +51,7 @@ def subscribe_data(fields: Mapping[str, str], words: Words) -> dict[str, str]:
 def sms_values(params: Iterable[str], words: Words) -> dict[str, str]:
     """A value for every parameter of a short message's template, by the parameter's name."""
     known = {"order": words.order, "amount": words.amount, "reason": words.reason, "title": words.title}
-    return {name: _cut(known.get(name, words.note), SMS_VALUE_MAX) or "-" for name in params}
+    return {name: _cut(_without_addresses(known.get(name, words.note)), SMS_VALUE_MAX) or "-" for name in params}
 
 
 def e164(phone: str) -> str:
@@ -91,6 +95,12 @@ def _cut(value: str, size: int) -> str:
     """At most `size` characters on one line, without what has no place in a message (control, emoji)."""
     plain = " ".join("".join(one if one.isprintable() and ord(one) < 0x10000 else " " for one in value).split())
     return plain if len(plain) <= size else plain[: size - 1].rstrip() + "…"
+
+
+def _without_addresses(value: str) -> str:
+    """Providers refuse addresses of pages in a variable (InvalidParameterValue.ProhibitedUseUrlInTemplateParameter),
+    and a remark may hold one."""
+    return _ADDRESS.sub(" ", value)
 
 
 def _thing(value: str) -> str:

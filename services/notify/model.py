@@ -51,12 +51,13 @@ _ON_THE_WAY: tuple[Outcome, ...] = ("refund-on-its-way", "late-payment-refunded"
 
 SUPERSEDES: dict[Outcome, tuple[Outcome, ...]] = {
     "refund-to-confirm": _ON_THE_WAY,
-    "refund-failed": (*_ON_THE_WAY, "refund-to-confirm"),
-    "refund-arrived": (*_ON_THE_WAY, "refund-to-confirm", "refund-failed"),
+    "cancellation-refused": ("cancellation-begun",),
+    "refund-failed": (*_ON_THE_WAY, "refund-to-confirm", "cancellation-begun"),
+    "refund-arrived": (*_ON_THE_WAY, "refund-to-confirm", "refund-failed", "cancellation-begun"),
 }
 """What is untrue once a later outcome of the same case is true. Inside one saga outcomes cannot meet: the next is asked
-for only after the one before was told. They can when nobody waits for one (`refund-delayed`) or when a case goes over
-to another saga."""
+for only after the one before was told. They can when nobody waits for one (`refund-delayed`, `cancellation-begun`) or
+when a case goes over to another saga."""
 
 
 class _Part(BaseModel):

@@ -106,6 +106,20 @@ TEXTS: dict[Outcome, dict[Language, Text]] = {
             note="{until_hint}",
         ),
     },
+    "cancellation-begun": {
+        "zh": Text(
+            "订单取消中",
+            "商家正在取消您的订单 {order},{amount} 将退还给您,{when}。",
+            solution="如有疑问请联系客服。",
+            note="{hint}",
+        ),
+        "en": Text(
+            "Being cancelled",
+            "The shop is cancelling your order {order}. {amount} will be refunded {when}.",
+            solution="Contact customer service if you have questions.",
+            note="{hint}",
+        ),
+    },
     "refund-delayed": {
         "zh": Text(
             "退款仍在途中",
@@ -121,6 +135,21 @@ TEXTS: dict[Outcome, dict[Language, Text]] = {
             note="7 days at the latest",
         ),
     },
+}
+
+_AFTER_PARCEL: dict[Language, Text] = {
+    "zh": Text(
+        "订单取消中",
+        "商家正在取消您的订单 {order},包裹回到仓库后办理退款,届时再通知您。",
+        solution="如有疑问请联系客服。",
+        note="包裹退回后办理退款",
+    ),
+    "en": Text(
+        "Being cancelled",
+        "The shop is cancelling your order {order}. The money follows once the parcel is back; we will tell you.",
+        solution="Contact customer service if you have questions.",
+        note="Refund after the goods",
+    ),
 }
 
 _CANCELLED_PAID: dict[Language, Text] = {
@@ -166,6 +195,8 @@ def words_for(asked: TellCustomer, at: datetime) -> Words:
 def _text(asked: TellCustomer) -> Text:
     if asked.outcome == "order-cancelled" and asked.amount_minor:
         return _CANCELLED_PAID[asked.to.language]
+    if asked.outcome == "cancellation-begun" and not asked.amount_minor:
+        return _AFTER_PARCEL[asked.to.language]
     return TEXTS[asked.outcome][asked.to.language]
 
 

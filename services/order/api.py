@@ -88,7 +88,8 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
                 "地址与内容中的任务号不一致。",
                 "The task in the path is not the one in the body.",
             )
-        cause = f"{task_id}/resolve/{asked.choice}/{asked.note}"
+        goods = "".join(f"/{line.line_no}:{line.good}:{line.damaged}" for line in asked.goods)
+        cause = f"{task_id}/resolve/{asked.choice}/{asked.note}{goods}"
         return order_view(await tell(engine, asked, cause, if_match))
 
     @router.put("/coupons/{code}", status_code=204)

@@ -7,7 +7,7 @@ another way: a person decided how a refund goes on, an accepted refund failed af
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
@@ -16,15 +16,14 @@ from contracts import inventory, notify, payment
 from contracts.inventory import StockLine
 from contracts.message import CaseId, Money, OrderId, RefundNumber
 from contracts.notify import Addressee
+from services.order.arrival import expected_by
 from services.order.model import Case, Order
-from services.order.words import reason_in_words, refusal_in_words, solution_in_words
+from services.order.words import reason_in_words, refusal_in_words, solution_in_words, solution_of
 
 # A short message whose fate is unknown is looked for before the next provider is asked (decision 0019).
 TELLING = timedelta(hours=1)
 # The provider closes after seven days what it cannot pay; slowness before that is told by `RefundDelayed`.
 ARRIVING = timedelta(days=8)
-BANK_CARD_DAYS = 3
-WALLET_MINUTES = 5
 REFUND_REASON_BYTES_MAX = 80  # WeChat Pay: `reason`, at most 80 bytes (pay.weixin.qq.com/doc/v3/merchant/4012556457)
 
 
@@ -54,13 +53,14 @@ class Cancellation(BaseModel):
     decided_by: str = ""
     refund_number: RefundNumber | None = None
     note: str = ""
+    good: tuple[StockLine, ...] = ()
 
     @classmethod
     def of(cls, order: Order, case: Case) -> Cancellation:
         """The facts of `case`, as they are known now."""
         language = order.contact.language
         refund_facts = case.refund
-        reason = reason_in_words(case.reason, language)
+        reason = reason_in_words(case.reason, language, case.words)
         return cls(
             order_id=order.order_id,
             case_id=case.case_id,
@@ -73,7 +73,7 @@ class Cancellation(BaseModel):
             refund_reason=_cut(reason, REFUND_REASON_BYTES_MAX),
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),
-            solution=solution_in_words(case.reason.family, language),
+            solution=solution_of(case.reason, case.words, case.solution, language),
             route=refund_facts.route if refund_facts else "",
             payer_minor=refund_facts.payer_minor if refund_facts else None,
             received_minor=refund_facts.received_minor if refund_facts else None,
@@ -84,11 +84,16 @@ class Cancellation(BaseModel):
             proof=case.proof,
             decided_by=case.decided_by,
             refund_number=case.found,
-            note=case.verdict.note if case.verdict else "",
+            note=case.verdict.note if case.verdict and not case.verdict.approved else "",
+            good=case.parcel.good_of(case.lines) if case.parcel else (),
             expected_by=expected_by(refund_facts.route, refund_facts.accepted_at)
             if refund_facts and refund_facts.accepted_at
             else None,
         )
+
+
+def take_back(case: Cancellation) -> inventory.TakeBackStock:
+    return inventory.TakeBackStock(order_id=case.order_id, case_id=case.case_id, lines=case.good)
 
 
 def refund(case: Cancellation) -> payment.RefundPayment:
@@ -255,7 +260,33 @@ REJECT_CANCELLATION = Saga(
     Cancellation,
     pivot("tell the customer why not", cancellation_rejected, patience=TELLING),
 )
-"""Somebody with the right to approve it said no before anything had moved."""
+"""Somebody with the right to approve it said no before anything had moved, or the parcel could not be had back."""
+
+TAKE_GOODS_BACK = Saga(
+    "take-goods-back",
+    1,
+    Cancellation,
+    pivot("put what came back on the shelf", take_back, patience=timedelta(hours=2)),
+)
+"""The parcel had left when the order was cancelled, and is back. Then one of the next two follows."""
+
+REFUND_RETURNED = Saga(
+    "refund-returned",
+    1,
+    Cancellation,
+    pivot("refund the payment", refund, patience=timedelta(hours=2)),
+    then("tell the customer", refund_on_its_way, patience=TELLING),
+    then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
+    then("tell the customer it arrived", refund_arrived, patience=TELLING),
+)
+"""When the refund is refused the goods stay in the house: a person decides which other way the money goes."""
+
+RETURNED_WITHOUT_MONEY = Saga(
+    "returned-without-money",
+    1,
+    Cancellation,
+    pivot("tell the customer", order_cancelled, patience=TELLING),
+)
 
 SAGAS = {
     saga.name: saga
@@ -269,6 +300,9 @@ SAGAS = {
         TAKE_OVER_REFUND,
         TAKE_OVER_PART_OF_REFUND,
         REJECT_CANCELLATION,
+        TAKE_GOODS_BACK,
+        REFUND_RETURNED,
+        RETURNED_WITHOUT_MONEY,
     )
 }
 ROADS = {
@@ -281,6 +315,9 @@ ROADS = {
     "made-outside": TAKE_OVER_REFUND,
     "made-outside-in-part": TAKE_OVER_PART_OF_REFUND,
     "rejected": REJECT_CANCELLATION,
+    "returned": TAKE_GOODS_BACK,
+    "refund-returned": REFUND_RETURNED,
+    "returned-free": RETURNED_WITHOUT_MONEY,
 }
 
 
@@ -299,18 +336,6 @@ def _tell(
         route=case.route,
         expected_by=case.confirm_by or case.expected_by,
     )
-
-
-def expected_by(route: str, accepted_at: datetime) -> datetime:
-    """When the money should be there: the WeChat balance within minutes, a bank card within three working days
-    (pay.weixin.qq.com/doc/v3/merchant/4013071031)."""
-    if "零钱" in route:
-        return accepted_at + timedelta(minutes=WALLET_MINUTES)
-    by, days = accepted_at, BANK_CARD_DAYS
-    while days:
-        by += timedelta(days=1)
-        days -= by.weekday() < 5
-    return by
 
 
 def _cut(text: str, bytes_max: int) -> str:

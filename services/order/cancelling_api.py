@@ -69,10 +69,11 @@ def _add_cancelling(router: APIRouter, engine: Engine, policies: PolicyBook) -> 
         same_order(order_id, asked)
         order = await read(engine, order_id)
         try:
+            reason = cases.reason_chosen(asked, await policies.reasons.newest())
             lines = cases.pieces_wanted(order, asked)
         except Refusal as refusal:
             raise problem_of(refusal.event) from refusal
-        return cancel_preview(order, asked, lines, await policies.active(), engine.clock())
+        return cancel_preview(order, asked, reason.reason, lines, await policies.active(), engine.clock())
 
     @router.post("/orders/{order_id}/cancellation", status_code=202)
     async def cancel(order_id: str, asked: CancelOrder, if_match: IfMatch = None) -> dict[str, Any]:

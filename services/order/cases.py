@@ -6,6 +6,7 @@ from datetime import datetime
 
 from chassis.record import Refusal
 from chassis.saga import Run
+from contracts.inventory import StockHoldRefused
 from contracts.message import CaseId, Event, Message, Money, RefundNumber
 from contracts.order import (
     Actor,
@@ -17,13 +18,15 @@ from contracts.order import (
     Reason,
 )
 from contracts.payment import PaymentCloseRefused, RefusalReason
-from services.order import deciding, failed, unpaid
+from services.order import deciding, failed, parcel, unpaid
+from services.order.announcing import announce
 from services.order.cancellation import ROADS, SAGAS, Cancellation
 from services.order.failed import learn
 from services.order.model import REQUESTS_MAX, Case, Order, Request, Road
 from services.order.otherroads import transfer_when
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.policies import Policy, Ruling
+from services.order.reason import Chosen, NotGiven, ReasonList, ReasonWords, chosen
 from services.order.tasks import close_tasks, raise_task
 from services.order.timeline import moment_of
 
@@ -31,13 +34,14 @@ Decision = tuple[Order, list[Message]]
 
 _TOO_LATE = {
     "cancelled": "already-cancelled",
-    "shipped": "already-shipped",
     "delivered": "already-shipped",
     "completed": "already-completed",
 }
 
 
-def request_cancellation(order: Order | None, asked: CancelOrder, policy: Policy, at: datetime) -> Decision:
+def request_cancellation(
+    order: Order | None, asked: CancelOrder, policy: Policy, reasons: ReasonList, at: datetime
+) -> Decision:
     """Open a case, or meet the one that the same request, or the same wish, has opened. Raises Refusal."""
     if order is None or (asked.by.kind == "customer" and asked.by.id != order.customer_id):
         raise _refusal(asked, "unknown-order")
@@ -47,18 +51,26 @@ def request_cancellation(order: Order | None, asked: CancelOrder, policy: Policy
             if request.fingerprint != asked.fingerprint:
                 raise _refusal(asked, "idempotency-key-reused")
             return order, [accepted(order, case)]
+    reason = reason_chosen(asked, reasons)
     lines, standing = pieces_wanted(order, asked), order.open_case
     if standing is not None:
         return _meet(order, standing, asked)
-    return _open(order, asked, lines, policy, at)
+    return _open(order, asked, reason, lines, policy, at)
+
+
+def reason_chosen(asked: CancelOrder, reasons: ReasonList) -> Chosen:
+    """The reason of this wish, as a case keeps it. Raises Refusal."""
+    try:
+        return chosen(asked, reasons)
+    except NotGiven as refused:
+        about = {"order_id": asked.order_id, **refused.about}
+        raise Refusal(CancellationNotAccepted.model_validate(about)) from refused
 
 
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
     """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
-    in its way before any rule is asked: its reason, an exchange under way, the order's state, its lines, an open case
-    that wants others."""
-    if asked.reason.code == "other" and not asked.reason.remark.strip():
-        raise _refusal(asked, "remark-required")
+    in its way before any rule is asked: an exchange under way, the order's state, its lines, an open case that wants
+    others."""
     standing = order.open_case
     if order.open_exchange is not None:
         raise _refusal(asked, "cancellation-open", because="exchange-open")
@@ -85,9 +97,17 @@ def _meet(order: Order, standing: Case, asked: CancelOrder) -> Decision:
     return order.with_case(met), [accepted(order, met)]
 
 
-def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], policy: Policy, at: datetime) -> Decision:
+def _open(
+    order: Order,
+    asked: CancelOrder,
+    why: Chosen,
+    lines: tuple[CancelledLine, ...],
+    policy: Policy,
+    at: datetime,
+) -> Decision:
     amount = sum(line.amount_minor for line in lines)
     road: Road = "unpaid" if order.state == "pending-payment" else "paid" if amount else "no-money"
+    road = "returned" if order.state == "shipped" else road
     after, says = open_case(
         order,
         at,
@@ -95,14 +115,21 @@ def _open(order: Order, asked: CancelOrder, lines: tuple[CancelledLine, ...], po
         lines=lines,
         amount_minor=amount,
         whole=covers_all_left(order, lines),
-        reason=asked.reason,
+        reason=why.reason,
+        words=why.words,
+        solution=why.solution,
         by=asked.by,
         requests=(Request(id=asked.request_id, fingerprint=asked.fingerprint),),
         occurred_at=asked.reference.occurred_at if asked.reference else at,
         reference=asked.reference.number if asked.reference else "",
-        ruling=deciding.ruling(order, asked, lines, policy, at),
+        ruling=deciding.ruling(order, asked, why.reason, lines, policy, at),
     )
-    return after.model_copy(update={"state": "cancelling"}), says
+    after = after.model_copy(update={"state": "cancelling"})
+    case = after.cases[-1]
+    if case.ruling is not None and case.ruling.waits_for == "parcel":
+        after, more = parcel.call_back(after, case, at)
+        return after, [*says, *more]
+    return after, says
 
 
 def open_case(
@@ -114,6 +141,8 @@ def open_case(
     amount_minor: int,
     whole: bool,
     reason: Reason,
+    words: ReasonWords | None = None,
+    solution: str = "",
     by: Actor,
     requests: tuple[Request, ...] = (),
     occurred_at: datetime,
@@ -132,6 +161,8 @@ def open_case(
         amount=Money(amount_minor=amount_minor, currency=order.currency),
         whole=whole,
         reason=reason,
+        words=words,
+        solution=solution,
         by=by,
         state_before=order.state,
         run=Run(saga=ROADS[road].name, version=ROADS[road].version, step="", entered_at=at),
@@ -147,10 +178,10 @@ def open_case(
     if not case.waits:
         run, says = ROADS[road].start(Cancellation.of(order, case), at)
         case, placing = case.model_copy(update={"run": run}), None
+        says = [*announce(order, case, at), *says]
     step = case.run.step or (case.ruling.waits_for if case.ruling else "")
-    after = order.with_case(case).noting(
-        at, "cancellation-accepted", case.case_id, reason=reason.code, by=f"{by.kind} {by.id}".strip(), step=step
-    )
+    code, who = reason.word or reason.code, f"{by.kind} {by.id}".strip()
+    after = order.with_case(case).noting(at, "cancellation-accepted", case.case_id, reason=code, by=who, step=step)
     return after.model_copy(update={"placing": placing}), [accepted(after, case), *says]
 
 
@@ -181,6 +212,9 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         return order, []
     if isinstance(message, PaymentCloseRefused) and case.road == "unpaid":
         return _change_road(order, case, message, at)
+    if isinstance(message, StockHoldRefused) and _left_first(case, message):
+        after = order.with_moment(moment_of(message, at))
+        return parcel.call_back(after, case, at)
     learned = learn(case, message)
     saga = SAGAS[case.run.saga]
     run, says = saga.hear(case.run, message, Cancellation.of(order, learned), at)
@@ -192,6 +226,12 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         after, more = _end(after, walked, at)
         return after, [*says, *more]
     return after, says
+
+
+def _left_first(case: Case, message: StockHoldRefused) -> bool:
+    """Whether the parcel was faster than the cancellation."""
+    asking = case.run.step == "hold the stock" and case.run.status == "running"
+    return message.reason == "already-dispatched" and asking
 
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:
@@ -225,7 +265,9 @@ def _change_road(order: Order, case: Case, message: PaymentCloseRefused, at: dat
 
 def _end(order: Order, case: Case, at: datetime) -> Decision:
     done = case.run.status == "done"
-    if case.road in ("resumed", "given-back") and not done:
+    if case.road == "returned":
+        return parcel.pay_back(order, case, at)
+    if case.road in ("resumed", "given-back", "refund-returned") and not done:
         return failed.wait_for_a_person(order, case, at)
     if done and case.road not in ("given-back", "rejected"):
         return _complete(order, case, at)

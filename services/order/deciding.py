@@ -16,7 +16,9 @@ from contracts.decision import (
     WithdrawCancellation,
 )
 from contracts.message import Event, Message
-from contracts.order import CancellationNotAccepted, CancellationUndone, CancelledLine, CancelOrder
+from contracts.order import CancellationNotAccepted, CancellationUndone, CancelledLine, CancelOrder, Reason
+from services.order import parcel
+from services.order.announcing import announce
 from services.order.cancellation import ROADS, Cancellation
 from services.order.model import Case, Order
 from services.order.policies import Ask, Policy, Rule, Ruling, Verdict
@@ -24,15 +26,17 @@ from services.order.policies import Ask, Policy, Rule, Ruling, Verdict
 Decision = tuple[Order, list[Message]]
 
 
-def ask_of(order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], at: datetime) -> Ask:
+def ask_of(order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[CancelledLine], at: datetime) -> Ask:
     """What the rules look at."""
     imported = asked.reference is not None
-    return Ask.about(asked.by, order.state, order.placed_at, at, lines, asked.reason, imported=imported)
+    return Ask.about(asked.by, order.state, order.placed_at, at, lines, reason, imported=imported)
 
 
-def ruling(order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], policy: Policy, at: datetime) -> Ruling:
+def ruling(
+    order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[CancelledLine], policy: Policy, at: datetime
+) -> Ruling:
     """What the policy says about this wish. Raises Refusal where it denies it, or wants a code that was not given."""
-    ask = ask_of(order, asked, lines, at)
+    ask = ask_of(order, asked, reason, lines, at)
     rule = policy.decide(ask)
     if rule.way == "deny":
         raise Refusal(_not_accepted(asked, "policy-denied", rule, policy, ask))
@@ -41,6 +45,8 @@ def ruling(order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], pol
     found = Ruling(rule=rule.name, policy_version=policy.version, way=rule.way)
     if rule.way == "approve":
         return found.model_copy(update={"waits_for": "approval", "approve_by": rule.approve_by})
+    if order.state == "shipped":
+        return found.model_copy(update={"waits_for": "parcel"})
     if rule.undo_seconds:
         until = at + timedelta(seconds=rule.undo_seconds)
         return found.model_copy(update={"waits_for": "undo-window", "until": until})
@@ -48,12 +54,14 @@ def ruling(order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], pol
 
 
 def begin(order: Order, case: Case, at: datetime) -> Decision:
-    """The waiting is over: the case takes the first step of its road."""
+    """The waiting is over: the case takes the first step of its road, or waits for the parcel that has left."""
+    if case.road == "returned":
+        return parcel.call_back(order, case, at)
     begun = case.model_copy(update={"ruling": _over(case)})
     run, says = ROADS[case.road].start(Cancellation.of(order, begun), at)
     begun = begun.model_copy(update={"run": run})
     after = order.with_case(begun).model_copy(update={"placing": None})
-    return after.noting(at, "cancellation-begun", case.case_id, step=run.step), says
+    return after.noting(at, "cancellation-begun", case.case_id, step=run.step), [*announce(order, begun, at), *says]
 
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:
@@ -81,7 +89,8 @@ def withdraw(order: Order | None, asked: WithdrawCancellation, at: datetime) -> 
     over = case.run.model_copy(update={"status": "undone"})
     update = {"status": "undone", "refusal": "withdrawn", "ended_at": at, "ruling": _over(case), "run": over}
     ended = case.model_copy(update=update)
-    after = order.with_case(ended).model_copy(update={"state": case.state_before})
+    after = parcel.let_go(order, case, at)
+    after = after.with_case(ended).model_copy(update={"state": case.state_before})
     after = after.noting(at, "cancellation-withdrawn", case.case_id, by=f"{asked.by.kind} {asked.by.id}".strip())
     return after, [undone(order, ended)]
 

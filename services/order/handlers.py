@@ -146,7 +146,7 @@ def cancel_order(order: Order | None, asked: CancelOrder, at: datetime) -> Decis
 @ORDERS.handles(ReadyToCancel)
 def cancel_by_policy(order: Order | None, ready: ReadyToCancel, at: datetime) -> Decision:
     try:
-        return cases.request_cancellation(order, ready.asked, ready.policy, at)
+        return cases.request_cancellation(order, ready.asked, ready.policy, ready.reasons, at)
     except Refusal as refusal:
         if ready.from_topic:
             return order, [refusal.event]
@@ -197,6 +197,7 @@ for _answer in (
     inventory.StockNotTakenAgain,
     inventory.StockSwapped,
     inventory.StockNotSwapped,
+    inventory.StockTakenBack,
     inventory.StockDispatched,
     inventory.StockDispatchRefused,
     payment.PaymentOpened,
@@ -290,9 +291,10 @@ def rate_cancellation(order: Order | None, asked: RateCancellation, at: datetime
 
 @ORDERS.handles(TaskDone)
 def task_done(order: Order | None, heard: TaskDone, at: datetime) -> Decision:
-    """Staff has dealt with a task."""
+    """Staff has dealt with a task. Raises Refusal for one that a case waits for."""
     if order is None:
         return order, []
+    resolving.only_looked_at(order, heard)
     tasks = tuple(
         task.model_copy(update={"done_at": at, "done_by": heard.by.id, "note": heard.note})
         if task.task_id == heard.task_id and task.done_at is None

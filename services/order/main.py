@@ -25,6 +25,8 @@ from services.order.policybook import PolicyBook
 from services.order.preview import PastCases
 from services.order.projections import PRODUCTS
 from services.order.rating_api import rating_routes
+from services.order.reason_api import reason_routes
+from services.order.reasonbook import ReasonBook
 from services.order.settings import OrderSettings
 from services.order.variants import LookUpVariants
 from services.order.views import OrderViews
@@ -41,7 +43,8 @@ def service(settings: OrderSettings) -> Service:
         rules = PriceRules.model_validate(settings, from_attributes=True)
         catalogue = Catalogue(products, coupons, rules)
         orders, keeping = parts.database.collection(ORDERS.name), parts.database.keeping(ORDERS)
-        policies, past = PolicyBook(parts.database.collection("policies")), PastCases(orders)
+        reasons, past = ReasonBook(parts.database.collection("reasons")), PastCases(orders)
+        policies = PolicyBook(parts.database.collection("policies"), reasons)
         views = OrderViews(orders, products, coupons, keeping)
         lists = OrderLists(orders, keeping)
         shelf = Shelf(products)
@@ -59,6 +62,7 @@ def service(settings: OrderSettings) -> Service:
             work_api.routes(parts.engine, works, exports, runs),
             image_routes(orders, coupons),
             rating_routes(parts.engine),
+            reason_routes(parts.engine, reasons),
             alternatives_routes(parts.engine, shelf, catalogue),
             live_routes(orders),
         ]

@@ -15,6 +15,8 @@ from contracts.payment import RefusalReason
 from services.order.exchange import Exchange
 from services.order.policies import Ruling, Verdict
 from services.order.questionnaire import Rating
+from services.order.reason import ReasonWords
+from services.order.returned import Parcel
 from services.order.taken import Taken
 
 OrderState = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
@@ -28,6 +30,9 @@ Road = Literal[
     "made-outside",
     "made-outside-in-part",
     "rejected",
+    "returned",
+    "refund-returned",
+    "returned-free",
 ]
 
 TIMELINE_MAX = 300
@@ -128,7 +133,8 @@ class Request(_Part):
 class Case(_Part):
     """One cancellation. `state_before`: what the order goes back to when the case is undone. `transfer_when`: refusals
     after which its money goes as a merchant transfer. `decisions`: what people decided about it, or was tried anew.
-    `wish` and `proof`: the last such decision about its refund. `found`: a refund that was made by hand."""
+    `wish` and `proof`: the last such decision about its refund. `found`: a refund that was made by hand. `words`: how
+    its reason read when it was opened; `solution`: what the wish said is done about it."""
 
     case_id: CaseId
     road: Road
@@ -138,6 +144,8 @@ class Case(_Part):
     amount: Money
     whole: bool
     reason: Reason
+    words: ReasonWords | None = None
+    solution: str = ""
     by: Actor
     state_before: OrderState
     run: Run
@@ -156,6 +164,7 @@ class Case(_Part):
     ruling: Ruling | None = None
     verdict: Verdict | None = None
     rating: Rating | None = None
+    parcel: Parcel | None = None
 
     @property
     def waits(self) -> bool:
@@ -166,8 +175,8 @@ class Case(_Part):
     @property
     def waits_for_a_person(self) -> bool:
         """Nothing more happens to it by itself."""
-        approval = self.waits and self.ruling is not None and self.ruling.waits_for == "approval"
-        return approval or (self.status == "open" and self.run.ended)
+        somebody = self.waits and self.ruling is not None and self.ruling.waits_for != "undo-window"
+        return somebody or (self.status == "open" and self.run.ended)
 
     def met_by(self, request_id: str) -> Request | None:
         """The request of that id, if it led to this case or met it."""

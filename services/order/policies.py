@@ -17,12 +17,14 @@ from typing import Annotated, ClassVar, Literal, get_args
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from contracts.message import Fen, Intent, OrderId, Report
-from contracts.order import Actor, CancelledLine, CancelOrder, Reason, ReasonCode, ReasonFamily
+from contracts.order import REASON_PATTERN, Actor, CancelledLine, CancelOrder, Reason, ReasonFamily
+from services.order.reason import BUILT_IN as BUILT_IN_REASONS
+from services.order.reason import ReasonList
 
 Role = Literal["customer", "customer-service", "supervisor", "finance", "warehouse", "administrator", "system"]
 StaffRole = Literal["customer-service", "supervisor", "finance", "warehouse", "administrator"]
 Way = Literal["allow", "approve", "deny"]
-Cancellable = Literal["pending-payment", "paid"]
+Cancellable = Literal["pending-payment", "paid", "shipped"]
 
 RULES_MAX = 100
 UNDO_SECONDS_MAX = 86_400
@@ -49,7 +51,7 @@ class Rule(BaseModel):
     within_minutes: int | None = Field(None, ge=0, le=MINUTES_MAX)
     up_to_minor: Fen | None = None
     families: tuple[ReasonFamily, ...] = ()
-    codes: tuple[ReasonCode, ...] = ()
+    codes: tuple[Annotated[str, Field(pattern=REASON_PATTERN)], ...] = Field((), max_length=200)
     categories: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=200)
     imported: bool | None = None
     way: Way
@@ -74,8 +76,15 @@ class Rule(BaseModel):
             raise ValueError(f"rule {self.name}: `approve_by` belongs to way approve, and needs at least one role")
         if self.undo_seconds and self.way != "allow":
             raise ValueError(f"rule {self.name}: an undo window belongs to way allow")
-        if (self.undo_seconds or self.way == "approve") and self.states != ("paid",):
-            raise ValueError(f"rule {self.name}: only the cancellation of a paid order can wait, give states: [paid]")
+        if self.way == "approve" and not (self.states and set(self.states) <= {"paid", "shipped"}):
+            raise ValueError(
+                f"rule {self.name}: only the cancellation of a paid order can wait, give states: [paid], [shipped] or "
+                "both"
+            )
+        if self.undo_seconds and self.states != ("paid",):
+            raise ValueError(
+                f"rule {self.name}: only the cancellation of a paid order has an undo window, give states: [paid]"
+            )
         if self.code and (self.way == "deny" or not self.who or not set(self.who) <= set(get_args(StaffRole))):
             raise ValueError(f"rule {self.name}: only named roles of the staff can be asked for a code")
         return self
@@ -88,7 +97,7 @@ class Rule(BaseModel):
             and (self.within_minutes is None or ask.age_seconds <= self.within_minutes * 60)
             and (self.up_to_minor is None or ask.amount_minor <= self.up_to_minor)
             and (not self.families or ask.reason.family in self.families)
-            and (not self.codes or ask.reason.code in self.codes)
+            and (not self.codes or not {ask.reason.code, ask.reason.word}.isdisjoint(self.codes))
             and (not self.categories or set(ask.categories) <= set(self.categories))
             and self.imported in (None, ask.imported)
         )
@@ -158,12 +167,12 @@ class Policy(BaseModel):
 
 class Ruling(_Frozen):
     """Which rule of which version of the policy let a case be opened, and what it had to wait for: approval by one of
-    these roles, or the end of its undo window. `over`: it waits no more."""
+    these roles, the end of its undo window, or the parcel. `over`: it waits no more."""
 
     rule: str
     policy_version: int
     way: Literal["allow", "approve"] = "allow"
-    waits_for: Literal["", "approval", "undo-window"] = ""
+    waits_for: Literal["", "approval", "undo-window", "parcel"] = ""
     until: AwareDatetime | None = None
     approve_by: tuple[str, ...] = ()
     over: bool = False
@@ -187,12 +196,13 @@ class LookUpPolicy(Intent):
 
 
 class ReadyToCancel(Report):
-    """A wish to cancel with the policy that decides it."""
+    """A wish to cancel with the policy that decides it, and the reasons that may be given."""
 
     wire: ClassVar[str] = "ready-to-cancel"
     order_id: OrderId
     asked: CancelOrder
     policy: Policy
+    reasons: ReasonList = BUILT_IN_REASONS
     from_topic: bool = False
 
 
@@ -209,15 +219,15 @@ BUILT_IN = Policy(version=0, rules=(
     Rule(name="customer-unpaid",     way="allow", who=("customer",), states=("pending-payment",)),
     Rule(name="customer-soon",       way="allow", who=("customer",), states=("paid",), within_minutes=FREE_MINUTES,
          undo_seconds=UNDO_SECONDS),
-    Rule(name="customer-later",      way="approve", who=("customer",), states=("paid",),
+    Rule(name="customer-later",      way="approve", who=("customer",), states=("paid", "shipped"),
          approve_by=_SENIORS),
     Rule(name="service-unpaid",      way="allow", who=("customer-service",), states=("pending-payment",)),
     Rule(name="service-paid",        way="deny", who=("customer-service",),
          zh="客服只能取消未付款的订单,请转交主管处理。",
          en="Customer service cancels unpaid orders only. Hand this one to a supervisor."),
     Rule(name="seniors-unpaid",      way="allow", who=_SENIORS, states=("pending-payment",)),
-    Rule(name="seniors-up-to-large", way="allow", who=_SENIORS, states=("paid",), up_to_minor=LARGE_MINOR),
-    Rule(name="seniors-large",       way="approve", who=_SENIORS, states=("paid",), approve_by=_SECOND),
+    Rule(name="seniors-up-to-large", way="allow", who=_SENIORS, states=("paid", "shipped"), up_to_minor=LARGE_MINOR),
+    Rule(name="seniors-large",       way="approve", who=_SENIORS, states=("paid", "shipped"), approve_by=_SECOND),
     Rule(name="nobody-else",         way="deny",
          zh="当前岗位不能取消订单。", en="This role does not cancel orders."),
 ))

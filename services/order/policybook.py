@@ -11,6 +11,7 @@ from chassis.problem import Problem
 from chassis.projection import Update
 from contracts.order import Actor, CancelOrder
 from services.order.policies import BUILT_IN, LookUpPolicy, Policy, ReadyToCancel, Rule
+from services.order.reasonbook import ReasonBook
 
 ACTIVE = "active"
 VERSIONS_SHOWN = 200
@@ -21,8 +22,9 @@ SAVES_MAX = 20
 class PolicyBook:
     """One document per version, and one that says which is active."""
 
-    def __init__(self, policies: Collection) -> None:
+    def __init__(self, policies: Collection, reasons: ReasonBook) -> None:
         self._policies = policies
+        self.reasons = reasons
         self._known: dict[int, Policy] = {0: BUILT_IN}
 
     async def active(self) -> Policy:
@@ -30,8 +32,14 @@ class PolicyBook:
         return await self.version(await self._active_version())
 
     async def ready(self, asked: CancelOrder, *, from_topic: bool = False) -> ReadyToCancel:
-        """`asked` with the policy that decides it."""
-        return ReadyToCancel(order_id=asked.order_id, asked=asked, policy=await self.active(), from_topic=from_topic)
+        """`asked` with the policy that decides it, and the reasons that may be given."""
+        return ReadyToCancel(
+            order_id=asked.order_id,
+            asked=asked,
+            policy=await self.active(),
+            reasons=await self.reasons.newest(),
+            from_topic=from_topic,
+        )
 
     async def look_up(self, intent: LookUpPolicy, attempt: int) -> ReadyToCancel:
         """Perform the intent of a wish that came over a topic."""

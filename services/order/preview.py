@@ -10,7 +10,7 @@ from typing import Any
 from chassis.mongo import Collection
 from chassis.problem import Problem
 from contracts.order import Actor, CancelledLine, CancelOrder, Reason
-from services.order.cancellation import expected_by
+from services.order.arrival import expected_by
 from services.order.deciding import ask_of
 from services.order.model import Order
 from services.order.policies import Ask, Policy, Rule
@@ -34,17 +34,32 @@ _NEEDED = [
 ]
 
 
+_AFTER_PARCEL = {
+    "zh": "包裹已发出:仓库会设法拦截,或等待退回;商品回到仓库后退款,此前可随时撤回。",
+    "en": "The parcel has left: the warehouse has it stopped or waits for it. The money follows the goods; until "
+    "then you can take the cancellation back.",
+}
+
+
 def cancel_preview(
-    order: Order, asked: CancelOrder, lines: Sequence[CancelledLine], policy: Policy, at: datetime
+    order: Order,
+    asked: CancelOrder,
+    reason: Reason,
+    lines: Sequence[CancelledLine],
+    policy: Policy,
+    at: datetime,
 ) -> dict[str, Any]:
     """What cancelling these pieces now would do: whether it may be, what comes back by which road and when, until when
-    it can be taken back, until when it is free. `open_case_id`: the case that the same wish has opened and would only
-    meet again. Amounts in fen."""
-    ask = ask_of(order, asked, lines, at)
+    it can be taken back, until when it is free. `after_parcel`: the parcel has left; money moves once it is back,
+    nobody knows when. `open_case_id`: the case that the same wish has opened and would only meet again. Amounts
+    in fen."""
+    ask = ask_of(order, asked, reason, lines, at)
     rule = policy.decide(ask)
     paid = order.paid is not None
     amount = ask.amount_minor if paid else 0
     undo_until = at + timedelta(seconds=rule.undo_seconds) if rule.undo_seconds else None
+    parcel_out = order.state == "shipped"
+    undo_until = None if parcel_out else undo_until
     free_until = order.placed_at + timedelta(minutes=rule.within_minutes) if rule.within_minutes is not None else None
     return {
         "order_id": order.order_id,
@@ -54,11 +69,12 @@ def cancel_preview(
         "approve_by": list(rule.approve_by),
         "rule": rule.name,
         "policy_version": policy.version,
-        "sentence": {"zh": rule.zh, "en": rule.en},
+        "sentence": {"zh": rule.zh, "en": rule.en} if rule.zh or not parcel_out else _AFTER_PARCEL,
+        "after_parcel": parcel_out,
         "amount_minor": amount,
         "currency": order.currency,
         "route": "original" if amount else "none",
-        "expected_by": expected_by("", undo_until or at) if amount else None,
+        "expected_by": expected_by("", undo_until or at) if amount and not parcel_out else None,
         "undo_until": undo_until,
         "as_now_until": free_until,
         "coupon": order.coupon,

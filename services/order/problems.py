@@ -45,6 +45,9 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "An unpaid order can only be cancelled as a whole. Place a new one afterwards.",
     ),
     "policy-denied": (403, "按本店规则不能取消。", "The shop's rules do not allow this cancellation."),
+    "unknown-reason": (422, "没有这个取消原因。", "There is no such reason."),
+    "reason-retired": (422, "该原因已停用。", "The reason is not used any more."),
+    "solution-refused": (422, "解决方案的文字无法发送。", "The words of the solution cannot be sent."),
     "code-required": (
         409,
         "此操作需要确认码:请先获取短信确认码,再用同一请求提交。",
@@ -77,6 +80,12 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "当前不能这样处理,请重新查看任务的选项。",
         "This cannot be done now. Read the task's choices again.",
     ),
+    "goods-incomplete": (
+        422,
+        "请逐行登记全部商品:完好与损坏件数之和须等于取消件数。",
+        "Report every piece: good and damaged must add up to the pieces of each line of the case.",
+    ),
+    "not-your-task": (403, "当前岗位不能登记包裹。", "This role does not report parcels."),
     "proof-required": (422, "线下结清需填写凭证说明。", "Say in the note how it was paid, with its proof."),
     "dry-run-first": (
         422,
@@ -200,6 +209,7 @@ _SHOWN = (
     "latest",
     "not_before",
     "left",
+    "use",
 )
 """What of a refusal the caller is shown besides its code and its words."""
 
@@ -216,7 +226,7 @@ def problem_of(refusal: Event) -> Problem:
     code = said.get("because") or said["reason"]
     status, zh, en = _PROBLEMS[code]
     more = {name: said[name] for name in _SHOWN if said.get(name)}
-    if code == "policy-denied":
+    if said["reason"] == "policy-denied":
         zh, en = said["zh"], said["en"]
     if said.get("detail"):
         more["about"] = said["detail"]

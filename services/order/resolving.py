@@ -9,9 +9,9 @@ from contracts.message import Message, Money, RefundNumber
 from contracts.order import Actor, CancelLine, Reason
 from contracts.payment import RefundFound
 from contracts.task import ResolveTask, TaskNotResolved, TaskResolved
-from services.order import cases, failed
+from services.order import cases, failed, parcel
 from services.order.cancellation import SAGAS, Cancellation
-from services.order.model import Case, Order, Task
+from services.order.model import Case, Order, Task, TaskDone
 from services.order.otherroads import SHUT
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.tasks import WISHES, raise_task
@@ -26,7 +26,8 @@ def resolve(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
     if order is None or task is None or case is None:
         raise _refusal(asked, "unknown-task")
     if task.done_at is not None:
-        if (task.choice, task.note) == (asked.choice, asked.note):
+        same = (task.choice, task.note) == (asked.choice, asked.note)
+        if same and parcel.same_report(case, task, asked):
             return order, [_resolved(task)]
         raise _refusal(asked, "already-resolved")
     if asked.choice not in task.choices:
@@ -41,9 +42,19 @@ def resolve(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
     return after, [_resolved(closed), *says]
 
 
+def only_looked_at(order: Order, heard: TaskDone) -> None:
+    """Raises Refusal for a task that is more than a look: somebody's case waits for what is chosen."""
+    task = order.task(heard.task_id)
+    if task is not None and task.kind == parcel.KIND and task.done_at is None:
+        about = {"order_id": order.order_id, "task_id": task.task_id, "reason": "not-a-choice", "choices": task.choices}
+        raise Refusal(TaskNotResolved.model_validate(about))
+
+
 def _do(order: Order, case: Case, task: Task, asked: ResolveTask, at: datetime) -> Decision:
     """Raises Refusal for what would open a case beside an open one, or while goods are being exchanged."""
     standing = order.open_case
+    if task.kind == parcel.KIND:
+        return parcel.reported(order, case, asked, at)
     opens = asked.choice == "take-over" or (case.status != "open" and asked.choice != "done")
     if opens and (standing is not None or order.open_exchange is not None):
         raise _refusal(asked, "not-a-choice")

@@ -62,6 +62,13 @@ SENTENCES: dict[str, Sentence] = {
     ),
     "cancellation-approved": Sentence("商家已同意取消。", "The shop agreed to the cancellation."),
     "cancellation-rejected": Sentence("商家未同意取消。", "The shop did not agree to the cancellation."),
+    "parcel-called-back": Sentence(
+        "包裹已发出:仓库正在拦截,或等待其退回;商品回到仓库后退款。",
+        "The parcel has left: the warehouse has it stopped or waits for it. The money follows the goods.",
+    ),
+    "parcel-came-back": Sentence("包裹已回到仓库。", "The parcel is back in the warehouse."),
+    "parcel-not-back": Sentence("{found_zh},取消未能完成。", "No way back: {found_en}."),
+    "stock-taken-back": Sentence("退回的完好商品已入库。", "What came back in good order is in stock again."),
     "stock-held": Sentence("已通知仓库停止发货。", "The warehouse was told not to ship."),
     "stock-hold-refused": Sentence("仓库无法拦截({because_zh})。", "The goods could not be held back ({because_en})."),
     "stock-kept": Sentence("商品继续为您保留。", "The goods stay set aside for you."),

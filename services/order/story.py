@@ -70,6 +70,8 @@ def _facts(order: Order, moment: Moment) -> dict[str, str]:
         "because_en": refusal_in_words(because, "en"),
         "refusal_zh": refusal_in_words(refusal, "zh"),
         "refusal_en": refusal_in_words(refusal, "en"),
+        "found_zh": refusal_in_words(moment.detail.get("found", ""), "zh"),
+        "found_en": refusal_in_words(moment.detail.get("found", ""), "en"),
         "paid": money(order.paid.amount_minor, order.paid.currency) if order.paid else "",
     }
     channel = moment.detail.get("channel", "")
@@ -85,8 +87,8 @@ def _case_facts(order: Order, case: Case) -> dict[str, str]:
         "amount": money(case.amount.amount_minor, case.amount.currency),
         "who_zh": who_zh,
         "who_en": who_en,
-        "reason_zh": reason_in_words(case.reason, "zh"),
-        "reason_en": reason_in_words(case.reason, "en"),
+        "reason_zh": reason_in_words(case.reason, "zh", case.words),
+        "reason_en": reason_in_words(case.reason, "en", case.words),
         "route_zh": known.route or "原支付账户",
         "route_en": "your WeChat balance" if "零钱" in known.route else "the account it was paid from",
         "received": money(case.amount.amount_minor, case.amount.currency),
@@ -186,7 +188,10 @@ def case_shown_to_all(order: Order, case: Case) -> dict[str, Any]:
         "undo_until": waiting.until if waiting else None,
         "reason": {
             **case.reason.model_dump(),
-            "in_words": {"zh": reason_in_words(case.reason, "zh"), "en": reason_in_words(case.reason, "en")},
+            "in_words": {
+                "zh": reason_in_words(case.reason, "zh", case.words),
+                "en": reason_in_words(case.reason, "en", case.words),
+            },
         },
         "lines": [line.model_dump() for line in case.lines],
         "amount_minor": case.amount.amount_minor,
@@ -196,6 +201,7 @@ def case_shown_to_all(order: Order, case: Case) -> dict[str, Any]:
         "ended_at": case.ended_at,
         "refund_number": case.refund.number if case.refund else None,
         "rating": case.rating.model_dump() if case.rating else None,
+        "parcel": case.parcel.model_dump(exclude={"by"}) if case.parcel else None,
     }
 
 

@@ -18,6 +18,7 @@ Kind = Literal[
     "refund-made-outside",
     "shipping-record",
     "no-answer",
+    "intercept-parcel",
 ]
 
 ABOUT_REFUND: tuple[Kind, ...] = (
@@ -41,6 +42,7 @@ CHOICES: dict[Kind, tuple[str, ...]] = {
     "refund-made-outside": ("done",),
     "shipping-record": ("done",),
     "no-answer": ("ask-again", "done"),
+    "intercept-parcel": ("intercepted", "returned", "delivered", "not-intercepted"),
 }
 
 
@@ -94,8 +96,9 @@ def has_open_task(order: Order, case: Case, kind: Kind) -> bool:
 
 def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[str, ...]:
     """What fits the case: while it still goes on by itself only looking does, and once somebody has looked, settling
-    what the provider shows wrongly; goods that were never released cannot be given back; an undone case has no refund
-    to go on with, and is cancelled by transfer only where the provider was the one to refuse."""
+    what the provider shows wrongly; goods that were never released, or came back as a parcel, cannot be given back; an
+    undone case has no refund to go on with, and is cancelled by transfer only where the provider was the one to
+    refuse."""
     choices = CHOICES[kind]
     if kind == "refund-refused" and case.road == "late-payment":
         return ("transfer", "send-again", "settled-outside")
@@ -108,7 +111,8 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     if not case.run.ended:
         seen_twice = case.run.step == "refund the payment" and case.decisions > 0
         return ("look-again", "settled-outside") if seen_twice else ("look-again",)
-    return choices if case.lines else tuple(choice for choice in choices if choice != "give-back")
+    kept = case.lines and case.parcel is None
+    return choices if kept else tuple(choice for choice in choices if choice != "give-back")
 
 
 def _words(case: Case, kind: Kind) -> tuple[str, str]:

@@ -25,6 +25,7 @@ _WHAT: dict[type[Event], str] = {
     inventory.StockReleased: "stock-released",
     inventory.StockTakenAgain: "stock-taken-again",
     inventory.StockNotTakenAgain: "stock-not-taken-again",
+    inventory.StockTakenBack: "stock-taken-back",
     inventory.StockDispatched: "stock-dispatched",
     inventory.StockDispatchRefused: "stock-dispatch-refused",
     payment.PaymentOpened: "payment-opened",

@@ -12,7 +12,7 @@ from services.order.cancellation import Cancellation
 from services.order.model import Case, Coupon, Order
 from services.order.story import case_shown_to_all, masked_contact, shown_to_all, told_to_staff
 
-WaitsFor = Literal["approval", "undo-window", "person"]
+WaitsFor = Literal["approval", "undo-window", "parcel", "person"]
 BY_STATUS = [("state.cases.status", 1), ("_id", 1)]
 _STATUSES = ("open", "completed", "undone")
 

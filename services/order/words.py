@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts.order import Reason
+from services.order.reason import ReasonWords
 
 Language = Literal["zh", "en"]
 
@@ -30,6 +31,13 @@ _REASONS = {
     "late-payment": ("订单取消后收到付款", "paid after the order was cancelled"),
     "other": ("其他原因", "other reason"),
 }
+
+_APOLOGIES = {
+    "customer": ("", ""),
+    "merchant": ("非常抱歉给您带来不便,", "We are sorry. "),
+    "system": ("非常抱歉给您带来不便,", "We are sorry. "),
+}
+"""What comes before the solution where the customer did not wish for the cancellation."""
 
 _SOLUTIONS = {
     "customer": ("款项按原路退回,如有疑问请联系客服。", "The money goes back the way it came. Questions? Write to us."),
@@ -68,6 +76,8 @@ _REFUSALS = {
     "rejected": ("商家未同意取消", "the shop did not agree to cancel"),
     "withdrawn": ("取消申请已撤回", "the cancellation was withdrawn"),
     "no-answer": ("处理超时", "no answer in time"),
+    "delivered": ("包裹已送达", "the parcel was delivered"),
+    "not-intercepted": ("包裹未能拦截", "the parcel could not be stopped"),
     "out-of-stock": ("商品已售出,无法恢复订单", "the goods have been sold meanwhile"),
     "new-goods-short": ("所换商品库存不足", "too few of them are left"),
     "old-goods-gone": ("原商品已出库", "the goods have left the shelf"),
@@ -116,6 +126,13 @@ _TASKS = {
         "The order is cancelled and {amount} went back, but WeChat's shipping record does not say “refunded”. Check it "
         "on the merchant platform, and that the goods have not left.",
     ),
+    "intercept-parcel": (
+        "包裹已发出,订单申请取消({amount})。请通知承运商拦截,或等待退回;商品回到仓库后逐行登记完好与损坏件数,款项才会退回。"
+        "未能拦截或已送达也请登记,订单将照常处理。",
+        "The parcel has left and its order is to be cancelled ({amount}). Have the carrier stop it, or wait for it to "
+        "come back; then report line by line what is good and what is damaged: only then the money goes back. Report "
+        "it, too, when it could not be stopped or was delivered: the order goes on then.",
+    ),
     "no-answer": (
         "步骤“{step}”一直没有回应,系统会继续询问。请检查相应服务。",
         "Nobody has answered the step “{step}”; it is still being asked. Check the service that should.",
@@ -138,15 +155,23 @@ def state_in_words(state: str) -> dict[str, str]:
     return {"zh": zh, "en": en}
 
 
-def reason_in_words(reason: Reason, language: Language) -> str:
-    """A reason for people, with its remark."""
-    words = _pick(_REASONS[reason.code], language)
-    return f"{words}:{reason.remark}" if reason.remark else words
+def reason_in_words(reason: Reason, language: Language, words: ReasonWords | None = None) -> str:
+    """A reason for people, with its remark; `words`: as it read when its case was opened."""
+    said = _pick((words.zh, words.en) if words is not None else _REASONS[reason.code], language)
+    return f"{said}:{reason.remark}" if reason.remark else said
 
 
-def solution_in_words(family: str, language: Language) -> str:
-    """What is done about it."""
-    return _pick(_SOLUTIONS[family], language)
+def solution_in_words(about: str, language: Language) -> str:
+    """What is done about it: by family of the reason, or by what has come of the case."""
+    return _pick(_SOLUTIONS[about], language)
+
+
+def solution_of(reason: Reason, words: ReasonWords | None, own: str, language: Language) -> str:
+    """What the shop does about it: what the wish said (`own`), or its reason; with an apology where it was not the
+    customer's wish."""
+    of_reason = _pick((words.solution_zh, words.solution_en), language) if words is not None else ""
+    said = own or of_reason
+    return _pick(_APOLOGIES[reason.family], language) + said if said else solution_in_words(reason.family, language)
 
 
 def refusal_in_words(refusal: str, language: Language) -> str:

@@ -74,7 +74,9 @@ async def test_cancelling_a_completed_order(shop: Shop) -> None:
     for step, body in (("ship", parcel), ("deliver", {}), ("complete", {})):
         moved = await shop.staff("POST", f"/admin/v1/orders/{order}/{step}", body)
         assert moved.status_code == 200, moved.text
-        code = {"ship": "already-shipped", "deliver": "already-shipped", "complete": "already-completed"}[step]
+        if step == "ship":
+            continue  # a parcel under way may still be had back
+        code = {"deliver": "already-shipped", "complete": "already-completed"}[step]
         check_problem(await shop.cancels(order), 409, code)
     assert "refund-accepted" not in await shop.money(order)
 

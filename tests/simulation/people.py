@@ -161,11 +161,11 @@ class Door:
 RULES: list[Json] = [
     {"name": "regrets", "way": "allow", "who": ["customer"], "codes": ["found-better"], "states": ["paid"]}
     | {"undo_seconds": 9},
-    {"name": "asks", "way": "approve", "who": ["customer"], "codes": ["wrong-item"], "states": ["paid"]}
+    {"name": "asks", "way": "approve", "who": ["customer"], "codes": ["wrong-item"], "states": ["paid", "shipped"]}
     | {"approve_by": ["supervisor", "finance"]},
-    {"name": "large", "way": "approve", "who": ["supervisor"], "codes": ["delivery"], "states": ["paid"]}
+    {"name": "large", "way": "approve", "who": ["supervisor"], "codes": ["delivery"], "states": ["paid", "shipped"]}
     | {"approve_by": ["supervisor", "finance"]},
-    {"name": "service-paid", "way": "deny", "who": ["customer-service"], "states": ["paid"]}
+    {"name": "service-paid", "way": "deny", "who": ["customer-service"], "states": ["paid", "shipped"]}
     | {"zh": "请转主管", "en": "Ask a supervisor."},
     {"name": "with-a-code", "way": "allow", "code": True, "who": ["supervisor"], "codes": ["quality"]}
     | {"states": ["paid"]},

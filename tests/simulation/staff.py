@@ -15,6 +15,8 @@ CARD = {"bank_type": "ICBC_DEBIT", "bank_account": "6222021234567890123", "real_
 ERRAND_SHARE = 0.7
 CARD_SHARE = 0.7
 APPROVED_SHARE = 0.75
+WAREHOUSE_SHARE = 0.9
+MISCOUNTED_SHARE = 0.1
 ALWAYS = 1.0
 """Staff so diligent do what a task asks for, and nothing else."""
 DAY_SECONDS = 86_400.0
@@ -73,11 +75,34 @@ class Staff:
             path = f"/admin/v1/cases/{task['case_id']}/bank-card"
             await self.door.ask("s-finance", "POST", path, CARD, key=f"card-{self._count}", what="card", order=order_id)
             return
+        if task["kind"] == "intercept-parcel":
+            await self._report(task, order_id)
+            return
         choices = task.get("choices") or ["done"]
         choice = choices[int(self.draw() * len(choices))]
         path = f"/admin/v1/tasks/{task['task_id']}/resolution"
         body = {"choice": choice, "note": "paid in cash, receipt 17"}
         await self.door.ask("s-finance", "POST", path, body, what="resolve", order=order_id)
+
+    async def _report(self, task: Json, order_id: str) -> None:
+        """What the warehouse has found of a parcel; now and then somebody counts wrong, or somebody else tries."""
+        found = task["choices"][int(self.draw() * len(task["choices"]))]
+        body: Json = {"found": found}
+        if found in ("intercepted", "returned"):
+            _, order = await self.door.ask("s-warehouse", "GET", f"/admin/v1/orders/{order_id}")
+            case: Json = next(
+                (one for one in order.get("cases", ()) if one["case_id"] == task["case_id"]), {"lines": []}
+            )
+            body["goods"] = [self._counted(line) for line in case["lines"]]
+        who = "s-warehouse" if self.draw() < WAREHOUSE_SHARE else "s-customer-service"
+        path = f"/admin/v1/tasks/{task['task_id']}/parcel"
+        await self.door.ask(who, "POST", path, body, what="report", order=order_id)
+
+    def _counted(self, line: Json) -> Json:
+        pieces = int(line["quantity"])
+        good = int(self.draw() * (pieces + 1))
+        miscounted = int(self.draw() < MISCOUNTED_SHARE)
+        return {"line_no": line["line_no"], "good": good, "damaged": pieces - good + miscounted}
 
     async def _decide(self, case: Json) -> None:
         """Yes more often than no; now and then somebody tries who may not."""

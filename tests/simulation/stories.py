@@ -33,6 +33,7 @@ STORIES: Mapping[str, Plan] = {
     "paid while being cancelled": _story(TEA, ["starts-to-pay"], ["both", CUSTOMERS, ["confirms-payment"]]),
     "paid too late": _story(TEA, ["starts-to-pay"], CUSTOMERS, ["wait", 2.0], ["confirms-payment", True]),
     "shipped while being cancelled": _story(TEA, PAY, ["both", ["ship"], CUSTOMERS]),
+    "called back": _story(TEA, PAY, ["ship"], CUSTOMERS, ["wait", 200.0]),
     "refused and undone": _story(TEA, PAY, CUSTOMERS, faults=(_provider(refused=1.0),)),
     "refused and transferred": _story(TEA, PAY, SHOPS, faults=(_provider(refused=1.0),)),
     "unknown after acceptance": _story(TEA, PAY, CUSTOMERS, faults=(_provider(**{"unknown-after": 1.0}),)),

@@ -101,6 +101,17 @@ def _shipped(dice: Random, steps: list[Step], count: int) -> None:
     steps += [_pay(dice), _wait(dice), ["ship"], _wait(dice), ["deliver"], _wait(dice), _cancel(dice, count)]
 
 
+def _called_back(dice: Random, steps: list[Step], count: int) -> None:
+    """The parcel has left: the warehouse has to get it back first. Some think better of it meanwhile, some twice."""
+    steps += [_pay(dice), _wait(dice, 3.0), ["ship"], _wait(dice, 3.0), _cancel(dice, count, part=dice.random() < 0.4)]
+    if dice.random() < 0.3:
+        steps += [_wait(dice, 40.0), ["withdraw"]]
+    if dice.random() < 0.4:
+        steps += [["wait", round(dice.uniform(20, 75), 3)], _cancel(dice, count, part=dice.random() < 0.5)]
+    if dice.random() < 0.3:
+        steps += [_wait(dice, 60.0), ["deliver"], _wait(dice), ["complete"]]
+
+
 def _both_cancel(dice: Random, steps: list[Step], count: int) -> None:
     one, other = _cancel(dice, count, part=dice.random() < 0.5), _cancel(dice, count, part=dice.random() < 0.5)
     steps += [_pay(dice), _wait(dice), ["both", one, other]]
@@ -166,6 +177,7 @@ TALES: dict[str, tuple[int, Tale]] = {
     "pays while cancelling": (2, _pays_while_cancelling),
     "shipped meanwhile": (2, _shipped_meanwhile),
     "shipped": (1, _shipped),
+    "called back": (3, _called_back),
     "both cancel": (2, _both_cancel),
     "regrets": (3, _regrets),
     "refunded by hand": (1, _refunded_by_hand),

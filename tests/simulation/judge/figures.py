@@ -127,7 +127,7 @@ def _case(part: str) -> Any:
         facts = {"month": _month(body["occurred_at"])}
         if part != "undone":
             facts |= {
-                "reason": body["reason"]["code"],
+                "reason": body["reason"].get("word") or body["reason"]["code"],
                 "family": body["reason"]["family"],
                 "whole": body["whole"],
                 "quantity": sum(line["quantity"] for line in body["lines"]),
@@ -183,6 +183,7 @@ _TELLS: Mapping[str, Any] = {
     "refund-attempted.v1": _attempt,
     "customer-told.v2": _notice,
     "stock-released.v1": _back,
+    "stock-taken-back.v1": _back,
 }
 
 

@@ -18,7 +18,7 @@ LATE = timedelta(minutes=5)
 """How long after its time a timer may still ring in the end."""
 
 BUSY_RESERVATION = ("reserving", "dispatching")
-BUSY_CASE = ("wanted", "releasing", "taking-again")
+BUSY_CASE = ("wanted", "releasing", "taking-again", "coming-back")
 
 
 def payments_known(reading: Reading) -> Iterable[Violation]:
@@ -182,7 +182,8 @@ def everything_ended(reading: Reading) -> Iterable[Violation]:
 
 def _with_a_person(state: Row, case: Row, payment: Stored | None) -> bool:
     if _has_not_begun(case):
-        return bool(case["ruling"]["waits_for"] == "approval")
+        waits_for = case["ruling"]["waits_for"]
+        return bool(waits_for == "approval") or (waits_for == "parcel" and _seen(state, case))
     if case["run"]["status"] in ENDED:
         return _seen(state, case)
     tasks = [task for task in state["tasks"] if task["case_id"] == case["case_id"]]
@@ -228,5 +229,5 @@ def wishes_kept(reading: Reading) -> Iterable[Violation]:
         case_id = asked.answer.get("case_id")
         if asked.what == "cancel" and case_id and (story is None or case_id not in story.cases):
             yield Violation("I06", order_id, f"was promised case {case_id}, which was never opened")
-        if asked.what == "ship" and (story is None or story.state not in ("shipped", "delivered", "completed")):
+        if asked.what == "ship" and (story is None or not story.left_the_house):
             yield Violation("I06", order_id, f"answered {asked.status} to shipping it, and it never left")

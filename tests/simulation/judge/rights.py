@@ -42,12 +42,43 @@ def _decided_rightly(case: CaseStory, decision: Row | None, moved: bool) -> Iter
         yield Violation("I19", case.case_id, "rejected, and money moved")
 
 
+WAREHOUSE = ("warehouse", "supervisor", "administrator")
+
+
+def goods_before_money(reading: Reading) -> Iterable[Violation]:
+    """Of a parcel that had left no money goes back, and none is asked for, before somebody of the warehouse has said
+    that it is in the house again and its goods are in the books; what was not to be had back gives back nothing.
+    """
+    back = {body["case_id"] for body in reading.bodies("stock-taken-back.v1")}
+    found = {
+        body["task_id"].rpartition("-t")[0]: body["choice"]
+        for body in reading.bodies("task-resolved.v1")
+        if body["choice"] in ("intercepted", "returned", "delivered", "not-intercepted")
+    }
+    wished = {body["case_id"] for body in reading.bodies("refund-payment.v1")}
+    for story in reading.stories.values():
+        for case in story.cases.values():
+            moved = case.case_id in wished or bool(reading.books.purse(case.case_id).numbers)
+            if case.parcel_left and moved and case.case_id not in back:
+                yield Violation("I19", case.case_id, "money moved, and its parcel is not back in the books")
+            if case.case_id in back and found.get(case.case_id) not in ("intercepted", "returned"):
+                what = f"its goods are back, the warehouse said {found.get(case.case_id)}"
+                yield Violation("I19", case.case_id, what)
+            if case.parcel_left and case.status == "completed" and case.case_id not in back:
+                yield Violation("I19", case.case_id, "completed, and its parcel is not back")
+    for asked in reading.evidence.asked:
+        if asked.what == "report" and 200 <= asked.status < 300 and asked.who.removeprefix("s-") not in WAREHOUSE:
+            yield Violation("I19", asked.order_id, f"{asked.who} reported what became of a parcel")
+
+
 def rules_kept(reading: Reading) -> Iterable[Violation]:
     """Which cancellations of paid orders have to wait follows from who asks and why."""
     for story in reading.stories.values():
         for case in story.cases.values():
             wanted = _must_wait_for(case)
-            if case.opened_in == "paid" and case.accepted.get("waits_for", "") != wanted:
+            if case.parcel_left:
+                wanted = "approval" if wanted == "approval" else "parcel"
+            if (case.opened_in == "paid" or case.parcel_left) and case.accepted.get("waits_for", "") != wanted:
                 what = f"waits for {case.accepted.get('waits_for')!r}, should wait for {wanted!r}"
                 yield Violation("I19", case.case_id, what)
 

@@ -11,7 +11,8 @@ from tests.simulation.evidence import Row
 
 @dataclass(slots=True)
 class Claim:
-    """What the ledger says of one line of one order. `given_back`: pieces by case, `taken_again` likewise."""
+    """What the ledger says of one line of one order. `given_back`: pieces by case, `taken_again` and
+    `came_back` (with a parcel that had left) likewise."""
 
     product_id: str = ""
     asked: int = 0
@@ -19,6 +20,7 @@ class Claim:
     sold: int = 0
     given_back: dict[str, int] = field(default_factory=dict)
     taken_again: dict[str, int] = field(default_factory=dict)
+    came_back: dict[str, int] = field(default_factory=dict)
 
 
 def claims_in(ledger: Iterable[Row]) -> dict[str, dict[int, Claim]]:
@@ -39,6 +41,8 @@ def claims_in(ledger: Iterable[Row]) -> dict[str, dict[int, Claim]]:
             claim.asked += line["reserved"]
         elif why == "release":
             claim.given_back[about] = claim.given_back.get(about, 0) + line["available"]
+        elif why == "take-back":
+            claim.came_back[about] = claim.came_back.get(about, 0) + line["available"]
         elif why in ("take-again", "short"):
             claim.taken_again[case_id] = claim.taken_again.get(case_id, 0) + line["reserved"]
     return found

@@ -57,7 +57,7 @@ def movements(reading: Reading) -> Iterable[Violation]:
         seen.add(cause)
     for owner, claims in reading.claims.items():
         for no, claim in claims.items():
-            back = sum(claim.given_back.values()) - sum(claim.taken_again.values())
+            back = sum(claim.given_back.values()) - sum(claim.taken_again.values()) + sum(claim.came_back.values())
             if claim.reserved < 0 or claim.sold < 0 or claim.reserved + claim.sold + back != claim.asked:
                 yield Violation("I04", f"{owner}/{no}", f"of {claim.asked} pieces: {claim}")
             for case_id, again in claim.taken_again.items():
@@ -83,8 +83,13 @@ def words(reading: Reading) -> Iterable[Violation]:
     for body in reading.bodies("stock-released.v1"):
         if body["order_id"] in reserved:
             yield from _all_back(body, claims.get(body["order_id"], {}))
+    for body in reading.bodies("stock-taken-back.v1"):
+        for line in body["lines"]:
+            claim = claims.get(body["order_id"], {}).get(line["line_no"], Claim())
+            if claim.came_back.get(body["case_id"], 0) != line["quantity"]:
+                yield Violation("I04", body["case_id"], f"said to have come back: {line}, the ledger has {claim}")
     for body in reading.bodies("stock-dispatched.v1"):
-        if not any(claim.sold for claim in claims.get(body["order_id"], {}).values()):
+        if not any(claim.sold or claim.came_back for claim in claims.get(body["order_id"], {}).values()):
             yield Violation("I04", body["order_id"], "said to be dispatched, but nothing was sold")
 
 
@@ -121,13 +126,24 @@ def orders(reading: Reading) -> Iterable[Violation]:
 
 def _of_order(story: Story, claims: Mapping[int, Claim], had: bool) -> Iterator[Violation]:
     left_the_house = story.state in ("shipped", "delivered", "completed")
+    lost = _never_on_the_shelf(story, claims)
     for no in story.lines:
         claim = claims.get(no, Claim())
         left = story.left(no) if had else 0
-        wanted = (0, left) if left_the_house else (left, 0)
+        wanted = (0, left + lost.get(no, 0)) if left_the_house else (left, lost.get(no, 0))
         if (claim.reserved, claim.sold) != wanted:
             what = f"{story.state}, {left} pieces left, but {claim.reserved} set aside and {claim.sold} sold"
             yield Violation("I04", f"{story.order_id}/{no}", what)
+
+
+def _never_on_the_shelf(story: Story, claims: Mapping[int, Claim]) -> dict[int, int]:
+    """Pieces by line that came back damaged with their parcel: they stay counted as sold."""
+    found: dict[int, int] = defaultdict(int)
+    for case in story.cases.values():
+        if case.parcel_left and case.status == "completed":
+            for no, pieces in case.pieces.items():
+                found[no] += pieces - claims.get(no, Claim()).came_back.get(case.case_id, 0)
+    return found
 
 
 def _came_in(reading: Reading) -> Iterator[Violation]:
@@ -155,7 +171,9 @@ def undone_cases(reading: Reading) -> Iterable[Violation]:
             if case.status != "undone":
                 continue
             back = sum(
-                claim.given_back.get(case.case_id, 0) - claim.taken_again.get(case.case_id, 0)
+                claim.given_back.get(case.case_id, 0)
+                - claim.taken_again.get(case.case_id, 0)
+                + claim.came_back.get(case.case_id, 0)
                 for claim in claims.get(story.order_id, {}).values()
             )
             if back:
@@ -167,4 +185,4 @@ def undone_cases(reading: Reading) -> Iterable[Violation]:
             yield Violation("I12", story.order_id, "stands as being cancelled, but no case is open")
 
 
-_BUSY = ("held", "wanted", "releasing", "released", "taking-again")
+_BUSY = ("held", "wanted", "releasing", "released", "taking-again", "coming-back", "came-back")

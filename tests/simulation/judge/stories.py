@@ -17,7 +17,8 @@ REOPENS = ("look-again", "send-again", "transfer", "settled-outside", "give-back
 class CaseStory:
     """One cancellation case. `opened_in`: how the order stood when it was accepted; `state_before`: what it goes back
     to, which a payment changes that arrives meanwhile. `refunded` and `because` come with its end; `resumed` counts
-    decisions of people that let it go on, `undone` how often it was undone."""
+    decisions of people that let it go on, `undone` how often it was undone;
+    `parcel_left`: the goods were out of the house when it was accepted."""
 
     case_id: str
     accepted: Row
@@ -28,6 +29,7 @@ class CaseStory:
     because: str = ""
     resumed: int = 0
     undone: int = 0
+    parcel_left: bool = False
 
     @property
     def amount(self) -> int:
@@ -66,6 +68,7 @@ class Story:
     cases: dict[str, CaseStory] = field(default_factory=dict)
     exchanges: dict[str, ExchangeStory] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    left_the_house: bool = False
 
     @property
     def open_case(self) -> CaseStory | None:
@@ -122,6 +125,7 @@ class Story:
             if self.state != wanted:
                 self._wrong(f"{then} while {self.state}")
             self.state = then
+            self.left_the_house = True
 
         return move
 
@@ -139,11 +143,12 @@ class Story:
         if body["case_id"] != f"{self.order_id}-c{len(self.cases) + 1}":
             self._wrong(f"{body['case_id']} is case {len(self.cases) + 1}")
         # Without goods: money that came too late or went back by hand, whatever has become of the goods.
-        if body["lines"] and self.state not in ("pending-payment", "paid"):
+        if body["lines"] and self.state not in ("pending-payment", "paid", "shipped"):
             self._wrong(f"{body['case_id']} accepted while {self.state}")
         if not body["lines"] and self.paid is None:
             self._wrong(f"{body['case_id']} gives back money of an order that nobody paid")
-        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state, self.state)
+        left = bool(body["lines"]) and self.state == "shipped"
+        self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state, self.state, parcel_left=left)
         if body["lines"]:
             self.state = "cancelling"
 

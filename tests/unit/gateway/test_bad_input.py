@@ -88,7 +88,7 @@ BAD_ORDERS: list[tuple[object, str]] = [
 BAD_CANCELLATIONS: list[tuple[object, str]] = [
     (b"{", "body"),
     ({}, "body.reason"),
-    ({"reason": {"family": "customer", "code": "mood"}}, "body.reason.code"),
+    ({"reason": {"family": "customer", "code": "In a mood"}}, "body.reason.code"),
     ({"reason": {"family": "nobody", "code": "other"}}, "body.reason.family"),
     ({"reason": {"family": "customer", "code": "other", "remark": "x" * 201}}, "body.reason.remark"),
     ({**CANCELLATION, "lines": [{"line_no": 0, "quantity": 1}]}, "body.lines.0.line_no"),

@@ -61,6 +61,8 @@ BODIES: dict[str, Json] = {
     "/admin/v1/policies/{version}/activation": {"instead_of": 0},
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
     "/admin/v1/coupons/{code}": {"amount_minor": 500, "minimum_minor": 2000},
+    "/admin/v1/tasks/{task_id}/parcel": {"found": "delivered"},
+    "/admin/v1/reasons": {"reasons": [{"family": "system", "code": "fault"}], "instead_of": 0, "note": "no reasons"},
     "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
     "/admin/v1/tasks/{task_id}/resolution": {"choice": "transfer"},
     "/admin/v1/tasks/resolutions": {"command": "try-again", "task_ids": ["o1-c1-t1"], "digest": "a" * 64},

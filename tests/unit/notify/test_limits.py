@@ -61,7 +61,7 @@ def test_every_template_takes_every_notice(
     said = words_for(asked, NOW)
     fields = SUBSCRIBE_TEMPLATES[outcome][1]
     assert wrong_field(fields, subscribe_data(fields, said)) is None
-    for value in sms_values(SMS_TEMPLATES[outcome], said).values():
+    for value in sms_values(SMS_TEMPLATES.get(outcome, ()), said).values():
         assert 1 <= len(value) <= SMS_VALUE_MAX
 
 
@@ -117,3 +117,17 @@ def test_a_label_says_which_time_is_meant() -> None:
     assert subscribe_data(fields, words(by=by)) == days
     unknown = subscribe_data(fields, words(by=None))
     assert set(unknown.values()) == {"2025年3月1日 12:05"}, "without such a time, when it became true"
+
+
+@pytest.mark.parametrize(
+    ("remark", "shown"),
+    [
+        ("见 https://shop.example/a?b=1 谢谢", "见 谢谢"),
+        ("去www.shop.cn看", "去 看"),
+        ("写 shop.com/x", "写"),
+        ("3.5 折", "3.5 折"),
+    ],
+)
+def test_an_address_of_a_page_does_not_get_into_a_short_message(remark: str, shown: str) -> None:
+    words = words_for(tell(reason=remark), NOW)
+    assert sms_values(["reason"], words) == {"reason": shown}

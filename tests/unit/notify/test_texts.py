@@ -21,6 +21,7 @@ MONEY = (
     "late-payment-refunded",
     "refund-to-confirm",
     "refund-delayed",
+    "cancellation-begun",
 )
 ON_ITS_WAY = ("refund-on-its-way", "late-payment-refunded")
 

@@ -107,7 +107,7 @@ def test_a_refused_hold_ends_the_case_and_no_money_moves() -> None:
     from contracts.inventory import StockHoldRefused
 
     order = paid_order().hears(cancel())
-    order.hears(StockHoldRefused(order_id=ID, case_id=CASE, reason="already-dispatched"))
+    order.hears(StockHoldRefused(order_id=ID, case_id=CASE, reason="not-reserved"))
     assert order.last == ["tell-customer"]
     order.hears(told("refund-failed"))
     assert "refund-payment" not in order.said
@@ -309,9 +309,9 @@ def test_bad_wishes_change_nothing(message: Message, reason: str) -> None:
 def test_too_late_wishes_say_why() -> None:
     from contracts.order import CompleteOrder, DeliverOrder
 
-    order = paid_order().hears(SHIP)
+    order = paid_order().hears(SHIP, DeliverOrder(order_id=ID, by=STAFF))
     assert refusal_of(order, cancel()) == "already-shipped"
-    order.hears(DeliverOrder(order_id=ID, by=STAFF), CompleteOrder(order_id=ID, by=STAFF))
+    order.hears(CompleteOrder(order_id=ID, by=STAFF))
     assert refusal_of(order, cancel()) == "already-completed"
     assert refusal_of(Told(), cancel()) == "unknown-order"
 

@@ -10,6 +10,7 @@ from services.order import cancelling_api
 from services.order.api import routes
 from services.order.policybook import PolicyBook
 from services.order.preview import PastCases
+from services.order.reasonbook import ReasonBook
 from tests.unit.order.desk import Desk
 from tests.unit.order.told import ID, OPENED, RESERVED, STAFF, cancel, held, kept, paid, place, refused, told
 
@@ -32,7 +33,8 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 
 async def opened() -> Desk:
     desk = Desk()
-    policies = PolicyBook(desk.database.collection("policies"))  # type: ignore[arg-type]  # its twin in memory
+    reasons = ReasonBook(desk.database.collection("reasons"))  # type: ignore[arg-type]  # its twin in memory
+    policies = PolicyBook(desk.database.collection("policies"), reasons)  # type: ignore[arg-type]
     cancelling = cancelling_api.routes(desk.engine, policies, PastCases(desk.orders))
     desk.opens(routes(desk.engine, desk.catalogue, desk.views, desk.lists), cancelling)
     await desk.hears(place(), RESERVED, OPENED, paid())

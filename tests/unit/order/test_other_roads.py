@@ -264,7 +264,7 @@ def test_a_case_that_was_undone_is_not_taken_up_beside_an_open_one() -> None:
 
 def test_what_was_not_refused_by_the_provider_is_not_cancelled_by_transfer() -> None:
     order = paid_order().hears(cancel())
-    order.hears(inventory.StockHoldRefused(order_id=ID, case_id=CASE, reason="already-dispatched"))
+    order.hears(inventory.StockHoldRefused(order_id=ID, case_id=CASE, reason="not-reserved"))
     order.hears(told("refund-failed"))
     assert order.order.tasks[-1].choices == ("done",)
 

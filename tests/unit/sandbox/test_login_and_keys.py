@@ -61,9 +61,9 @@ def test_templates_name_their_fields(keys: Path) -> None:
     templates = json.loads(text(keys, "templates.json"))
     assert set(templates) == {
         *("refund-on-its-way", "refund-arrived", "refund-failed", "refund-to-confirm", "refund-delayed"),
-        *("order-cancelled", "cancellation-refused", "late-payment-refunded"),
+        *("order-cancelled", "cancellation-refused", "late-payment-refunded", "cancellation-begun"),
     }
-    assert len({template["template_id"] for template in templates.values()}) == 8
+    assert len({template["template_id"] for template in templates.values()}) == 9
     assert list(templates["refund-failed"]["fields"]) == ["character_string1", "amount2", "thing3", "thing4", "time5"]
     sms = json.loads(text(keys, "sms-templates.json"))
     assert sms["templates"]["refund-arrived"]["params"] == ["order", "amount", "note"]

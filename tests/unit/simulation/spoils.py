@@ -319,3 +319,25 @@ def it_should_have_waited(scene: Scene) -> None:
 @seen_by("rules-kept")
 def it_waited_for_no_reason(scene: Scene) -> None:
     scene.rewords("cancellation-accepted.v1", BACK, waits_for="undo-window")
+
+
+@seen_by("goods-before-money")
+def goods_that_nobody_reported_are_back(scene: Scene) -> None:
+    body = {"order_id": BACK, "case_id": f"{BACK}-c1", "lines": []}
+    scene.sends("inventory.events", "stock-taken-back.v1", "taken-back", BACK, json.dumps(body))
+
+
+@seen_by("goods-before-money")
+def a_parcel_was_reported_by_who_sees_none(scene: Scene) -> None:
+    scene.asked.append(Asked(AT, "s-customer-service", "report", BACK, {}, 200, {}))
+
+
+@seen_by("goods-before-money")
+def money_moved_and_the_parcel_is_still_out(scene: Scene) -> None:
+    shipped = {"order_id": BACK, "carrier": "SF", "tracking_number": "SF1", "shipped_at": WHEN}
+    scene.hears((*ORDERS, BACK), "shipped-first", ("order-shipped.v1", shipped))
+    journal = scene.record(*ORDERS, BACK)["journal"]
+    accepted = next(
+        place for place, entry in enumerate(journal) if any("accepted" in said["wire"] for said in entry["said"])
+    )
+    journal.insert(accepted, journal.pop())
