@@ -11,7 +11,7 @@ from contracts import payment
 from contracts.message import RefundNumber, Woke
 from services.order.model import Order
 from services.order.tasks import CHOICES
-from services.order.work import COMMANDS, Word, WorkList, commands_of, tries_of, work_of, work_since
+from services.order.work import COMMANDS, Word, WorkList, choice_for, commands_of, tries_of, work_of, work_since
 from services.order.work_words import WHAT_HAPPENS
 from tests.unit.order.test_deciding import APPROVAL, UNDO
 from tests.unit.order.test_other_roads import sold
@@ -141,6 +141,11 @@ def test_trying_again_means_sending_where_the_money_can_be_sent() -> None:
     (work,) = work_of(late_payment_refused().order)
     meant = {one["command"]: one["choice"] for one in commands_of(work)}
     assert meant == {"try-again": "send-again", "other-route": "transfer", "settled-outside": "settled-outside"}
+
+
+def test_where_the_money_can_be_sent_or_looked_for_trying_again_is_sending() -> None:
+    task = refused_order().order.tasks[0].model_copy(update={"choices": CHOICES["refund-stuck"]})
+    assert choice_for(task, "try-again") == "send-again"
 
 
 def test_goods_sold_meanwhile_leave_four_ways() -> None:
