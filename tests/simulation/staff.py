@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from tests.simulation.errands import ERRANDS, Errand
+from tests.simulation.errands import Errand
+from tests.simulation.errands_door import EVERY
 from tests.simulation.loop import EPOCH
 from tests.simulation.people import Door, Json
 
@@ -36,7 +37,7 @@ class Staff:
     async def look(self) -> None:
         """Deal with what is there, and now and then do something else."""
         if self.diligence < ALWAYS and self.draw() < ERRAND_SHARE:
-            await self._run_errand(ERRANDS[int(self.draw() * len(ERRANDS))])
+            await self._run_errand(EVERY[int(self.draw() * len(EVERY))])
         _, page = await self.door.ask("s-finance", "GET", "/admin/v1/tasks")
         for task in page.get("tasks", ()):
             if self.draw() < self.diligence:
