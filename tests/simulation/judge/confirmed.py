@@ -38,7 +38,7 @@ def with_a_code(reading: Reading) -> Iterable[Violation]:
         for case in story.cases.values():
             asked = case.accepted
             by = asked["by"]
-            if case.state_before == "paid" and by.get("role") == "supervisor" and asked["reason"]["code"] == "quality":
+            if case.opened_in == "paid" and by.get("role") == "supervisor" and asked["reason"]["code"] == "quality":
                 given = _given(reading, codes, by["id"], "cancel", story.order_id, "cancel-order", case.amount)
                 if not given and not asked.get("reference"):
                     yield Violation("I23", case.case_id, f"cancelled by {by['id']}, without the code for it")

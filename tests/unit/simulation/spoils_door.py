@@ -134,10 +134,10 @@ def staff_act_without_a_session(scene: Scene) -> None:
     scene.tries("s-warehouse", "POST", f"/admin/v1/orders/{GONE}/deliver", 200, session="desk")
 
 
-def cancels_for_quality(scene: Scene) -> None:
-    """A supervisor cancels a paid order for its quality, which needs a code."""
+def cancels_for_quality(scene: Scene, order_id: str = BACK) -> None:
+    """A supervisor cancels an order for its quality, which needs a code where it is paid."""
     reason = {**REASON, "family": "merchant", "code": "quality"}
-    scene.rewords("cancellation-accepted.v1", BACK, by=SUPERVISOR, reason=reason)
+    scene.rewords("cancellation-accepted.v1", order_id, by=SUPERVISOR, reason=reason)
 
 
 def gets_a_code(scene: Scene, code: str = "123456", amount_minor: int = TOTAL, to: str = "+8613900000001") -> None:

@@ -18,12 +18,12 @@ from tests.scenarios.power import AGGREGATES, House, build
 from tests.simulation.judge import CHECKS, judge, same_after_replay, since
 from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
 from tests.unit.order.told import cancel
-from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, Scene
+from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
 from tests.unit.simulation.spoils import Spoil
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
 from tests.unit.simulation.spoils_said import an_answer_that_was_skipped, was_accepted_and_waits
-from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, shop
+from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, asks, is_placed, shop
 
 Change = Callable[[Scene], object]
 SHUT = {"kind": "error-before", "http": 403, "code": "USER_ACCOUNT_ABNORMAL"}
@@ -98,6 +98,16 @@ def test_what_needs_a_code_may_be_done_with_the_one_that_came_for_it() -> None:
     scene = shop()
     cancels_for_quality(scene)
     gets_a_code(scene)
+    assert list(CHECKS["with-a-code"](scene.evidence())) == []
+
+
+def test_an_order_that_is_paid_while_it_is_cancelled_needed_no_code() -> None:
+    scene, id = Scene(), "shop-late"
+    is_placed(scene, id)
+    asks(scene, id, "close-payment.v1", {"order_id": id, "case_id": f"{id}-c1"})
+    cancels_for_quality(scene, id)
+    about = {"order_id": id, "amount": yuan(TOTAL), "paid_at": WHEN}
+    scene.hears(("order", "orders", id), "it was paid", ("order-paid.v1", about))
     assert list(CHECKS["with-a-code"](scene.evidence())) == []
 
 
