@@ -1,0 +1,162 @@
+"""Requests made from the OpenAPI document, fired at a town by every kind of caller, and what was found."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Literal, cast
+
+import httpx
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import Failure
+from schemathesis.engine import events, from_schema
+
+from services.gateway.auth import RIGHTS, Right
+from services.gateway.roles import WORDS
+from tests.fuzz.town import Town
+
+Phase = Literal["coverage", "fuzzing", "stateful"]
+PHASES: tuple[Phase, ...] = ("coverage", "fuzzing", "stateful")
+Json = dict[str, Any]
+
+REQUEST_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Gunner:
+    """Somebody who calls: `who` is nobody, customer, or a role of the staff."""
+
+    who: str
+    token: str = ""
+
+    def may(self, right: Right) -> bool:
+        """Whether the route is for them."""
+        if self.who == "nobody":
+            return not right.may or "anyone" in right.may
+        if self.who == "customer":
+            return "customer" in right.may
+        return "staff" in right.may and self.who in right.roles
+
+
+@dataclass
+class Finding:
+    """One thing that is wrong with one operation, however often it was met."""
+
+    operation: str
+    title: str
+    message: str
+    curl: str
+    answer: str
+    who: set[str] = field(default_factory=set)
+    times: int = 0
+
+    def __str__(self) -> str:
+        seen = f"{self.operation}: {self.title} ({self.times} times, by {', '.join(sorted(self.who))})"
+        return "\n".join([seen, *(f"    {line}" for line in self.message.splitlines()), f"    {self.curl}", self.answer])
+
+
+@dataclass
+class Report:
+    """What came of a run. `answers`: operation, status → how many."""
+
+    cases: int = 0
+    answers: Counter[tuple[str, int]] = field(default_factory=Counter)
+    findings: dict[tuple[str, str, str], Finding] = field(default_factory=dict)
+    by_phase: Counter[str] = field(default_factory=Counter)
+    checks: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def never_good(self) -> list[str]:
+        """Operations that were never answered with a good status."""
+        known = {operation for operation, _ in self.answers}
+        good = {operation for operation, status in self.answers if status < 300}
+        return sorted(known - good)
+
+    def note(self, gunner: Gunner, event: events.ScenarioFinished) -> int:
+        """Take over what one scenario met; how many requests it made."""
+        recorder, made = event.recorder, 0
+        for id, interaction in recorder.interactions.items():
+            if interaction.response is None:
+                continue
+            made += 1
+            label = recorder.cases[id].value.operation.label if id in recorder.cases else recorder.label
+            self.answers[label, interaction.response.status_code] += 1
+            for check in recorder.checks.get(id, ()):
+                self.checks[check.name] += 1
+                if check.failure_info is not None:
+                    self._find(gunner, label, check.failure_info.failure, check.failure_info.code_sample, interaction)
+        self.cases += made
+        self.by_phase[event.phase.value] += made
+        return made
+
+    def blame(self, gunner: Gunner, event: events.NonFatalError) -> None:
+        """Note what cannot be fired at: a description that nothing can be made from."""
+        key = (event.label, event.info.title, event.info.message or "")
+        found = self.findings.setdefault(key, Finding(*key, "", ""))
+        found.who.add(gunner.who)
+        found.times += 1
+
+    def _find(self, gunner: Gunner, label: str, failure: Failure, curl: str, interaction: Any) -> None:
+        body = interaction.response.content[:600].decode("utf-8", "replace")
+        answer = f"    → {interaction.response.status_code} {body}"
+        key = (label, failure.title, failure.message.partition("\n")[0])
+        found = self.findings.setdefault(key, Finding(label, failure.title, failure.message, curl, answer))
+        found.who.add(gunner.who)
+        found.times += 1
+
+
+def gunners(town: Town, customer: str) -> list[Gunner]:
+    """One of each kind, signed in."""
+    with httpx.Client(base_url=town.sandbox, trust_env=False) as sandbox:
+
+        def token(kind: str, **who: str) -> str:
+            answer = sandbox.post(f"/_login/{kind}", json=who)
+            return str(answer.raise_for_status().json()["token"])
+
+        staff = [Gunner(role, token("staff", staff_id=f"fuzz-{role}", role=role)) for role in sorted(WORDS)]
+        return [Gunner("nobody"), Gunner("customer", token("customer", customer_id=customer)), *staff]
+
+
+def fire(town: Town, document: Json, gunner: Gunner, phase: Phase, budget: int, seed: int, report: Report) -> None:
+    """Let one caller fire about `budget` requests, chosen by `seed`."""
+    mine = [right for right in RIGHTS if gunner.may(right)]
+    random.Random(f"{seed}/{gunner.who}/{phase}").shuffle(mine)
+    if phase != "stateful":
+        mine = mine[: max(1, min(len(mine), budget // 3))]
+    schema = schemathesis.openapi.from_dict(document, config=_config(town, gunner, phase, budget, len(mine), seed))
+    chosen = {(right.method, right.path) for right in mine}
+    schema = schema.include(lambda ctx: (ctx.operation.method.upper(), ctx.operation.path) in chosen)
+    stream = from_schema(schema).execute()
+    made = 0
+    for event in stream:
+        if isinstance(event, events.FatalError):
+            raise event.exception
+        if isinstance(event, events.NonFatalError):
+            report.blame(gunner, event)
+        if isinstance(event, events.ScenarioFinished):
+            made += report.note(gunner, event)
+            if made >= budget:
+                stream.stop()
+
+
+def _config(town: Town, gunner: Gunner, phase: Phase, budget: int, operations: int, seed: int) -> SchemathesisConfig:
+    examples = max(1, budget // max(1, operations))
+    settings: Json = {
+        "seed": seed,
+        "base-url": town.gateway,
+        "continue-on-failure": True,
+        "request-timeout": REQUEST_SECONDS,
+        # A stream of live status does not end by itself.
+        "max-stream-events": 1,
+        "warnings": False,
+        "generation": {"max-examples": examples, "no-shrink": True, "database": "none"},
+        "phases": {
+            "examples": {"enabled": False},
+            **{one: {"enabled": one == phase} for one in PHASES},
+        },
+    }
+    if gunner.token:
+        settings["headers"] = {"Authorization": f"Bearer {gunner.token}"}
+    return cast(SchemathesisConfig, SchemathesisConfig.from_dict(settings))
