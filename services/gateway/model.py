@@ -194,7 +194,7 @@ class CouponPut(BaseModel):
 
     model_config = _STRICT
 
-    amount_minor: Fen = Field(ge=1)
+    amount_minor: int = Field(ge=1, le=10**12, description="fen")
     minimum_minor: Fen = 0
 
 
@@ -214,7 +214,7 @@ class ProductsListed(BaseModel):
     """Products to put on sale or to change."""
 
     model_config = _STRICT
-    products: tuple[Listed, ...] = Field(min_length=1, max_length=1_000)
+    products: tuple[Listed, ...] = Field(min_length=1, max_length=500)
 
 
 class Received(ReceiveStock):
@@ -228,7 +228,7 @@ class StockReceived(BaseModel):
     """Receipts to book."""
 
     model_config = _STRICT
-    receipts: tuple[Received, ...] = Field(min_length=1, max_length=1_000)
+    receipts: tuple[Received, ...] = Field(min_length=1, max_length=500)
 
 
 def order_id(customer_id: str, key: str) -> OrderId:

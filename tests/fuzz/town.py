@@ -147,7 +147,7 @@ def _apps(folder: Path, mongo: str, redis: str, urls: dict[str, str]) -> dict[st
     def bus(name: str, _: ServiceSettings) -> Any:
         return LiveBus(broker, name)
 
-    provider = {"provider_url": urls["sandbox"]}
+    provider: dict[str, Any] = {"provider_url": urls["sandbox"]}
     made = {
         "order": order(OrderSettings(**common, keys=folder)),
         "payment": payment(
