@@ -107,8 +107,8 @@ GOOD: dict[tuple[str, str], Good] = {
 }
 """All routes but the callbacks."""
 
-_TO_WECHATPAY = {204: None, **dict.fromkeys((400, 401, 404, 409, 503), "application/json")}
-_TO_PUSHES = dict.fromkeys((200, 400, 401, 503), "text/plain")
+_TO_WECHATPAY: dict[int, str | None] = {204: None, **dict.fromkeys((400, 401, 404, 409, 503), "application/json")}
+_TO_PUSHES: dict[int, str | None] = dict.fromkeys((200, 400, 401, 503), "text/plain")
 
 CALLBACKS: dict[str, dict[int, str | None]] = {
     "/callbacks/wechat/pay": _TO_WECHATPAY,

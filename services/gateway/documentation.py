@@ -69,7 +69,8 @@ _IF_MATCH: Json = {
     "in": "header",
     "required": False,
     "description": "the ETag of the order that was looked at: the change is made to that version, or not at all (412)",
-    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[\x21\x23-\x7e]*")$'},
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'},
+    "example": '"7"',
 }
 _LIMITS: Json = {
     "RateLimit-Policy": {
@@ -82,6 +83,12 @@ _LIMITS: Json = {
     },
 }
 """draft-ietf-httpapi-ratelimit-headers-11; absent while nobody is limited."""
+_EVENT: Json = {
+    "type": "object",
+    "description": "each event: `order` carries the whole order as JSON and its version as id, `end` says why no more",
+    "properties": {"event": {"enum": ["order", "end"]}, "id": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 _ETAG: Json = {"description": "the version of the order, for If-Match", "schema": {"type": "string"}}
 _RETRY: Json = {"description": "seconds", "schema": {"type": "integer"}}
 _ONE_ORDER = frozenset({"/mp/v1/orders/{order_id}", "/admin/v1/orders/{order_id}"})
@@ -143,6 +150,13 @@ def _bodies(route: GuardedRoute) -> dict[int, type[BaseModel] | None]:
     return {answer.status: answer.body, **dict(answer.other)}
 
 
+def _on_the_wire(schema: Json) -> Json:
+    """A parameter that may be left out: a text is never null."""
+    kinds = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**rest, **kinds[0]} if len(kinds) == 1 else schema
+
+
 def _closed(schema: Json) -> Json:
     """Where keys have a pattern no other key is taken; pydantic checks that, and does not say so."""
     for one in schema.get("properties", {}).values():
@@ -157,14 +171,14 @@ def _answered(operation: Json, route: GuardedRoute, schemas: dict[type[BaseModel
     made: Json = {}
     if not route.right.may:
         for status, media_type in CALLBACKS[route.path].items():
-            content = {"content": {media_type: {"schema": {}}}} if media_type else {}
+            content: Json = {"content": {media_type: {"schema": {}}}} if media_type else {}
             made[str(status)] = {"description": "as the provider wants it", **content}
     else:
         media_type = good(route.right.method, route.path).media_type
         for status, model in _bodies(route).items():
             described: Json = {"description": (model.__doc__ or "") if model else "", "headers": headers}
             if status != 204:
-                described["content"] = {media_type: {"schema": schemas[model] if model else {"type": "string"}}}
+                described["content"] = {media_type: {"schema": schemas[model] if model else _EVENT}}
             made[str(status)] = described
     operation["responses"] = made | {
         status: answer for status, answer in operation["responses"].items() if not status.startswith("2")

@@ -1,5 +1,5 @@
-"""The whole system in one process, on real time: every service's application as its `main.py` builds it behind a socket of
-its own, a real MongoDB, a real Redis, the sandbox. Only the topics live in memory."""
+"""The whole system in one process, on real time: every service's application as its `main.py` builds it behind a socket
+of its own, a real MongoDB, a real Redis, the sandbox. Only the topics live in memory."""
 
 from __future__ import annotations
 
