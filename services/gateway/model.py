@@ -219,9 +219,13 @@ class Nothing(BaseModel):
 
 
 class Listed(ListProduct):
-    """One product with the unit prices it is sold at, list price first."""
+    """One product with the unit prices it is sold at, list price first. An id is part of addresses: no slash, no
+    control character."""
 
     model_config = _STRICT
+    product_id: ProductId = Field(
+        min_length=1, max_length=64, pattern=r"^[^\s\x00-\x1f\x7f\x85\ufeff$/\\][^\x00-\x1f\x7f$/\\]*$"
+    )
 
 
 class ProductsListed(BaseModel):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -27,6 +28,7 @@ PHASES: tuple[Phase, ...] = ("coverage", "fuzzing", "stateful")
 Json = dict[str, Any]
 
 REQUEST_SECONDS = 30
+_IF_MATCH = re.compile(r'\*\Z|(W/)?"')
 ACCEPTED = ("2xx", "3xx", "401", "403", "404", "409", "429")
 
 
@@ -129,8 +131,21 @@ def a_valid_request_is_not_invalid(ctx: CheckContext, response: Response, case: 
         # A rule of ours over several fields, which no schema can say, is refused with a sentence of ours.
         if all(error["message"].startswith("Value error") for error in document.get("errors", ({"message": ""},))):
             return
+        if [error["field"] for error in document.get("errors", ())] == ["header.If-Match"] and not _IF_MATCH.match(
+            str((case.headers or {}).get("If-Match"))
+        ):
+            return  # schemathesis fills a header that it has a format of its own for with 0, whatever its pattern says
+        if all(_is_pattern_of_parameter(error) for error in document.get("errors", ({},))):
+            return
         if document.get("code") in {"invalid-request", "idempotency-key-required"}:
             raise AssertionError(f"refused as invalid: {response.text[:1_000]}")
+
+
+def _is_pattern_of_parameter(error: Json) -> bool:
+    """In a story a value is taken over from an answer (an id that is null, say) and put into the next request unseen;
+    the pattern it breaks there is the one that the document has."""
+    place = str(error.get("field", "")).partition(".")[0]
+    return place in {"path", "query", "header"} and "should match pattern" in error["message"]
 
 
 @schemathesis.hook
@@ -217,6 +232,10 @@ def _config(town: Town, gunner: Gunner, phase: Phase, budget: int, operations: i
         "warnings": False,
         # See `a_valid_request_is_not_invalid`; 412: If-Match names a version that is gone; 400: a provider's own form.
         "checks": {"positive_data_acceptance": {"expected-statuses": [*ACCEPTED, "400", "412", "422"]}},
+        # The address is also that of a product named recount, which GET shows: the union is true.
+        "operations": [
+            {"include-path": "/admin/v1/stock/recount", "checks": {"allow_header_conformance": {"enabled": False}}}
+        ],
         "generation": {"max-examples": examples, "no-shrink": True, "database": "none"},
         "phases": {
             "examples": {"enabled": False},

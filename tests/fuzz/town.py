@@ -40,6 +40,7 @@ from services.payment.main import service as payment
 from services.payment.settings import PaymentSettings
 from tests.support.mongod import running_mongod
 from tests.support.redis import redis_server
+from tests.support.waiting import until
 
 SERVICES = ("order", "payment", "inventory", "notify", "analytics")
 START_SECONDS = 60.0
@@ -197,10 +198,8 @@ def _serve(apps: dict[str, FastAPI], sockets: dict[str, socket.socket]) -> Any:
 
     async def live() -> None:
         running = [asyncio.create_task(server.serve(sockets=[sockets[name]])) for name, server in servers.items()]
-        while not all(server.started for server in servers.values()):
-            if any(task.done() for task in running):
-                break
-            await asyncio.sleep(0.02)  # why: a server does not tell when it has started
+        started = lambda: all(server.started for server in servers.values()) or any(task.done() for task in running)  # noqa: E731
+        await until(started, "the services have started", seconds=START_SECONDS)
         up.set()
         await asyncio.gather(*running)
 
