@@ -80,7 +80,7 @@ class PeriodWanted(BaseModel):
 class ActivationWanted(_Strict):
     """The version that decides now, as far as the caller knows."""
 
-    instead_of: int = Field(ge=0)
+    instead_of: int = Field(ge=0, le=99_999_999)
 
 
 @router.post("/orders/{order_id}/cancellation-preview")
