@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -112,9 +113,8 @@ async def test_a_length_that_lies_is_not_believed(world: World, length: str) -> 
     async def body() -> AsyncIterator[bytes]:
         yield json.dumps(ORDER).encode()
 
-    answer = await world.http.post(
-        "/mp/v1/orders", content=body(), headers=[*headers(world).items(), (b"Content-Length", length.encode())]
-    )
+    given = [(name.encode(), value.encode()) for name, value in (*headers(world).items(), ("Content-Length", length))]
+    answer = await world.http.post("/mp/v1/orders", content=body(), headers=given)
     if length == "9" * 30:
         expect_problem(answer, 413, "body-too-large")
     else:
@@ -156,9 +156,15 @@ async def test_a_body_that_breaks_off_is_told(world: World) -> None:
         sent.append(message)
 
     raw = [(name.lower().encode(), value.encode()) for name, value in headers(world).items()]
-    scope = {"type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "POST", "scheme": "http"}
+    scope: dict[str, Any] = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+    }
     scope |= {"path": "/mp/v1/orders", "raw_path": b"/mp/v1/orders", "query_string": b"", "root_path": ""}
     scope |= {"headers": raw, "client": ("client", 1), "server": ("gateway", 80)}
-    await world.app(scope, receive, send)  # type: ignore[arg-type]
+    await world.app(scope, receive, send)
     assert sent[0]["status"] == 400
     assert not world.fake.seen
