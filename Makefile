@@ -86,7 +86,7 @@ test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to
 
 # All services in one process, on virtual time (tests/simulation/README.md).
 SEEDS ?= 1000
-.PHONY: simulate sweep sabotage
+.PHONY: simulate sweep sabotage fuzz
 simulate: install ## fresh worlds under every fault, behind those that failed once; SEEDS=20000 for so many
 	@$(BIN)/python -m tests.simulation corpus
 	@$(BIN)/python -m tests.simulation run --seeds $(SEEDS)
@@ -96,6 +96,11 @@ sweep: install ## kill every process of every story at each thing it does with t
 
 sabotage: install ## switch each guard off and see that it is missed
 	@$(BIN)/python -m tests.simulation sabotage
+
+# Requests made from the OpenAPI document, by every kind of caller, at the whole system in one process (tests/fuzz).
+CASES ?= 20000
+fuzz: install ## no fault and no undescribed answer in 20,000 generated requests; CASES=…, ARGS='--seed 1' for the same again
+	@$(BIN)/python -m tests.fuzz --cases $(CASES) $(ARGS)
 
 .PHONY: format
 format: install ## let ruff put the code into shape

@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from chassis.store import StoreUnavailable
 
@@ -69,6 +70,16 @@ def invalid_request(errors: Sequence[Any]) -> Problem:
     )
 
 
+def _methods(request: Request) -> set[str]:
+    """All methods that something answers at this path; the framework knows those of the first route only."""
+    return {
+        method
+        for route in request.app.router.routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for method in getattr(route, "methods", None) or ()
+    }
+
+
 def install(app: FastAPI) -> None:
     """Turn every error of `app` into a problem document."""
 
@@ -85,7 +96,7 @@ def install(app: FastAPI) -> None:
         return invalid_request(problem.errors()).response()
 
     @app.exception_handler(HTTPException)
-    async def plain(_: Request, problem: HTTPException) -> JSONResponse:
+    async def plain(request: Request, problem: HTTPException) -> JSONResponse:
         code = {404: "not-found", 405: "method-not-allowed"}.get(problem.status_code)
         known = Problem(
             problem.status_code,
@@ -95,6 +106,8 @@ def install(app: FastAPI) -> None:
         )
         answer = known.response()
         answer.headers.update(problem.headers or {})
+        if problem.status_code == 405:
+            answer.headers["Allow"] = ", ".join(sorted(_methods(request)))
         return answer
 
     @app.exception_handler(Exception)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Callable, Coroutine
@@ -11,7 +12,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import structlog
 from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import Response
+from fastapi.responses import JSONResponse, Response
 from fastapi.routing import APIRoute
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,6 +33,10 @@ from services.gateway.trail import Deed, readable, shown_in_trail
 
 BODY_MAX = 1024 * 1024
 """Bytes. An order of 2,000 lines takes about 200,000."""
+
+BODY_SECONDS = 20.0
+"""How long a caller may take to send a body."""
+LENGTH_DIGITS_MAX = 18
 
 VERSIONED = frozenset(
     {
@@ -279,26 +284,52 @@ def check_rights(app: FastAPI) -> None:
 
 
 async def read(request: Request, limit: int) -> bytes:
-    """The body, as it came, also when it was read before. Raises a 413 problem when it is longer than `limit` bytes,
-    400 when it breaks off."""
+    """The body, as it came, also when it was read before. Raises a 413 problem when it is, or says it is, longer than
+    `limit` bytes, 408 when it does not come in time, 400 when it breaks off."""
     if (known := getattr(request.state, "content", None)) is not None:
         return bytes(known)
+    said = request.headers.get("content-length", "")
+    if said.isdecimal() and (len(said) > LENGTH_DIGITS_MAX or int(said) > limit):
+        raise _too_large(limit)
     parts, size = [], 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > limit:
-                raise Problem(
-                    413,
-                    "body-too-large",
-                    f"请求内容过大,上限为 {limit} 字节。",
-                    f"The body is larger than {limit} bytes.",
-                    limit=limit,
-                )
-            parts.append(part)
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > limit:
+                    raise _too_large(limit)
+                parts.append(part)
     except ClientDisconnect as gone:
         raise Problem(400, "body-incomplete", "请求内容不完整。", "The body broke off.") from gone
+    except TimeoutError as slow:
+        raise Unread(
+            408,
+            "body-too-slow",
+            "请求内容发送过慢,请检查网络后重试。",
+            "The body did not come in time. Check the network and try again.",
+            seconds=BODY_SECONDS,
+        ) from slow
     return b"".join(parts)
+
+
+class Unread(Problem):
+    """Refused before the body was read: what may still come of it is not waited for (RFC 9110, 15.5.9 and 15.5.14)."""
+
+    def response(self) -> JSONResponse:
+        """As any problem, on a connection that ends with it."""
+        answer = super().response()
+        answer.headers["Connection"] = "close"
+        return answer
+
+
+def _too_large(limit: int) -> Problem:
+    return Unread(
+        413,
+        "body-too-large",
+        f"请求内容过大,上限为 {limit} 字节。",
+        f"The body is larger than {limit} bytes.",
+        limit=limit,
+    )
 
 
 class JsonBody(Generic[B]):

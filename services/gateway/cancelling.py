@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId as Case
+from contracts.message import Fen
 from contracts.message import OrderId as Order
+from contracts.order import ReasonCode, ReasonFamily
 from services.gateway import model
 from services.gateway.admin import cancellation
 from services.gateway.api import Call, Calling, CaseId, Empty, GuardedRoute, JsonBody, OrderId, passed_on, told
 from services.gateway.clients import SLOW_SECONDS, segment
+from services.gateway.roles import Role
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
 Version = Annotated[int, Path(ge=0, le=99_999_999, description="version of the policy")]
+
+
+RuleRole = Role | Literal["customer", "system"]
 
 
 class _Strict(BaseModel):
@@ -33,10 +39,33 @@ class DecisionWanted(_Strict):
     note: str = Field("", max_length=200)
 
 
-class PolicyWanted(_Strict):
-    """Rules, first to last; the order service checks them."""
+class RuleWanted(_Strict):
+    """One rule. A condition that is left out fits everything; those that are given must all fit. `within_minutes`: the
+    order is at most so old; `up_to_minor`: at most so much comes back (fen); `undo_seconds`: how long an allowed
+    cancellation can be taken back. What belongs together (a sentence to deny, roles to approve) the order service
+    checks."""
 
-    rules: list[dict[str, Any]] = Field(min_length=1, max_length=100)
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
+    who: tuple[RuleRole, ...] = ()
+    states: tuple[Literal["pending-payment", "paid"], ...] = ()
+    within_minutes: int | None = Field(None, ge=0, le=5_256_000)
+    up_to_minor: Fen | None = None
+    families: tuple[ReasonFamily, ...] = ()
+    codes: tuple[ReasonCode, ...] = ()
+    categories: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=200)
+    imported: bool | None = None
+    way: Literal["allow", "approve", "deny"]
+    approve_by: tuple[Role, ...] = ()
+    code: bool = False
+    undo_seconds: int = Field(0, ge=0, le=86_400)
+    zh: str = Field("", max_length=200)
+    en: str = Field("", max_length=200)
+
+
+class PolicyWanted(_Strict):
+    """Rules, first to last; the last one fits everything."""
+
+    rules: list[RuleWanted] = Field(min_length=1, max_length=100)
     note: str = Field(min_length=1, max_length=200)
 
 
@@ -44,14 +73,14 @@ class PeriodWanted(BaseModel):
     """Which past cancellations to decide once more (RFC 3339)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    since: AwareDatetime
-    until: AwareDatetime
+    since: model.Instant
+    until: model.Instant
 
 
 class ActivationWanted(_Strict):
     """The version that decides now, as far as the caller knows."""
 
-    instead_of: int = Field(ge=0)
+    instead_of: int = Field(ge=0, le=99_999_999)
 
 
 @router.post("/orders/{order_id}/cancellation-preview")
@@ -101,7 +130,8 @@ async def show_policy(call: Calling, version: Version) -> Response:
 async def save_policy(call: Calling, wanted: Annotated[PolicyWanted, Depends(JsonBody(PolicyWanted))]) -> Response:
     """Check and save rules as a new version, which decides nothing yet: `{"version"}`. Problem: invalid-request (422),
     with the rule that is wrong."""
-    body = {"rules": wanted.rules, "note": wanted.note, "by": call.actor.model_dump()}
+    rules = [rule.model_dump(mode="json", exclude_unset=True) for rule in wanted.rules]
+    body = {"rules": rules, "note": wanted.note, "by": call.actor.model_dump()}
     return await _ask(call, "/policies", json.dumps(body).encode())
 
 

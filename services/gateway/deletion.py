@@ -12,7 +12,7 @@ from contracts.order import Actor
 from services.gateway.api import Calling, GuardedRoute, JsonBody, OrderId, passed_on, told
 from services.gateway.clients import SLOW_SECONDS
 from services.gateway.confirmations import DELETE, DELETE_MANY, confirm
-from services.gateway.model import NAME_PATTERN, ORDER_ID_PATTERN
+from services.gateway.model import NAME_PATTERN, ORDER_ID_PATTERN, Instant
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
@@ -33,7 +33,7 @@ class WhichExports(BaseModel):
     """Finished orders placed before a time, by id."""
 
     model_config = _STRICT
-    before: AwareDatetime
+    before: Instant
     after: Annotated[str, Field(pattern=NAME_PATTERN)] | None = None
     limit: int = Field(ORDERS_MAX, ge=1, le=ORDERS_MAX)
 

@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from chassis.problem import MEDIA_TYPE
+from services.gateway.answers import CALLBACKS, good
 from services.gateway.api import VERSIONED, GuardedRoute, JsonBody
 from services.gateway.auth import ANYONE
 from services.gateway.model import KEY_PATTERN
@@ -53,6 +55,7 @@ _TOKEN_PROBLEMS = {
 _WORDS = {
     400: "idempotency-key-required, body-incomplete",
     404: "unknown-order or another unknown id",
+    408: "body-too-slow",
     409: "refused as things stand",
     412: "version-changed: the order is not any more as If-Match says",
     413: "body-too-large",
@@ -66,7 +69,8 @@ _IF_MATCH: Json = {
     "in": "header",
     "required": False,
     "description": "the ETag of the order that was looked at: the change is made to that version, or not at all (412)",
-    "schema": {"type": "string"},
+    "schema": {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*")$'},
+    "example": '"7"',
 }
 _LIMITS: Json = {
     "RateLimit-Policy": {
@@ -79,6 +83,12 @@ _LIMITS: Json = {
     },
 }
 """draft-ietf-httpapi-ratelimit-headers-11; absent while nobody is limited."""
+_EVENT: Json = {
+    "type": "object",
+    "description": "each event: `order` carries the whole order as JSON and its version as id, `end` says why no more",
+    "properties": {"event": {"enum": ["order", "end"]}, "id": {"type": "string"}, "data": {"type": "string"}},
+    "required": ["data"],
+}
 _ETAG: Json = {"description": "the version of the order, for If-Match", "schema": {"type": "string"}}
 _RETRY: Json = {"description": "seconds", "schema": {"type": "integer"}}
 _ONE_ORDER = frozenset({"/mp/v1/orders/{order_id}", "/admin/v1/orders/{order_id}"})
@@ -104,14 +114,17 @@ def describe(app: FastAPI) -> Json:
     """The OpenAPI document of the guarded routes."""
     routes = [route for route in app.routes if isinstance(route, GuardedRoute)]
     document: Json = get_openapi(title="Tuidan gateway", version=VERSION, openapi_version="3.1.0", routes=routes)
-    models = sorted({body.model for route in routes if (body := _body(route))}, key=lambda model: model.__name__)
+    wanted = {body.model for route in routes if (body := _body(route))}
+    shown = {model for route in routes for model in _bodies(route).values() if model is not None}
     names, found = models_json_schema(
-        [(model, "validation") for model in models], ref_template="#/components/schemas/{model}"
+        [(model, "validation") for model in sorted(wanted, key=_name)]
+        + [(model, "serialization") for model in sorted(shown, key=_name)],
+        ref_template="#/components/schemas/{model}",
     )
     components = document.setdefault("components", {})
     # FastAPI describes its own form of a 422, which nobody here answers.
     own = {name: schema for name, schema in components.get("schemas", {}).items() if "ValidationError" not in name}
-    components["schemas"] = own | found["$defs"] | {"Problem": _PROBLEM}
+    components["schemas"] = own | {name: _closed(one) for name, one in found["$defs"].items()} | {"Problem": _PROBLEM}
     components["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "EdDSA; aud tuidan"}
     }
@@ -119,7 +132,57 @@ def describe(app: FastAPI) -> Json:
         operation = document["paths"][route.path][route.right.method.lower()]
         body = _body(route)
         _complete(operation, route, names[body.model, "validation"] if body else None, body)
+        _answered(
+            operation, route, {model: names[model, "serialization"] for model in _bodies(route).values() if model}
+        )
     return document
+
+
+def _name(model: type[BaseModel]) -> str:
+    return model.__name__
+
+
+def _bodies(route: GuardedRoute) -> dict[int, type[BaseModel] | None]:
+    """Status → body of the good answers that have one of our own form."""
+    if not route.right.may:
+        return {}
+    answer = good(route.right.method, route.path)
+    return {answer.status: answer.body, **dict(answer.other)}
+
+
+def _on_the_wire(schema: Json) -> Json:
+    """A parameter that may be left out: a text is never null."""
+    kinds = [one for one in schema.get("anyOf", ()) if one.get("type") != "null"]
+    rest = {name: value for name, value in schema.items() if name != "anyOf"}
+    return {**rest, **kinds[0]} if len(kinds) == 1 else schema
+
+
+def _closed(schema: Json) -> Json:
+    """Where keys have a pattern no other key is taken; pydantic checks that, and does not say so."""
+    for one in schema.get("properties", {}).values():
+        if "patternProperties" in one:
+            one.setdefault("additionalProperties", False)
+    return schema
+
+
+def _answered(operation: Json, route: GuardedRoute, schemas: dict[type[BaseModel], Json]) -> None:
+    """Put the route's answers in place of what FastAPI guesses."""
+    headers = _headers(route)
+    made: Json = {}
+    if not route.right.may:
+        for status, media_type in CALLBACKS[route.path].items():
+            content: Json = {"content": {media_type: {"schema": {}}}} if media_type else {}
+            made[str(status)] = {"description": "as the provider wants it", **content}
+    else:
+        media_type = good(route.right.method, route.path).media_type
+        for status, model in _bodies(route).items():
+            described: Json = {"description": (model.__doc__ or "") if model else "", "headers": headers}
+            if status != 204:
+                described["content"] = {media_type: {"schema": schemas[model] if model else _EVENT}}
+            made[str(status)] = described
+    operation["responses"] = made | {
+        status: answer for status, answer in operation["responses"].items() if not status.startswith("2")
+    }
 
 
 def _body(route: GuardedRoute) -> JsonBody[Any] | None:
@@ -145,9 +208,6 @@ def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: J
         )
     if route.path in VERSIONED:
         operation.setdefault("parameters", []).append(_IF_MATCH)
-    for status, answer in operation["responses"].items():
-        if status.startswith("2"):
-            answer["headers"] = _headers(route)
     if right.may and right.may != ANYONE:
         operation["security"] = [{"bearer": []}]
     if right.roles:
@@ -166,14 +226,14 @@ def _complete(operation: Json, route: GuardedRoute, schema: Json | None, body: J
 def _problems(route: GuardedRoute) -> dict[int, str]:
     right = route.right
     if not right.may:
-        return {status: _WORDS[status] for status in (413, 422) if status == 413 or "{" in route.path}
-    statuses = {422, 503}
+        return {status: _WORDS[status] for status in (408, 413, 422) if status != 422 or "{" in route.path}
+    statuses = {422, 503, *good(right.method, route.path).problems}
     if "{" in route.path:
         statuses.add(404)
     if right.method == "DELETE":
         statuses.add(409)
     if right.method != "GET":
-        statuses |= {400, 409, 413}
+        statuses |= {400, 408, 409, 413}
     if route.path in VERSIONED:
         statuses.add(412)
     return dict(sorted((_TOKEN_PROBLEMS | {status: _WORDS[status] for status in statuses}).items()))

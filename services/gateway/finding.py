@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.model import NAME_PATTERN
+from services.gateway.model import NAME_PATTERN, Instant
 
 State = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -24,8 +24,8 @@ class OwnOrders(BaseModel):
     number: Name | None = None
     state: State | None = None
     goods: Text | None = None
-    since: AwareDatetime | None = Field(None, alias="from")
-    until: AwareDatetime | None = None
+    since: Instant | None = Field(None, alias="from")
+    until: Instant | None = None
 
     def query(self) -> dict[str, str | int | None]:
         """What the order service is asked with."""

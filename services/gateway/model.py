@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from base64 import b32encode
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import (
+    AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StringConstraints,
@@ -34,11 +37,22 @@ IMPORT_SCOPE = "orders:import"
 
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(2200, 1, 1, tzinfo=UTC)
+_RFC3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:")
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 Text64 = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 TemplateId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 SubscriptionAnswer = Annotated[str, StringConstraints(pattern=r"^(accept(With[A-Za-z]{1,20})?|reject|ban|filter)$")]
+
+
+def _written(at: object) -> object:
+    if isinstance(at, datetime) or (isinstance(at, str) and _RFC3339.match(at)):
+        return at
+    raise ValueError("give a time with its zone, as in 2026-03-01T08:00:00Z")
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
+"""A time as RFC 3339 writes it; pydantic alone also takes a number for seconds since 1970."""
 
 
 class Line(WantedLine):
@@ -197,7 +211,7 @@ class CouponPut(BaseModel):
 
     model_config = _STRICT
 
-    amount_minor: Fen = Field(ge=1)
+    amount_minor: int = Field(ge=1, le=10**12, description="fen")
     minimum_minor: Fen = 0
 
 
@@ -208,16 +222,20 @@ class Nothing(BaseModel):
 
 
 class Listed(ListProduct):
-    """One product with the unit prices it is sold at, list price first."""
+    """One product with the unit prices it is sold at, list price first. An id is part of addresses: no slash, no
+    control character."""
 
     model_config = _STRICT
+    product_id: ProductId = Field(
+        min_length=1, max_length=64, pattern=r"^[^\s\x00-\x1f\x7f\x85\ufeff$/\\][^\x00-\x1f\x7f$/\\]*$"
+    )
 
 
 class ProductsListed(BaseModel):
     """Products to put on sale or to change."""
 
     model_config = _STRICT
-    products: tuple[Listed, ...] = Field(min_length=1, max_length=1_000)
+    products: tuple[Listed, ...] = Field(min_length=1, max_length=500)
 
 
 class Received(ReceiveStock):
@@ -231,7 +249,7 @@ class StockReceived(BaseModel):
     """Receipts to book."""
 
     model_config = _STRICT
-    receipts: tuple[Received, ...] = Field(min_length=1, max_length=1_000)
+    receipts: tuple[Received, ...] = Field(min_length=1, max_length=500)
 
 
 def order_id(customer_id: str, key: str) -> OrderId:

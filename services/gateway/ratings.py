@@ -22,7 +22,7 @@ router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
 # this beside other texts.
 Remark = Annotated[
     str,
-    StringConstraints(max_length=200, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u{202a}-\u{202e}\u{2066}-\u{2069}]*$"),
+    StringConstraints(max_length=200, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"),
 ]
 
 

@@ -17,6 +17,7 @@ from services.order.catalogue import Catalogue
 from services.order.exchanging import hindrance as exchange_hindrance
 from services.order.instead import band, days_to_choose, in_the_way, postponed, similar
 from services.order.model import Line, Order, Product
+from services.order.story import customers_order
 from services.order.telling import read, same_order, tell
 from services.order.variants import products_wanted, variants
 from services.order.views import order_view
@@ -79,10 +80,11 @@ def alternatives_routes(engine: Engine, shelf: Shelf, catalogue: Catalogue) -> A
 
     @routes.post("/orders/{order_id}/postponement")
     async def postpone(order_id: str, asked: PostponeDelivery) -> dict[str, Any]:
-        """The order as it is then."""
+        """The order as it is then, as who asked may see it."""
         same_order(order_id, asked)
         cause = f"{order_id}/postpone/{asked.request_id}/{asked.fingerprint}"
-        return order_view(await tell(engine, asked, cause))
+        order = await tell(engine, asked, cause)
+        return customers_order(order) if asked.by.kind == "customer" else order_view(order)
 
     @routes.post("/orders/{order_id}/exchange", status_code=202)
     async def exchange(order_id: str, asked: ExchangeGoods) -> dict[str, Any]:

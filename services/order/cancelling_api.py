@@ -51,7 +51,7 @@ class Period(_Body):
 class Activation(_Body):
     """Which version this one takes over from."""
 
-    instead_of: int = Field(ge=0)
+    instead_of: int = Field(ge=0, le=99_999_999)
     by: Actor
 
 

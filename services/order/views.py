@@ -9,7 +9,7 @@ from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.projection import Update
 from services.order.cancellation import Cancellation
-from services.order.model import Case, Coupon, Order
+from services.order.model import Case, Coupon, Order, Product
 from services.order.story import case_shown_to_all, masked_contact, shown_to_all, told_to_staff
 
 WaitsFor = Literal["approval", "undo-window", "parcel", "person"]
@@ -105,12 +105,10 @@ class OrderViews:
 
     async def products(self, *, after: str, limit: int) -> dict[str, Any]:
         """A page of what can be ordered."""
-        found = await self._products.find({"_id": {"$gt": after}}, sort=[("_id", 1)], limit=limit)
+        shown = [name for name in Product.model_fields if name != "product_id"]
+        found = await self._products.find({"_id": {"$gt": after}}, fields=shown, sort=[("_id", 1)], limit=limit)
         return {
-            "products": [
-                {"product_id": one["_id"], **{name: value for name, value in one.items() if name != "_id"}}
-                for one in found
-            ],
+            "products": [{"product_id": one["_id"], **{name: one[name] for name in shown}} for one in found],
             "next": _next(found, limit),
         }
 

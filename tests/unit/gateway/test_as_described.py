@@ -1,0 +1,38 @@
+"""What requests made from the OpenAPI document have found, each once more by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.gateway.world import World, expect_problem
+
+
+@pytest.mark.parametrize("when", ["0.5", "384", "1767225600", "2026-01-01"])
+async def test_a_time_is_written_as_a_time(world: World, when: str) -> None:
+    for path in ("/mp/v1/orders?until=", "/mp/v1/orders?from="):
+        expect_problem(await world.ask("GET", path + when, world.token()), 422, "invalid-request")
+    good = "/mp/v1/orders?until=2026-01-01T00:00:00Z"
+    assert (await world.ask("GET", good, world.token())).status_code == 200
+
+
+async def test_allow_names_every_method(world: World) -> None:
+    for path, methods in (("/mp/v1/subscriptions", "GET, POST"), ("/admin/v1/session", "DELETE, POST")):
+        answer = await world.ask("PATCH", path, world.token())
+        expect_problem(answer, 405, "method-not-allowed")
+        assert answer.headers["allow"] == methods
+
+
+@pytest.mark.parametrize("id", ["a\x0fb", "a\\b", "\x7f", "a/b", " a", "\x85a"])
+async def test_a_product_has_an_id_that_an_address_can_name(world: World, id: str) -> None:
+    body = {"products": [{"product_id": id, "name": "x", "offers_minor": [1]}]}
+    expect_problem(
+        await world.ask("POST", "/admin/v1/products", world.token("s1", "staff"), body), 422, "invalid-request"
+    )
+
+
+async def test_no_more_at_once_than_the_service_behind_takes(world: World) -> None:
+    one = {"product_id": "tea", "name": "x", "offers_minor": [1]}
+    token = world.token("s1", "staff")
+    assert (await world.ask("POST", "/admin/v1/products", token, {"products": [one] * 500})).status_code == 200
+    answer = await world.ask("POST", "/admin/v1/products", token, {"products": [one] * 501})
+    expect_problem(answer, 422, "invalid-request")
