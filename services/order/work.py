@@ -3,7 +3,7 @@
 A case stands in at most one list:
 
 approval: it waits for a second person's yes or no, nothing has moved.
-person: it does not go on by itself, or something about it can only be done by hand.
+person: it does not go on by itself, or something about it can only be done by hand, such as a parcel to be intercepted.
 parked: the merchant's balance is short; it resumes by itself when there is money.
 stuck: it goes on by itself, and for so long without an answer that somebody should look.
 """
@@ -56,8 +56,11 @@ def work_of(order: Order) -> Iterator[Work]:
         raised = [task.raised_at for task in tasks]
         parked = _parked_at(order, case)
         if case.waits:
-            if case.ruling is not None and case.ruling.waits_for == "approval":
+            waits_for = case.ruling.waits_for if case.ruling is not None else ""
+            if waits_for == "approval":
                 yield Work(case, "approval", case.accepted_at, tasks)
+            elif waits_for == "parcel":
+                yield Work(case, "person", min(raised, default=case.accepted_at), tasks)
         elif case.waits_for_a_person or any(case.status != "open" or task.kind in _BY_HAND for task in tasks):
             yield Work(case, "person", min(raised, default=case.run.entered_at), tasks)
         elif parked is not None:
