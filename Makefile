@@ -44,9 +44,11 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: install ## resolve pyproject.toml again into requirements.lock (hashes, no addresses)
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --all-extras \
-	  pyproject.toml -o requirements.lock
+lock: install ## resolve pyproject.toml again into requirements.lock, and for images into deploy/*.lock (hashes, no addresses)
+	@compile() { $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 "$$@" pyproject.toml; }; \
+	compile --all-extras -o requirements.lock; \
+	compile --constraint requirements.lock -o deploy/service.lock; \
+	compile --constraint requirements.lock --extra tools -o deploy/tools.lock
 
 # ── run ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 .PHONY: demo up down status

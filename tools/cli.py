@@ -276,6 +276,18 @@ def make_personal(folder: Annotated[Path, typer.Argument(help="The keys folder o
     run_make(folder)
 
 
+@keys.command(name="hand-out")
+def hand_out(
+    folder: Annotated[Path, typer.Argument(help="Holds every key file.")],
+    out: Annotated[Path, typer.Argument(help="Gets a folder per service, to be mounted into its containers.")],
+    stand_in: Annotated[bool, typer.Option("--stand-in", help="First make what is missing, for the sandbox.")] = False,
+) -> None:
+    """Give each service a folder with the key files that it reads, and no others. Run it again after a change."""
+    from tools.handing_out import run_hand_out
+
+    run_hand_out(folder, out, stand_in=stand_in)
+
+
 @keys.command(name="rotate-personal")
 def rotate_personal(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest key instead of adding one.")] = False,
