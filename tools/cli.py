@@ -93,11 +93,13 @@ def replay(
     everything: Annotated[bool, typer.Option("--all", help="The whole year instead of the first invoices.")] = False,
     invoices: Annotated[int, typer.Option(min=1, help="How many purchase invoices.")] = 2000,
     seed: Annotated[int, typer.Option(help="Chooses which refunds meet trouble.")] = 7,
+    gateway: Gateway = "",
+    sandbox: Annotated[str, typer.Option(help="Address of the sandbox, likewise.")] = "",
 ) -> None:
     """Replay orders and cancellations of a real year through the running system, and compare all books."""
     from tools.demo import run_replay
 
-    run_replay(None if everything else invoices, seed)
+    run_replay(None if everything else invoices, seed, gateway, sandbox)
 
 
 @app.command()
