@@ -200,6 +200,21 @@ def kill(
     run_kill_drill(raid, kafka, keep=keep)
 
 
+@drills.command()
+def containers(
+    calm: Annotated[int, typer.Option(min=1, help="Invoices that are replayed in peace.")] = 300,
+    stormy: Annotated[int, typer.Option(min=1, help="Invoices until which containers are killed.")] = 2_000,
+    build: Annotated[bool, typer.Option(help="Build the images first.")] = True,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave containers and volumes there, stopped.")] = False,
+) -> None:
+    """Build and start everything in containers, replay, kill each container, put payment on two, stop; exit code 0 it
+    held, 1 it did not, 2 could not be run. Needs docker with compose."""
+    from tools.containers.command import run_containers
+    from tools.containers.drill import Wanted
+
+    run_containers(Wanted(calm, max(calm, stormy), build, keep))
+
+
 @staff.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the person signs in with, like li.na")],
