@@ -19,7 +19,7 @@ PYTHON ?=
 
 .PHONY: help
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # ── environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 .PHONY: install
@@ -85,6 +85,10 @@ check: install ## everything that can be checked without running the system
 .PHONY: test
 test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to pytest
 	@$(BIN)/pytest $(ARGS)
+
+.PHONY: test-containers
+test-containers: install ## Kafka, a MongoDB replica set, Redis and our images in containers; says so where no engine answers
+	@$(BIN)/pytest tests/containers $(ARGS)
 
 # All services in one process, on virtual time (tests/simulation/README.md).
 SEEDS ?= 1000
