@@ -7,7 +7,7 @@ import socket
 import sys
 
 USUAL_PORT = "8080"
-ANSWER_SECONDS = 3.5
+ANSWER_SECONDS = 8.0
 
 
 def main(path: str = "/ready") -> str | None:

@@ -9,9 +9,6 @@ from tools.containers.compose import ContainersFailed, why_no_compose
 from tools.containers.drill import Drill, Seen, Wanted
 from tools.place import refuse
 
-READY_LIMIT_SECONDS = 5.0
-SIZE_LIMIT_MB = 200.0
-
 
 def run_containers(wanted: Wanted) -> None:
     """Exit code 0: everything held; 1: something did not; 2: it could not be run."""
@@ -35,7 +32,8 @@ def _show(seen: Seen, console: Console) -> None:
     lines("镜像 · images, with their base", seen.sizes_mb, "MB")
     lines("步骤 · steps", seen.seconds, "s")
     lines("启动到就绪 · start to ready", seen.ready, "s")
-    lines("被杀到恢复 · killed to back, the longest", seen.recovery, "s")
+    lines("其中处理器时间 · of that, processor time", seen.ready_cpu, "s")
+    lines("被杀到恢复 · killed to back", seen.recovery, "s")
     console.print("")
     for sentence in seen.broken or ["一切正常 · everything held"]:
         console.print(sentence, highlight=False, markup=False)

@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = "deploy/demo.env"
 PROBE = ("python3", "-IS", "/app/chassis/probe.py")
 LOOK_EVERY_SECONDS = 0.2
+TICKS_PER_SECOND = 100
+"""Of the times in /proc: the same on every machine that runs containers."""
 _LINES_SHOWN = 15
 
 
@@ -72,6 +74,11 @@ class Compose:
         """When it was last started, seconds since 1970."""
         text: str = self.inspected(container)["State"]["StartedAt"]
         return datetime.fromisoformat(text).timestamp()  # to the nanosecond; Python leaves out what it cannot hold
+
+    def cpu_seconds(self, container: str) -> float:
+        """How much of a processor its service has used since it was started."""
+        fields = self._run(("docker", "exec", container, "cat", "/proc/1/stat")).rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND  # user and system time, proc(5) 14 and 15
 
     def is_ready(self, container: str) -> bool:
         """Whether the service in it says that it is ready."""
