@@ -44,11 +44,12 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: install ## resolve pyproject.toml again into requirements.lock, and for images into deploy/*.lock (hashes, no addresses)
-	@compile() { $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 "$$@" pyproject.toml; }; \
-	compile --all-extras -o requirements.lock; \
-	compile --constraint requirements.lock -o deploy/service.lock; \
-	compile --constraint requirements.lock --extra tools -o deploy/tools.lock
+lock: install ## resolve pyproject.toml again into requirements.lock and deploy/*.lock, of the images (hashes, no addresses)
+	@compile() { $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 "$$@"; }; \
+	bare() { compile --no-annotate --no-header --constraint requirements.lock "$$@" pyproject.toml; }; \
+	compile --all-extras pyproject.toml -o requirements.lock; \
+	bare -o deploy/service.lock; \
+	bare --extra tools -o deploy/tools.lock
 
 # ── run ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 .PHONY: demo up down status
