@@ -73,8 +73,7 @@ class Drill:
             if self._wanted.build:
                 self._timed("build", lambda: self._compose("build"))
             self._weigh()
-            self._timed("up from nothing", lambda: self._compose("up", "--detach", "--wait"))
-            self._start_each()
+            self._timed("up from nothing", self._up)
             self._replay("replay in peace", self._wanted.calm, Path(folder))
             self._storm(Path(folder))
             self._stop()
@@ -85,14 +84,20 @@ class Drill:
         for image in sorted({each for each in images if any(f"{name}:" in each for name in OURS)}):
             self.seen.sizes_mb[image] = self._compose.size_mb(image)
 
-    def _start_each(self) -> None:
-        """Each service made anew, alone: seconds from the container's start to its first yes."""
-        for name in SERVICES:
-            self._compose("up", "--detach", "--no-deps", "--force-recreate", name)
-            (container,) = self._compose.containers(name)
-            wait_for(partial(self._compose.is_ready, container), f"{name} is ready", READY_SECONDS)
-            self.seen.ready[name] = time.time() - self._compose.started_at(container)
-            self.seen.ready_cpu[name] = self._compose.cpu_seconds(container)
+    def _up(self) -> None:
+        """Start everything; notes each service's time from its container's start to its first yes, all six at once."""
+        self._compose("up", "--detach")
+        waited = {name: self._compose.containers(name)[0] for name in SERVICES}
+
+        def all_ready() -> bool:
+            for name, container in list(waited.items()):
+                if self._compose.is_ready(container):
+                    self.seen.ready[name] = time.time() - self._compose.started_at(container)
+                    self.seen.ready_cpu[name] = self._compose.cpu_seconds(container)
+                    del waited[name]
+            return not waited
+
+        wait_for(all_ready, "all services are ready", READY_SECONDS)
 
     def _replay(self, what: str, invoices: int, folder: Path) -> None:
         report = folder / "report.html"
