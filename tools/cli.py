@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from tools.topics.cli import topics
+
 app = typer.Typer(
     help="Run, watch and operate Tuidan.",
     no_args_is_help=True,
@@ -29,12 +31,7 @@ benches = typer.Typer(help="Measure the running system.", invoke_without_command
 app.add_typer(benches, name="bench")
 staff = typer.Typer(help="Accounts of the staff.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
-topics = typer.Typer(help="The topics of a real Kafka.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
-
-Kafka = Annotated[str, typer.Option(help="HOST:PORT; TUIDAN_KAFKA or the stack that is up when left out.")]
-Copies = Annotated[int | None, typer.Option(min=1, max=9, help="Brokers each partition lies on; 1 where there is one.")]
-TopicList = Annotated[Path | None, typer.Option("--list", help="Another list than deploy/topics.yaml.")]
 
 
 @app.command()
@@ -321,29 +318,6 @@ def show_personal() -> None:
     from tools.keys import run_show
 
     run_show()
-
-
-@topics.command(name="create")
-def create_topics(
-    kafka: Kafka = "",
-    copies: Copies = None,
-    file: TopicList = None,
-    mend: Annotated[bool, typer.Option("--mend", help="Also set what is set otherwise than listed.")] = False,
-) -> None:
-    """Make the topics that are missing, as deploy/topics.yaml lists them; what exists is touched with --mend only. Exit
-    code 0 they are there, 2 it could not be done."""
-    from tools.topics.command import run_create
-
-    run_create(kafka, copies, file, mend=mend)
-
-
-@topics.command(name="check")
-def check_topics(kafka: Kafka = "", copies: Copies = None, file: TopicList = None) -> None:
-    """Show where a cluster differs from deploy/topics.yaml, by topic and setting; exit code 0 nowhere, 1 somewhere, 2
-    it could not be asked."""
-    from tools.topics.command import run_check
-
-    run_check(kafka, copies, file)
 
 
 def main() -> None:
