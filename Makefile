@@ -19,7 +19,7 @@ PYTHON ?=
 
 .PHONY: help
 help: ## this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 # ── environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 .PHONY: install
@@ -44,9 +44,12 @@ $(STAMP): requirements.lock pyproject.toml
 	@touch $@
 
 .PHONY: lock
-lock: install ## resolve pyproject.toml again into requirements.lock (hashes, no addresses)
-	@$(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 --all-extras \
-	  pyproject.toml -o requirements.lock
+lock: install ## resolve pyproject.toml again into requirements.lock and deploy/*.lock, of the images (hashes, no addresses)
+	@compile() { $(BIN)/uv pip compile --quiet --generate-hashes --no-emit-index-url --universal --python-version 3.11 "$$@"; }; \
+	bare() { compile --no-annotate --no-header --constraint requirements.lock "$$@" pyproject.toml; }; \
+	compile --all-extras pyproject.toml -o requirements.lock; \
+	bare -o deploy/service.lock; \
+	bare --extra tools -o deploy/tools.lock
 
 # ── run ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 .PHONY: demo up down status
@@ -83,6 +86,10 @@ check: install ## everything that can be checked without running the system
 .PHONY: test
 test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to pytest
 	@$(BIN)/pytest $(ARGS)
+
+.PHONY: test-containers
+test-containers: install ## Kafka, a MongoDB replica set, Redis and our images in containers; says so where no engine answers
+	@$(BIN)/pytest tests/containers $(ARGS)
 
 # All services in one process, on virtual time (tests/simulation/README.md).
 SEEDS ?= 1000

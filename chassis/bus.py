@@ -16,6 +16,7 @@ from typing import Any
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
@@ -29,6 +30,7 @@ SESSION_TIMEOUT_MS = 10_000
 HEARTBEATS_PER_SESSION = 3
 SEND_DEADLINE_SECONDS = 20.0
 STOP_DEADLINE_SECONDS = 10.0
+LOOK_SECONDS = 5.0
 STUCK_AFTER_SECONDS = 60.0
 STUCK_EXIT_CODE = 70
 IDLE_AFTER_MS = 1_000
@@ -88,6 +90,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
             apply_types=False,
         )
         self._receiver: Receiver | None = None
+        self._topics: tuple[str, ...] = ()
         self._consumer: AIOKafkaConsumer | None = None
         self._noted: dict[TopicPartition, int] = {}
         self._in_hand = asyncio.Lock()
@@ -99,6 +102,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
     def listen(self, topics: Sequence[str], receiver: Receiver) -> None:
         """Hear `topics` as one member of the group. Call before `start`."""
         self._receiver = receiver
+        self._topics = tuple(name for topic in topics for name in (topic, f"{topic}.dead"))
         subscriber = self._broker.subscriber(
             *topics,
             batch=True,
@@ -161,7 +165,9 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         except MessageSizeTooLargeError as problem:
             raise TooLarge(f"{topic}: {problem}") from problem
         except TimeoutError as problem:
-            raise Unsent(f"{topic}: no room for another record within {SEND_DEADLINE_SECONDS:.0f} s") from problem
+            raise Unsent(
+                f"{topic}: not taken within {SEND_DEADLINE_SECONDS:.0f} s: no room, or no such topic"
+            ) from problem
         return _within(future, topic)
 
     async def ping(self) -> bool:
@@ -169,6 +175,21 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         if not self._started or not await self._broker.ping(timeout=2.0):
             return False
         return self._receiver is None or bool(self._assigned())
+
+    async def obstacle(self) -> str | None:
+        """Why this member cannot do its work, in words; None: nothing keeps it. Without this look a topic that is not
+        there would silently not be heard, or be made by the broker with one partition: aiokafka allows it to."""
+        client = AIOKafkaAdminClient(bootstrap_servers=self._servers, request_timeout_ms=int(LOOK_SECONDS * 1_000))
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                await client.start()
+                there = frozenset(await client.list_topics())
+        except (KafkaError, TimeoutError, OSError):
+            return f"no Kafka answers at {self._servers}"
+        finally:
+            await client.close()
+        missing = [name for name in self._topics if name not in there]
+        return f"topics are missing: {', '.join(missing)}. Make them with: tuidan topics create" if missing else None
 
     def _assigned(self) -> frozenset[TopicPartition]:
         consumer = self._find_consumer()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from chassis import clock, problem, telemetry, timers
 from chassis.bus import KafkaBus
 from chassis.delivery import Receiver
 from chassis.engine import Engine
+from chassis.joining import ClosedDoor, NotReady, Waiting
 from chassis.mongo import Database
 from chassis.personal import Ring, read_ring
 from chassis.private import private_fields
@@ -53,6 +55,8 @@ class Bus(Publisher, Protocol):
     async def stop(self) -> None: ...
 
     async def ping(self) -> bool: ...
+
+    async def obstacle(self) -> str | None: ...
 
 
 def _open_database(name: str, settings: ServiceSettings, ring: Ring | None) -> Database:
@@ -112,9 +116,11 @@ def http_app(
     @app.get("/ready", include_in_schema=False)
     async def ready() -> JSONResponse:
         found = await _check_all(checks())
-        is_ready = all(found.values())
+        is_ready = all(why is None for why in found.values())
         telemetry.READY.labels(name).set(int(is_ready))
-        return JSONResponse({"service": name, "ready": is_ready, "checks": found}, 200 if is_ready else 503)
+        shown = {"service": name, "ready": is_ready, "checks": {part: why is None for part, why in found.items()}}
+        whys = {part: why for part, why in found.items() if why}
+        return JSONResponse(shown | ({"why": whys} if whys else {}), 200 if is_ready else 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> PlainTextResponse:
@@ -123,13 +129,17 @@ def http_app(
     return app
 
 
-async def _check_all(checks: dict[str, Check]) -> dict[str, bool]:
-    async def one(check: Check) -> bool:
+async def _check_all(checks: dict[str, Check]) -> dict[str, str | None]:
+    """None for what is as it should be, else why it is not (empty where nobody can say)."""
+
+    async def one(check: Check) -> str | None:
         try:
             async with asyncio.timeout(READY_CHECK_SECONDS):
-                return await check()
+                return None if await check() else ""
+        except NotReady as why:
+            return str(why)
         except Exception:  # why: whatever went wrong, the answer is "not ready"
-            return False
+            return ""
 
     outcomes = await asyncio.gather(*(one(check) for check in checks.values()))
     return dict(zip(checks, outcomes, strict=True))
@@ -160,7 +170,9 @@ class Service:
         self._database: Database | None = None
         self._bus: Bus | None = None
         self._running = False
+        self._waiting = Waiting()
         self.app = http_app(name, self._lifespan, self._checks)
+        self.app.add_middleware(ClosedDoor, waiting=self._waiting)
 
     def _keys(self) -> Ring | None:
         """The keys for what it keeps about people. Leaves the process with exit code 2 when they are missing."""
@@ -179,6 +191,8 @@ class Service:
             return True
 
         async def kafka() -> bool:
+            if self._waiting.why is not None:
+                raise NotReady(self._waiting.why)
             return self._bus is not None and await self._bus.ping()
 
         return {"started": started, "mongo": mongo, "kafka": kafka}
@@ -215,10 +229,25 @@ class Service:
                 receiver = Receiver(self.name, engine, bus, clock.now)
                 bus.listen([topic.name for topic in self._topics], receiver)
             loops: list[asyncio.Task[None]] = []
-            try:
+
+            async def join() -> None:
                 await bus.start()
-                loops = self._start_loops(engine)
+                loops.extend(self._start_loops(engine))
                 self._running = True
+
+            async def join_later() -> None:
+                await self._waiting.until_clear(bus.obstacle)
+                try:
+                    await join()
+                except Exception:  # why: half a member cannot be mended; nothing is in hand yet, so begin anew
+                    log.critical("could not join: leaving, to be started again", exc_info=True)
+                    os._exit(STARTUP_FAILED)
+
+            try:
+                if await self._waiting.look(bus.obstacle):
+                    await join()
+                else:  # whoever asks can be told why it is not ready
+                    loops.append(asyncio.create_task(join_later()))
                 yield
             finally:
                 self._running = False

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from tools.topics.cli import topics
+
 app = typer.Typer(
     help="Run, watch and operate Tuidan.",
     no_args_is_help=True,
@@ -29,6 +31,7 @@ benches = typer.Typer(help="Measure the running system.", invoke_without_command
 app.add_typer(benches, name="bench")
 staff = typer.Typer(help="Accounts of the staff.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
+app.add_typer(topics, name="topics")
 
 
 @app.command()
@@ -87,11 +90,13 @@ def replay(
     everything: Annotated[bool, typer.Option("--all", help="The whole year instead of the first invoices.")] = False,
     invoices: Annotated[int, typer.Option(min=1, help="How many purchase invoices.")] = 2000,
     seed: Annotated[int, typer.Option(help="Chooses which refunds meet trouble.")] = 7,
+    gateway: Gateway = "",
+    sandbox: Annotated[str, typer.Option(help="Address of the sandbox, likewise.")] = "",
 ) -> None:
     """Replay orders and cancellations of a real year through the running system, and compare all books."""
     from tools.demo import run_replay
 
-    run_replay(None if everything else invoices, seed)
+    run_replay(None if everything else invoices, seed, gateway, sandbox)
 
 
 @app.command()
@@ -192,6 +197,21 @@ def kill(
     run_kill_drill(raid, kafka, keep=keep)
 
 
+@drills.command()
+def containers(
+    calm: Annotated[int, typer.Option(min=1, help="Invoices that are replayed in peace.")] = 300,
+    stormy: Annotated[int, typer.Option(min=1, help="Invoices until which containers are killed.")] = 2_000,
+    build: Annotated[bool, typer.Option(help="Build the images first.")] = True,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave containers and volumes there, stopped.")] = False,
+) -> None:
+    """Build and start everything in containers, replay, kill each container, put payment on two, stop; exit code 0 it
+    held, 1 it did not, 2 could not be run. Needs docker with compose."""
+    from tools.containers.command import run_containers
+    from tools.containers.drill import Wanted
+
+    run_containers(Wanted(calm, max(calm, stormy), build, keep))
+
+
 @staff.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the person signs in with, like li.na")],
@@ -268,6 +288,18 @@ def make_personal(folder: Annotated[Path, typer.Argument(help="The keys folder o
     from tools.keys import run_make
 
     run_make(folder)
+
+
+@keys.command(name="hand-out")
+def hand_out(
+    folder: Annotated[Path, typer.Argument(help="Holds every key file.")],
+    out: Annotated[Path, typer.Argument(help="Gets a folder per service, to be mounted into its containers.")],
+    stand_in: Annotated[bool, typer.Option("--stand-in", help="First make what is missing, for the sandbox.")] = False,
+) -> None:
+    """Give each service a folder with the key files that it reads, and no others. Run it again after a change."""
+    from tools.handing_out import run_hand_out
+
+    run_hand_out(folder, out, stand_in=stand_in)
 
 
 @keys.command(name="rotate-personal")

@@ -50,9 +50,10 @@ def run_demo(invoices: int, seed: int) -> None:
     )
 
 
-def run_replay(invoices: int | None, seed: int) -> None:
-    """Replay orders through the stack that is up. Leaves with exit code 1 on any difference."""
-    _replay(invoices, seed)
+def run_replay(invoices: int | None, seed: int, gateway: str = "", sandbox: str = "") -> None:
+    """Replay orders through what these addresses name, by default the stack that is up. Leaves with exit code 1 on any
+    difference."""
+    _replay(invoices, seed, gateway, sandbox)
 
 
 def run_bench(count: int) -> None:
@@ -65,18 +66,20 @@ def run_bench(count: int) -> None:
     asyncio.run(latency(gateway, sandbox, count, Console()))
 
 
-def _replay(invoices: int | None, seed: int) -> None:
+def _replay(invoices: int | None, seed: int, gateway: str = "", sandbox: str = "") -> None:
     home = current_home()
     stack = Stack(home.root)
+    if gateway:
+        home.make()  # for the report; without it the stack that is up has made the folder
     try:
         good = asyncio.run(
             run(
-                f"http://{stack.address('gateway')}",
-                f"http://{stack.address('sandbox')}",
+                gateway or f"http://{stack.address('gateway')}",
+                sandbox or f"http://{stack.address('sandbox')}",
                 invoices=invoices,
                 seed=seed,
                 report=_report_file(home),
-                memory=partial(memory_bytes, home),
+                memory=None if gateway else partial(memory_bytes, home),
                 console=Console(),
             )
         )

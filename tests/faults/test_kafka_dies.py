@@ -7,13 +7,13 @@ import signal
 
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
 
 from tools.stack import Plan, Stack, up
 from tools.stack.home import Home
-from tools.stack.kafka import PARTITIONS
 from tools.stack.layout import tuidan_plan
-from tools.stack.topics import topic_names
+from tools.topics.cluster import Cluster
+from tools.topics.drift import differences
+from tools.topics.listing import read
 
 pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("kafka_or_skip")]
 
@@ -34,8 +34,9 @@ def _write(address: str, *bodies: bytes) -> None:
 
 def _read(address: str, count: int) -> set[bytes]:
     consumer = Consumer({"bootstrap.servers": address, "group.id": "test", "enable.auto.commit": False})
+    (partitions,) = (topic.partitions for topic in read() if topic.name == TOPIC)
     try:
-        consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(PARTITIONS)])
+        consumer.assign([TopicPartition(TOPIC, partition, 0) for partition in range(partitions)])
         return {message.value() or b"" for message in consumer.consume(count, ANSWER_SECONDS)}
     finally:
         consumer.close()
@@ -44,8 +45,8 @@ def _read(address: str, count: int) -> set[bytes]:
 def test_kafka_comes_back_on_its_port_with_its_topics_and_its_data(home: Home) -> None:
     stack: Stack = up(home.root, plan=_only_kafka)
     address = stack.address("broker")
-    topics = AdminClient({"bootstrap.servers": address}).list_topics(timeout=ANSWER_SECONDS).topics
-    assert {name: len(topics[name].partitions) for name in topic_names()} == dict.fromkeys(topic_names(), PARTITIONS)
+    listed = read(copies=1)
+    assert differences(listed, Cluster(address).found(topic.name for topic in listed)) == []
     _write(address, b"one", b"two")
     os.kill(stack.pid("broker"), signal.SIGKILL)
     stack.wait_ready("broker", restarts=1, timeout=120)

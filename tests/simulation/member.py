@@ -72,6 +72,9 @@ class SimBus:
     async def ping(self) -> bool:
         return self._started and not self.broker.weather.down and (self._receiver is None or bool(self.positions))
 
+    async def obstacle(self) -> str | None:
+        return None
+
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
         """What runs on its behalf."""

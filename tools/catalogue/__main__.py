@@ -1,5 +1,5 @@
 """`python -m tools.catalogue` writes the golden schemas, asyncapi.yaml and the list of errors; with `--check` it only
-compares."""
+compares, and holds the list of topics against the messages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 from contracts import CATALOGUE
 from tools.catalogue import asyncapi, problems, roles, schemas
+from tools.topics import listing
 
 
 def main(arguments: list[str]) -> int:
@@ -23,7 +24,7 @@ def _check() -> list[str]:
     now = asyncapi.rendered(asyncapi.document())
     if not asyncapi.PATH.exists() or asyncapi.PATH.read_text("utf-8") != now:
         found.append("contracts/asyncapi.yaml is not what the messages say now: run `make schemas`")
-    return found + problems.stale()
+    return found + problems.stale() + listing.unlike(CATALOGUE.values())
 
 
 def _write() -> list[str]:

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from confluent_kafka import Producer
 
+from contracts import CATALOGUE
+from tools.topics.listing import of_contracts
+
 ANSWER_LIMIT_SECONDS = 10.0
 
 
@@ -25,6 +28,8 @@ def main() -> None:
     # The broker lives inside this client for as long as the client does.
     client = Producer({"test.mock.num.brokers": 1})
     (broker,) = client.list_topics(timeout=ANSWER_LIMIT_SECONDS).brokers.values()
+    for topic in of_contracts(CATALOGUE.values()):
+        client.list_topics(topic, timeout=ANSWER_LIMIT_SECONDS)  # it makes what it is asked for, in four partitions
     address = f"{broker.host}:{broker.port}"
 
     partial = options.address_file.with_suffix(".partial")

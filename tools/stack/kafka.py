@@ -14,8 +14,8 @@ PORT, CONTROLLER_PORT = 29092, 29093
 NODE_ID = 1
 CLUSTER_ID = "dHVpZGFuLWxvY2FsLWthZg"
 """Sixteen bytes in base64, as Kafka wants them; a cluster that never meets another needs no chance in it."""
-PARTITIONS = 6
-"""Of each topic: more than instances of a service, so that each has a share and shares can move."""
+OWN_PARTITIONS = 6
+"""Of Kafka's own topics, which keep what groups have read."""
 HEAP = ("-Xmx512m", "-Xms256m", "-XX:+UseSerialGC")
 SESSION_MS = 6_000
 """The shortest session of a consumer that Kafka allows unless told otherwise (`group.min.session.timeout.ms`)."""
@@ -32,10 +32,9 @@ def properties(data: Path, port: int, controller_port: int) -> str:
         "controller.listener.names": "CONTROLLER",
         "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "log.dirs": data,
-        # Topics are made from the contracts (`topics`): one that appears by itself has a wrong name.
+        # Topics are made from the list (`deploy/topics.yaml`): one that appears by itself has a wrong name.
         "auto.create.topics.enable": "false",
-        "num.partitions": PARTITIONS,
-        "offsets.topic.num.partitions": PARTITIONS,
+        "offsets.topic.num.partitions": OWN_PARTITIONS,
         "offsets.topic.replication.factor": 1,
         "transaction.state.log.replication.factor": 1,
         "transaction.state.log.min.isr": 1,
@@ -58,7 +57,7 @@ def kafka_program(home: Home, java: str, jars: Path) -> Program:
     folder = home.data(NAME)
     storage = ("--folder", str(folder), "--java", java, "--jars", str(jars))
     ports = ("--port", f"{{{NAME}.port}}", "--controller-port", f"{{{CONTROLLER}.port}}")
-    topics = ("--broker", f"{{{NAME}.address}}", "--partitions", str(PARTITIONS))
+    topics = ("topics", "create", "--kafka", f"{{{NAME}.address}}", "--copies", "1")
     return Program(
         NAME,
         java_command(java, jars, "kafka.Kafka", str(folder / "server.properties")),
@@ -66,5 +65,5 @@ def kafka_program(home: Home, java: str, jars: Path) -> Program:
         port=PORT,
         side_ports={CONTROLLER: CONTROLLER_PORT},
         prepare=(*python_module("tools.stack.storage"), *storage, *ports),
-        furnish=(*python_module("tools.stack.topics"), *topics),
+        furnish=(*python_module("tools.cli"), *topics),
     )

@@ -14,7 +14,9 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import APIRouter, FastAPI
+from structlog.testing import capture_logs
 
+from chassis import joining
 from chassis import service as service_module
 from chassis.mongo import Database
 from chassis.projection import Projection, Update
@@ -309,3 +311,72 @@ def test_an_application_hears_of_the_stop_before_answers_under_way_are_waited_fo
     server.handle_exit(signal.SIGTERM, None)
     assert heard == ([False] if told else [])
     assert server.should_exit
+
+
+async def test_without_its_topics_a_service_says_so_and_goes_on_once_they_are_there(
+    kafka: Broker, door: Door, polisher: Polisher, jar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "LOOK_EVERY_SECONDS", 0.05)
+    service, _ = make(kafka, door, polisher)
+    missing = f"{service.name}.later"
+    service._topics = [*service._topics, Topic(missing)]
+    transport = httpx.ASGITransport(service.app)
+    with capture_logs() as logged:
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://service") as http,
+            service.app.router.lifespan_context(service.app),
+        ):
+            answer = await http.get("/ready")
+            assert answer.status_code == 503
+            assert answer.json()["checks"] | {"mongo": True} == {"started": False, "mongo": True, "kafka": False}
+            why = f"topics are missing: {missing}, {missing}.dead. Make them with: tuidan topics create"
+            assert answer.json()["why"]["kafka"] == why
+            assert (await http.get("/live")).status_code == 200
+            refused = await http.get(f"/jars/{jar}")
+            assert (refused.status_code, refused.json()["code"]) == (503, "not-ready")
+
+            kafka.create_topic(f"{missing}.dead")
+            kafka.create_topic(missing)
+
+            async def is_ready() -> bool:
+                return (await http.get("/ready")).status_code == 200
+
+            await until(is_ready, "the service has joined")
+            assert (await http.get(f"/jars/{jar}")).json() is None
+    told = [line for line in logged if line["event"] == "not ready: waiting for Kafka"]
+    assert [line["why"] for line in told][:1] == [why], "it is told, and not every second again"
+    assert len(told) <= 2
+
+
+async def test_a_service_may_be_started_before_kafka(
+    kafka: Broker, door: Door, polisher: Polisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "LOOK_EVERY_SECONDS", 0.05)
+    service, _ = make(kafka, door, polisher)
+    kafka.leave()
+    transport = httpx.ASGITransport(service.app)
+    try:
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://service") as http,
+            service.app.router.lifespan_context(service.app),
+        ):
+            answer = await http.get("/ready")
+            assert answer.json()["why"]["kafka"] == (f"no Kafka answers at {kafka.address}")
+            kafka.come_back()
+
+            async def is_ready() -> bool:
+                return (await http.get("/ready")).status_code == 200
+
+            await until(is_ready, "the service has joined")
+    finally:
+        kafka.come_back()
+
+
+async def test_a_service_that_waits_for_its_topics_can_be_stopped(
+    kafka: Broker, door: Door, polisher: Polisher
+) -> None:
+    service, _ = make(kafka, door, polisher)
+    service._topics = [Topic(f"{service.name}.never")]
+    async with service.app.router.lifespan_context(service.app):
+        assert service._waiting.why is not None
+    assert not service._running

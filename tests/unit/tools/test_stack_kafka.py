@@ -12,10 +12,9 @@ from tools.stack.binaries import BinaryMissing
 from tools.stack.home import Home
 from tools.stack.jars import RECIPE, cache_folder, fetch_command, kafka_jars, kafka_version, why_no_kafka
 from tools.stack.java import find_java, find_maven, major_version
-from tools.stack.kafka import CONTROLLER, PARTITIONS, kafka_program, properties
+from tools.stack.kafka import CONTROLLER, kafka_program, properties
 from tools.stack.layout import SERVICES, choose_kafka, tuidan_plan
 from tools.stack.plan import Plan, fill_in
-from tools.stack.topics import topic_names
 
 DEBIAN = 'openjdk version "17.0.15" 2025-04-15\nOpenJDK Runtime Environment (build 17.0.15+6)'
 
@@ -103,14 +102,6 @@ def test_kafka_makes_no_topic_by_itself_and_keeps_its_data() -> None:
     assert all("127.0.0.1" in part for part in lines["listeners"].split(",")), "nobody else's machine may reach it"
 
 
-def test_the_topics_are_those_of_the_contracts_with_their_dead_letters() -> None:
-    names = topic_names()
-    assert {"order.commands", "order.events", "notify.events", "payment.commands.dead"} <= set(names)
-    assert {name for name in names if not name.endswith(".dead")} == {
-        name[:-5] for name in names if name[-5:] == ".dead"
-    }
-
-
 def test_kafka_is_prepared_and_furnished_on_its_ports(tmp_path: Path) -> None:
     program = kafka_program(Home(tmp_path), "/usr/bin/java", Path("/jars"))
     addresses = {"broker": "127.0.0.1:29092", CONTROLLER: "127.0.0.1:29093"}
@@ -118,7 +109,7 @@ def test_kafka_is_prepared_and_furnished_on_its_ports(tmp_path: Path) -> None:
         " ".join(fill_in(part, addresses) for part in each) for each in (program.prepare, program.furnish)
     )
     assert "--port 29092 --controller-port 29093" in prepare
-    assert f"--broker 127.0.0.1:29092 --partitions {PARTITIONS}" in furnish
+    assert furnish.endswith("tools.cli topics create --kafka 127.0.0.1:29092 --copies 1")
     assert program.command[-2] == "kafka.Kafka"
     assert {"-Xmx512m", "-XX:+UseSerialGC", "/jars/*"} <= set(program.command)
 

@@ -1,0 +1,74 @@
+"""Each service gets the key files that it reads, and no others."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from services.payment.keyfolder import read_merchant
+from tools.cli import app
+from tools.handing_out import READ_BY, hand_out
+
+SERVICES = Path(__file__).resolve().parents[3] / "services"
+_KEY_FILE = re.compile(r"[a-z0-9-]+\.(txt|pem)|(sms-)?templates\.json")
+
+
+def named_in_code(service: str) -> set[str]:
+    """Every name of a key file in the service's code."""
+    found = set()
+    for path in (SERVICES / service).glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and _KEY_FILE.fullmatch(node.value):
+                found.add(node.value)
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything, as the demo makes it, with a second merchant."""
+    made = tmp_path_factory.mktemp("all")
+    done = CliRunner().invoke(app, ["keys", "hand-out", "--stand-in", str(made), str(made.parent / "first")])
+    assert done.exit_code == 0, done.output
+    (made / "merchants" / "tea-house").mkdir(parents=True)
+    for name in ("mchid.txt", "appid.txt", "apiv3-key.txt", "merchant-serial.txt", "merchant-private.pem"):
+        (made / "merchants" / "tea-house" / name).write_bytes((made / name).read_bytes())
+    return made
+
+
+@pytest.mark.parametrize("service", sorted(path.name for path in SERVICES.iterdir() if (path / "main.py").exists()))
+def test_the_list_names_each_file_that_the_code_names(service: str) -> None:
+    assert named_in_code(service) <= set(READ_BY.get(service, ()))
+
+
+def test_a_service_gets_what_it_reads_and_no_others(folder: Path, tmp_path: Path) -> None:
+    for service in READ_BY:
+        assert hand_out(service, folder, tmp_path / service) > 0
+    assert {path.name for path in (tmp_path / "order").iterdir()} == {"personal-1.key", "personal-search.key"}
+    assert {path.name for path in (tmp_path / "gateway").iterdir()} == set(READ_BY["gateway"])
+    assert not list((tmp_path / "payment").rglob("personal*"))
+    assert not list((tmp_path / "notify").rglob("merchant*"))
+    assert read_merchant(tmp_path / "payment").mchid == read_merchant(folder).mchid
+    assert (tmp_path / "payment" / "merchants" / "tea-house" / "mchid.txt").exists()
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()} == {0o600}
+
+
+def test_handing_out_again_brings_what_is_new_and_takes_what_is_gone(folder: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    for name in ("appid.txt", "gateway-secret.txt"):
+        (mine / name).write_bytes((folder / name).read_bytes())
+    out = tmp_path / "out"
+    assert hand_out("gateway", mine, out) == 2
+    (mine / "appid.txt").write_text("wx-new")
+    (mine / "gateway-secret.txt").unlink()
+    assert hand_out("gateway", mine, out) == 1
+    assert [(path.name, path.read_text()) for path in out.iterdir()] == [("appid.txt", "wx-new")]
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    done = CliRunner().invoke(app, ["keys", "hand-out", str(tmp_path / "nothing"), str(tmp_path / "out")])
+    assert (done.exit_code, "nothing is no folder" in done.output) == (2, True)

@@ -1,0 +1,72 @@
+"""`tuidan keys hand-out`: from one folder with all key files to one folder per service with what it reads."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+from chassis.personal import make_first_keys
+from tools.place import refuse
+
+READ_BY: dict[str, tuple[str, ...]] = {
+    "order": ("personal-*.key",),
+    "payment": (
+        *("appid.txt", "appsecret.txt", "apiv3-key.txt", "mchid.txt", "sub-mchid.txt", "sub-appid.txt"),
+        *("merchant-serial.txt", "merchant-private.pem", "merchant-public.pem"),
+        *("wechatpay-public.pem", "wechatpay-serial.txt", "wechatpay-keys/*.pem"),
+        *("merchants/*/*.txt", "merchants/*/*.pem", "merchants/*/wechatpay-keys/*.pem"),
+    ),
+    "notify": (
+        *("appid.txt", "appsecret.txt", "templates.json", "sms-templates.json", "push-token.txt", "personal-*.key"),
+        *("sms-tencent-id.txt", "sms-tencent-key.txt", "sms-alibaba-id.txt", "sms-alibaba-key.txt"),
+    ),
+    "gateway": ("gateway-private.pem", "gateway-secret.txt", "appid.txt", "appsecret.txt", "login-public.pem"),
+}
+"""Files by service, as their `settings.py` name them; inventory and analytics read none."""
+PRIVATE_MODE = 0o600
+
+
+def run_hand_out(folder: Path, out: Path, *, stand_in: bool) -> None:
+    """Copy, and say how many files each service has now. Ends the command when a folder cannot be read or written."""
+    try:
+        if stand_in:
+            from sandbox.keys import make_keys
+
+            make_keys(folder)
+            make_first_keys(folder)
+        if not folder.is_dir():
+            refuse(f"{folder} is no folder")
+        for service in READ_BY:
+            print(f"{service}: {hand_out(service, folder, out / service)} files in {out / service}")
+    except OSError as problem:
+        refuse(f"{problem}")
+
+
+def hand_out(service: str, folder: Path, out: Path) -> int:
+    """Make `out` hold what `service` reads of `folder`, with its newest content, and no file of another; returns how
+    many that are. A service that runs reads a file whole, old or new: each is put in its place in one step."""
+    wanted = set(_files(service, folder))
+    for name in wanted:
+        content = (folder / name).read_bytes()
+        target = out / name
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not target.exists() or target.read_bytes() != content:
+            _write(target, content)
+    for stale in [path for path in out.rglob("*") if path.is_file() and path.relative_to(out) not in wanted]:
+        stale.unlink()
+    return len(wanted)
+
+
+def _files(service: str, folder: Path) -> Iterator[Path]:
+    for pattern in READ_BY[service]:
+        yield from (path.relative_to(folder) for path in folder.glob(pattern) if path.is_file())
+
+
+def _write(path: Path, content: bytes) -> None:
+    half = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(half, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)
+    half.replace(path)
