@@ -17,9 +17,7 @@ from services.gateway.api import (
     Calling,
     CaseId,
     Code,
-    Empty,
     GuardedRoute,
-    JsonBody,
     Listing,
     OrderId,
     Page,
@@ -31,6 +29,7 @@ from services.gateway.api import (
     told,
 )
 from services.gateway.auth import allow_scope
+from services.gateway.bodies import Empty, JsonBody
 from services.gateway.clients import SLOW_SECONDS, Answer, segment
 from services.gateway.confirmations import CANCEL, confirm
 from services.gateway.finding import WhichOrders

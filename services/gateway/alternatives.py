@@ -16,7 +16,8 @@ from contracts.exchange import ExchangeGoods
 from contracts.message import Command, Quantity
 from contracts.message import OrderId as Order
 from services.gateway import model
-from services.gateway.api import Call, Calling, GuardedRoute, JsonBody, OrderId, passed_on, told
+from services.gateway.api import Call, Calling, GuardedRoute, OrderId, passed_on, told
+from services.gateway.bodies import JsonBody
 from services.gateway.owned import own_order
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])

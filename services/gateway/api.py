@@ -2,41 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import secrets
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
 import structlog
 from fastapi import Depends, FastAPI, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, Response
+from fastapi.responses import Response
 from fastapi.routing import APIRoute
 from prometheus_client import Counter, Histogram
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.requests import ClientDisconnect
+from pydantic import BaseModel, ConfigDict, Field
 
 from chassis import clock
 from chassis.problem import Problem, invalid_request, unavailable
 from chassis.store import StoreUnavailable
 from contracts.order import Actor
 from services.gateway.auth import ANYONE, RIGHTS, Caller, Right, Tokens, allow, right_for
+from services.gateway.bodies import BODY_MAX, read
 from services.gateway.clients import JSON_TYPE, Answer, Header, Service, Services
 from services.gateway.identity import Identity
 from services.gateway.images import About, Seen, image, seen
 from services.gateway.limits import Headers, Limits, TooMany
-from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN, Nothing
+from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN
 from services.gateway.sessions import ended
 from services.gateway.trail import Deed, readable, shown_in_trail
-
-BODY_MAX = 1024 * 1024
-"""Bytes. An order of 2,000 lines takes about 200,000."""
-
-BODY_SECONDS = 20.0
-"""How long a caller may take to send a body."""
-LENGTH_DIGITS_MAX = 18
 
 VERSIONED = frozenset(
     {
@@ -57,8 +49,6 @@ _KEY = re.compile(KEY_PATTERN.replace("$", r"\Z"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")
 
 log = structlog.get_logger()
-
-B = TypeVar("B", bound=BaseModel)
 
 OrderId = Annotated[str, Path(pattern=ORDER_ID_PATTERN, description="id of an order")]
 TaskId = Annotated[str, Path(pattern=NAME_PATTERN, description="id of a task")]
@@ -283,75 +273,6 @@ def check_rights(app: FastAPI) -> None:
             raise LookupError(f"{right.method} {right.path} is in the table of rights and nobody answers it")
 
 
-async def read(request: Request, limit: int) -> bytes:
-    """The body, as it came, also when it was read before. Raises a 413 problem when it is, or says it is, longer than
-    `limit` bytes, 408 when it does not come in time, 400 when it breaks off."""
-    if (known := getattr(request.state, "content", None)) is not None:
-        return bytes(known)
-    said = request.headers.get("content-length", "")
-    if said.isdecimal() and (len(said) > LENGTH_DIGITS_MAX or int(said) > limit):
-        raise _too_large(limit)
-    parts, size = [], 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for part in request.stream():
-                size += len(part)
-                if size > limit:
-                    raise _too_large(limit)
-                parts.append(part)
-    except ClientDisconnect as gone:
-        raise Problem(400, "body-incomplete", "请求内容不完整。", "The body broke off.") from gone
-    except TimeoutError as slow:
-        raise Unread(
-            408,
-            "body-too-slow",
-            "请求内容发送过慢,请检查网络后重试。",
-            "The body did not come in time. Check the network and try again.",
-            seconds=BODY_SECONDS,
-        ) from slow
-    return b"".join(parts)
-
-
-class Unread(Problem):
-    """Refused before the body was read: what may still come of it is not waited for (RFC 9110, 15.5.9 and 15.5.14)."""
-
-    def response(self) -> JSONResponse:
-        """As any problem, on a connection that ends with it."""
-        answer = super().response()
-        answer.headers["Connection"] = "close"
-        return answer
-
-
-def _too_large(limit: int) -> Problem:
-    return Unread(
-        413,
-        "body-too-large",
-        f"请求内容过大,上限为 {limit} 字节。",
-        f"The body is larger than {limit} bytes.",
-        limit=limit,
-    )
-
-
-class JsonBody(Generic[B]):
-    """A dependency that reads the body as one model. FastAPI's own reading is not used: it has no limit on depth, and
-    takes four times as long for an order of 2,000 lines. `may_be_empty`: no body counts as an empty object."""
-
-    def __init__(self, model: type[B], *, may_be_empty: bool = False) -> None:
-        self.model = model
-        self.may_be_empty = may_be_empty
-
-    async def __call__(self, request: Request) -> B:
-        """Raises RequestValidationError (a 422 problem with `errors`), or the problems of `read`."""
-        content = await read(request, BODY_MAX)
-        if not content and self.may_be_empty:
-            content = b"{}"
-        try:
-            return self.model.model_validate_json(content)
-        except ValidationError as wrong:
-            errors = wrong.errors(include_url=False, include_context=False, include_input=False)
-            raise RequestValidationError([{**error, "loc": ("body", *error["loc"])} for error in errors]) from wrong
-
-
 def passed_on(answer: Answer) -> Response:
     """A service's answer, unchanged."""
     return Response(answer.body, answer.status, dict(answer.headers))
@@ -368,5 +289,3 @@ def told(model: BaseModel) -> bytes:
 
 
 Listing = Annotated[Page, Query()]
-Empty = Annotated[Nothing, Depends(JsonBody(Nothing, may_be_empty=True))]
-"""No body, or an empty object."""

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from chassis.problem import Problem
-from services.gateway.api import Behind, GuardedRoute, passed_on, read
+from services.gateway.api import Behind, GuardedRoute, passed_on
+from services.gateway.bodies import read
 from services.gateway.clients import Services
 
 BODY_MAX = 64 * 1024

@@ -16,7 +16,8 @@ from contracts.message import OrderId as Order
 from contracts.order import ReasonCode, ReasonFamily
 from services.gateway import model
 from services.gateway.admin import cancellation
-from services.gateway.api import Call, Calling, CaseId, Empty, GuardedRoute, JsonBody, OrderId, passed_on, told
+from services.gateway.api import Call, Calling, CaseId, GuardedRoute, OrderId, passed_on, told
+from services.gateway.bodies import Empty, JsonBody
 from services.gateway.clients import SLOW_SECONDS, segment
 from services.gateway.roles import Role
 

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.problem import Problem
 from chassis.telemetry import masked
 from contracts.message import Fen
-from services.gateway.api import Call, Calling, GuardedRoute, JsonBody
+from services.gateway.api import Call, Calling, GuardedRoute
+from services.gateway.bodies import JsonBody
 from services.gateway.codes import LASTS_SECONDS, Matter
 
 CANCEL, DELETE, DELETE_MANY = "cancel-order", "delete-order", "delete-orders"

@@ -9,7 +9,8 @@ from fastapi.responses import Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from contracts.order import Actor
-from services.gateway.api import Calling, GuardedRoute, JsonBody, OrderId, passed_on, told
+from services.gateway.api import Calling, GuardedRoute, OrderId, passed_on, told
+from services.gateway.bodies import JsonBody
 from services.gateway.clients import SLOW_SECONDS
 from services.gateway.confirmations import DELETE, DELETE_MANY, confirm
 from services.gateway.model import NAME_PATTERN, ORDER_ID_PATTERN, Instant

@@ -12,8 +12,9 @@ from pydantic.json_schema import models_json_schema
 
 from chassis.problem import MEDIA_TYPE
 from services.gateway.answers import CALLBACKS, good
-from services.gateway.api import VERSIONED, GuardedRoute, JsonBody
+from services.gateway.api import VERSIONED, GuardedRoute
 from services.gateway.auth import ANYONE
+from services.gateway.bodies import JsonBody
 from services.gateway.model import KEY_PATTERN
 
 Json = dict[str, Any]

@@ -149,6 +149,11 @@ async def _policies(about: About, _: Sequence[str]) -> Any:
     return None if found is None else {"active": found.get("active"), "versions": len(found.get("versions") or ())}
 
 
+async def _reasons(about: About, _: Sequence[str]) -> Any:
+    found = await _asked(about.services.order, "/reasons")
+    return None if found is None else {"version": found.get("version"), "reasons": len(found.get("reasons") or ())}
+
+
 async def _stock(about: About, ids: Sequence[str]) -> Any:
     asked = [_asked(about.services.inventory, f"/stock/{segment(id)}") for id in ids]
     return {"stock": [one for one in await asyncio.gather(*asked) if one is not None]}
@@ -206,6 +211,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/admin/v1/orders/{order_id}/deletion"): _ONE_ORDER,
     ("POST", "/admin/v1/tasks/{task_id}/done"): _BY_TASK,
     ("POST", "/admin/v1/tasks/{task_id}/resolution"): _BY_TASK,
+    ("POST", "/admin/v1/tasks/{task_id}/parcel"): _BY_TASK,
     ("POST", "/admin/v1/tasks/resolutions"): Row(_orders_of_tasks, _orders, subjects=True),
     ("POST", "/admin/v1/cases/{case_id}/bank-card"): _BY_CASE,
     ("POST", "/admin/v1/cases/{case_id}/withdrawal"): _BY_CASE,
@@ -215,6 +221,7 @@ ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/admin/v1/stock-receipts"): Row(_products, _stock),
     ("POST", "/admin/v1/policies"): Row(_all, _policies),
     ("POST", "/admin/v1/policies/{version}/activation"): Row(_all, _policies),
+    ("POST", "/admin/v1/reasons"): Row(_all, _reasons),
     ("POST", "/admin/v1/reconciliations/{day}"): _BY_DAY,
     ("POST", "/admin/v1/reconciliations/{shop}/{day}/differences/{n}/close"): _BY_DAY,
     ("PUT", "/admin/v1/staff/{staff_id}"): Row(_path, _member),

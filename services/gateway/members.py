@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.problem import Problem
 from services.gateway import model
-from services.gateway.api import Call, Calling, Empty, GuardedRoute, JsonBody, Listing
+from services.gateway.api import Call, Calling, GuardedRoute, Listing
+from services.gateway.bodies import Empty, JsonBody
 from services.gateway.roles import Role
 from services.gateway.staff import PHONE_PATTERN, STAFF_ID_PATTERN, Member, Person
 

@@ -17,20 +17,9 @@ from contracts.message import CustomerId
 from contracts.message import OrderId as Order
 from contracts.order import CancelOrder, Contact, PlaceOrder
 from services.gateway import model
-from services.gateway.api import (
-    Call,
-    Calling,
-    CaseId,
-    Empty,
-    GuardedRoute,
-    JsonBody,
-    Listing,
-    OrderId,
-    fetched,
-    passed_on,
-    told,
-)
+from services.gateway.api import Call, Calling, CaseId, GuardedRoute, Listing, OrderId, fetched, passed_on, told
 from services.gateway.auth import allow_scope
+from services.gateway.bodies import Empty, JsonBody
 from services.gateway.clients import segment
 from services.gateway.finding import OwnOrders
 from services.gateway.owned import own_order as _own_order

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.order import Actor
 from services.gateway import model
-from services.gateway.api import Calling, GuardedRoute, JsonBody, Name, Word, passed_on, told
+from services.gateway.api import Calling, GuardedRoute, Name, Word, passed_on, told
+from services.gateway.bodies import JsonBody
 from services.gateway.clients import SLOW_SECONDS
 
 router = APIRouter(prefix="/admin/v1/tasks", route_class=GuardedRoute, tags=["staff"])

@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.problem import Problem
-from services.gateway.api import Calling, GuardedRoute, JsonBody
+from services.gateway.api import Calling, GuardedRoute
+from services.gateway.bodies import JsonBody
 from services.gateway.passwords import OWN_PASSWORD_MIN, PASSWORD_MAX
 from services.gateway.signing_in import fits
 

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.message import OrderId as Order
 from contracts.task import GoodsBack, ResolveTask
-from services.gateway.api import Calling, GuardedRoute, JsonBody, TaskId, passed_on, told
+from services.gateway.api import Calling, GuardedRoute, TaskId, passed_on, told
+from services.gateway.bodies import JsonBody
 from services.gateway.clients import segment
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])

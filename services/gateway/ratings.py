@@ -12,7 +12,8 @@ from chassis.problem import Problem
 from contracts.message import CaseId as Case
 from contracts.message import OrderId as Order
 from contracts.rating import RateCancellation, Stars, Word
-from services.gateway.api import Calling, CaseId, GuardedRoute, JsonBody, OrderId, passed_on, told
+from services.gateway.api import Calling, CaseId, GuardedRoute, OrderId, passed_on, told
+from services.gateway.bodies import JsonBody
 from services.gateway.clients import segment
 from services.gateway.owned import own_order
 

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from services.gateway.api import Calling, GuardedRoute, JsonBody, passed_on
+from services.gateway.api import Calling, GuardedRoute, passed_on
+from services.gateway.bodies import JsonBody
 
 router = APIRouter(route_class=GuardedRoute)
 

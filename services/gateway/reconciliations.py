@@ -9,7 +9,8 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.gateway import model
-from services.gateway.api import Calling, Empty, GuardedRoute, JsonBody, Listing, fetched, passed_on, told
+from services.gateway.api import Calling, GuardedRoute, Listing, fetched, passed_on, told
+from services.gateway.bodies import Empty, JsonBody
 
 router = APIRouter(prefix="/admin/v1/reconciliations", route_class=GuardedRoute, tags=["staff"])
 

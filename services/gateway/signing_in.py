@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.problem import Problem
 from services.gateway import model
-from services.gateway.api import Calling, Empty, GuardedRoute, JsonBody, address_of, door
+from services.gateway.api import Calling, GuardedRoute, address_of, door
+from services.gateway.bodies import Empty, JsonBody
 from services.gateway.identity import Identity
 from services.gateway.passwords import PASSWORD_MAX, factor_step
 from services.gateway.sessions import REFRESH_MAX, Opened, ended

@@ -16,7 +16,8 @@ from contracts.exchange import ExchangeGoods
 from services.order.catalogue import Catalogue
 from services.order.exchanging import hindrance as exchange_hindrance
 from services.order.instead import band, days_to_choose, in_the_way, postponed, similar
-from services.order.model import Line, Order, Product
+from services.order.model import Line, Order
+from services.order.offer import Product
 from services.order.story import customers_order
 from services.order.telling import read, same_order, tell
 from services.order.variants import products_wanted, variants

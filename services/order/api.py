@@ -15,7 +15,8 @@ from contracts.order import Actor, CompleteOrder, DeliverOrder, PlaceOrder, Ship
 from contracts.task import ResolveTask
 from services.order.catalogue import Catalogue
 from services.order.lists import OrderLists, Wanted
-from services.order.model import Coupon, Order, TaskDone
+from services.order.model import Order, TaskDone
+from services.order.offer import Coupon
 from services.order.problems import problem
 from services.order.story import customers_order
 from services.order.telling import IfMatch, read, read_version, same_order, tell

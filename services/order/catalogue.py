@@ -8,7 +8,8 @@ from chassis.mongo import Collection
 from contracts.exchange import ExchangeGoods
 from contracts.message import ProductId
 from contracts.order import PlaceOrder
-from services.order.model import Coupon, LookUpProducts, PriceRules, Product, ReadyToPlace
+from services.order.model import LookUpProducts, ReadyToPlace
+from services.order.offer import Coupon, PriceRules, Product
 from services.order.variants import LookUpVariants, ReadyToExchange
 
 

@@ -21,7 +21,8 @@ from contracts.order import CancelledLine, PricedLine
 from services.order import resolving
 from services.order.exchange import FIRST_STEP, Exchange
 from services.order.instead import TAKEN_MAX, in_the_way, told
-from services.order.model import Line, Order, Product
+from services.order.model import Line, Order
+from services.order.offer import Product
 from services.order.pricing import moved_into
 from services.order.taken import Taken
 from services.order.variants import ReadyToExchange, is_variant

@@ -9,7 +9,8 @@ from typing import Any
 from chassis.record import Refusal
 from contracts.alternative import AlternativeNotTaken, AlternativeTaken, PostponeDelivery
 from contracts.message import Message
-from services.order.model import Line, Order, Product
+from services.order.model import Line, Order
+from services.order.offer import Product
 from services.order.taken import Taken
 
 Decision = tuple[Order, list[Message]]

@@ -19,7 +19,8 @@ from services.order.handlers import ORDERS
 from services.order.image_api import image_routes
 from services.order.lists import OrderLists
 from services.order.live_api import live_routes
-from services.order.model import LookUpProducts, PriceRules
+from services.order.model import LookUpProducts
+from services.order.offer import PriceRules
 from services.order.policies import LookUpPolicy
 from services.order.policybook import PolicyBook
 from services.order.preview import PastCases

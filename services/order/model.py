@@ -8,11 +8,12 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chassis.saga import Run
-from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, ProductId, RefundNumber, Report
+from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, RefundNumber, Report
 from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, Contact, PlaceOrder, PricedLine, Reason
 from contracts.payment import RefusalReason
 from services.order.exchange import Exchange
+from services.order.offer import Coupon, PriceRules, Product
 from services.order.policies import Ruling, Verdict
 from services.order.questionnaire import Rating
 from services.order.reason import ReasonWords
@@ -41,35 +42,6 @@ REQUESTS_MAX = 20
 
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True)
-
-
-class Product(_Part):
-    """What the order service knows of a product: its own copy, kept from `ProductListed`."""
-
-    product_id: ProductId
-    name: str
-    category: str
-    offers_minor: tuple[int, ...]
-    currency: str
-    variant_of: str = ""
-
-
-class Coupon(_Part):
-    """A code that takes `amount_minor` off when the goods are worth at least `minimum_minor` (fen)."""
-
-    code: str
-    amount_minor: int
-    minimum_minor: int = 0
-
-
-class PriceRules(_Part):
-    """The shop's rules, in fen: freight per order, free from a value of goods on; a discount in percent of the goods
-    from a value of goods on."""
-
-    freight_minor: int = 0
-    freight_free_from_minor: int | None = None
-    discount_percent: int = 0
-    discount_from_minor: int = 0
 
 
 class Line(PricedLine):

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from contracts.order import OrderNotPlaced, PricedLine, WantedLine
-from services.order.model import Coupon, Line, PriceRules, Product
+from services.order.model import Line
+from services.order.offer import Coupon, PriceRules, Product
 
 TOTAL_MAX_MINOR = 100_000_000_00  # one hundred million yuan: beyond it somebody mistyped
 

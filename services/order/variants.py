@@ -7,7 +7,8 @@ from typing import ClassVar
 
 from contracts.exchange import ExchangeGoods
 from contracts.message import Intent, OrderId, ProductId, Report
-from services.order.model import Line, Order, Product
+from services.order.model import Line, Order
+from services.order.offer import Product
 
 
 class LookUpVariants(Intent):

@@ -9,7 +9,8 @@ from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.projection import Update
 from services.order.cancellation import Cancellation
-from services.order.model import Case, Coupon, Order, Product
+from services.order.model import Case, Order
+from services.order.offer import Coupon, Product
 from services.order.story import case_shown_to_all, masked_contact, shown_to_all, told_to_staff
 
 WaitsFor = Literal["approval", "undo-window", "parcel", "person"]

@@ -24,14 +24,14 @@ MAY = tuple(
         ("GET|POST", r"orders/[^/]+/(?:deletion|export)|exports(?:/.+)?|restorations", ADMINISTRATOR),
         ("GET|PUT|POST", r"staff(?:/.+)?|audit", ADMINISTRATOR),
         ("POST", r"orders/[^/]+/cancellation(?:-preview)?|cases/[^/]+/withdrawal", CANCELS),
-        ("POST", r"orders/[^/]+/(?:ship|deliver)|stock-receipts|stock/recount", SHIPS),
+        ("POST", r"orders/[^/]+/(?:ship|deliver)|tasks/[^/]+/parcel|stock-receipts|stock/recount", SHIPS),
         ("POST", r"orders/[^/]+/complete", SHIPS | CANCELS),
         ("POST", r"cases/[^/]+/(?:bank-card|decision)", MONEY | CANCELS),
         ("POST", r"tasks/[^/]+/resolution|tasks/resolutions|policies/[^/]+/preview", MONEY),
         ("GET|POST", r"reconciliations(?:/.+)?|figures/.+", MONEY),
-        ("PUT|POST", r"coupons/.+|products|policies(?:/[^/]+/activation)?", SELLS),
+        ("PUT|POST", r"coupons/.+|products|reasons|policies(?:/[^/]+/activation)?", SELLS),
         ("POST|DELETE", r"session|session/password|codes|tasks/[^/]+/done", ALL),
-        ("GET", r"orders(?:/.+)?|cases|tasks|stock(?:/.+)?|notices|summary|policies(?:/.+)?", ALL),
+        ("GET", r"orders(?:/.+)?|cases|tasks|stock(?:/.+)?|notices|summary|(?:policies|reasons)(?:/.+)?", ALL),
     )
 )
 """Who of the staff may ask for what. The first row that fits says it."""

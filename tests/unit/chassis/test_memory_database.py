@@ -32,7 +32,8 @@ from services.notify.subscriptions import Subscriptions
 from services.notify.views import Notices
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
-from services.order.model import Coupon, Order, PriceRules
+from services.order.model import Order
+from services.order.offer import Coupon, PriceRules
 from services.order.projections import PRODUCTS, product_listed
 from services.order.views import OrderViews
 from services.payment.api import SUMS

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from services.gateway.api import BODY_SECONDS
 from services.gateway.auth import PROVIDER, RIGHTS
+from services.gateway.bodies import BODY_SECONDS
 from tests.support.waiting import give_way
 from tests.unit.gateway.world import ORDER, World, expect_problem, filled, role_for
 

@@ -18,7 +18,8 @@ from contracts.message import Message
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.lists import OrderLists
-from services.order.model import Order, PriceRules, Product
+from services.order.model import Order
+from services.order.offer import PriceRules, Product
 from services.order.views import OrderViews
 
 

@@ -36,7 +36,7 @@ from services.order.catalogue import Catalogue
 from services.order.exports import EXPORTED, EXPORTS, Exports
 from services.order.handlers import ORDERS
 from services.order.lists import OrderLists
-from services.order.model import PriceRules
+from services.order.offer import PriceRules
 from services.order.views import OrderViews
 from services.payment.handlers import PAYMENTS
 from tests.unit.order.told import STAFF, START, paid, place

@@ -15,7 +15,7 @@ from contracts.message import CaseId, ProductId
 from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
 from services.order.instead import CHINA
-from services.order.model import Product
+from services.order.offer import Product
 from tests.unit.order.desk import Desk
 from tests.unit.order.told import CUP, ID, OPENED, RESERVED, STAFF, TEA, cancel, paid, paid_order, place
 

@@ -23,7 +23,8 @@ from services.order.deleting import RULES, Facts
 from services.order.erasing import blank
 from services.order.handlers import ORDERS
 from services.order.instead import TAKEN_MAX
-from services.order.model import Line, Order, PriceRules, Product
+from services.order.model import Line, Order
+from services.order.offer import PriceRules, Product
 from services.order.placing import Placement
 from services.order.pricing import moved_into
 from services.order.problems import problem_of

@@ -13,7 +13,7 @@ from contracts.message import ProductId
 from contracts.order import Actor, CancellationCompleted, OrderNotMoved
 from services.order.handlers import ORDERS
 from services.order.instead import TAKEN_MAX, band, days_to_choose, similar
-from services.order.model import Product
+from services.order.offer import Product
 from tests.unit.order.told import (
     CUSTOMER,
     ID,

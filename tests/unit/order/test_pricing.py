@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from contracts.message import ProductId
 from contracts.order import CancelledLine, WantedLine
-from services.order.model import Coupon, Line, PriceRules, Product
+from services.order.model import Line
+from services.order.offer import Coupon, PriceRules, Product
 from services.order.pricing import NotPriced, allocate, price
 
 WEIGHTS = st.lists(st.integers(0, 10**7), min_size=1, max_size=50)

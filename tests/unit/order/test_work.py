@@ -9,6 +9,7 @@ import pytest
 
 from contracts import payment
 from contracts.message import RefundNumber, Woke
+from services.order import parcel
 from services.order.model import Order
 from services.order.tasks import CHOICES
 from services.order.work import COMMANDS, Word, WorkList, choice_for, commands_of, tries_of, work_of, work_since
@@ -21,6 +22,7 @@ from tests.unit.order.told import (
     ID,
     OPENED,
     RESERVED,
+    SHIP,
     START,
     Told,
     accepted,
@@ -134,7 +136,7 @@ def test_every_choice_is_a_command_or_says_that_nothing_is_to_be_done() -> None:
     choices: set[str] = {choice for kind, words in CHOICES.items() if kind != parcel.KIND for choice in words}
     said = {choice for word in COMMANDS.values() for choice in word}
     assert choices - said == {"done"}
-    assert not said & set(CHOICES[parcel.KIND]), "what became of a parcel is reported, not commanded"
+    assert not said & set(CHOICES["intercept-parcel"]), "what became of a parcel is reported, not commanded"
     assert said == set(WHAT_HAPPENS)
 
 
@@ -160,3 +162,11 @@ def test_goods_sold_meanwhile_leave_four_ways() -> None:
 
 def _order(story: Told) -> Order:
     return story.order
+
+
+def test_a_case_that_waits_for_its_parcel_waits_for_a_person() -> None:
+    order = paid_order().hears(SHIP).hears(cancel()).order
+    (work,) = work_of(order)
+    assert (work.list, [task.kind for task in work.tasks]) == ("person", [parcel.KIND])
+    assert work.since == order.tasks[0].raised_at
+    assert not commands_of(work.tasks[0])
