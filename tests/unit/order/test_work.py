@@ -169,4 +169,4 @@ def test_a_case_that_waits_for_its_parcel_waits_for_a_person() -> None:
     (work,) = work_of(order)
     assert (work.list, [task.kind for task in work.tasks]) == ("person", [parcel.KIND])
     assert work.since == order.tasks[0].raised_at
-    assert not commands_of(work.tasks[0])
+    assert commands_of(work) == []
