@@ -13,7 +13,7 @@ from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId as Case
 from contracts.message import Fen
 from contracts.message import OrderId as Order
-from contracts.order import ReasonCode, ReasonFamily
+from contracts.order import REASON_PATTERN, ReasonFamily
 from services.gateway import model
 from services.gateway.admin import cancellation
 from services.gateway.api import Call, Calling, CaseId, GuardedRoute, OrderId, passed_on, told
@@ -48,11 +48,11 @@ class RuleWanted(_Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
     who: tuple[RuleRole, ...] = ()
-    states: tuple[Literal["pending-payment", "paid"], ...] = ()
+    states: tuple[Literal["pending-payment", "paid", "shipped"], ...] = ()
     within_minutes: int | None = Field(None, ge=0, le=5_256_000)
     up_to_minor: Fen | None = None
     families: tuple[ReasonFamily, ...] = ()
-    codes: tuple[ReasonCode, ...] = ()
+    codes: tuple[Annotated[str, Field(pattern=REASON_PATTERN)], ...] = Field((), max_length=200)
     categories: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=200)
     imported: bool | None = None
     way: Literal["allow", "approve", "deny"]

@@ -197,12 +197,15 @@ async def open_shop(door: Door) -> None:
         for one, price in PRODUCTS.items()
     ]
     receipts = [{"receipt_id": f"r-{one}", "product_id": one, "quantity": count} for one, count in STOCK.items()]
-    await door.ask(
-        "s-administrator", "POST", "/admin/v1/policies", {"rules": RULES, "note": "of this house"}, key="open"
-    )
-    await door.ask("s-administrator", "POST", "/admin/v1/policies/1/activation", {"instead_of": 0}, key="open")
-    await door.ask("s-supervisor", "POST", "/admin/v1/products", {"products": listed}, key="open")
-    await door.ask("s-supervisor", "POST", "/admin/v1/stock-receipts", {"receipts": receipts}, key="open")
+    for who, path, body in (
+        ("s-administrator", "/admin/v1/policies", {"rules": RULES, "note": "of this house"}),
+        ("s-administrator", "/admin/v1/policies/1/activation", {"instead_of": 0}),
+        ("s-supervisor", "/admin/v1/products", {"products": listed}),
+        ("s-supervisor", "/admin/v1/stock-receipts", {"receipts": receipts}),
+    ):
+        status, answer = await door.ask(who, "POST", path, body, key="open")
+        if 400 <= status < 500:
+            raise RuntimeError(f"the shop cannot be opened: {path} answered {status} {answer}")
 
     async def there() -> bool:
         _, page = await door.ask("c0", "GET", "/mp/v1/products")
