@@ -34,6 +34,8 @@ _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 _LEFT_OUT = re.compile(r"(?P<before>[{\[,:]?)(?P<space>\s*)…")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\Z")
+_GATEWAY = re.compile(r'\$GATEWAY(/[^\s"?)]+)')
+_METHOD = re.compile(r" -X ([A-Z]+)\b")
 _PLACE = re.compile(r"(?P<name>[A-Za-z0-9]{2,})?…")
 CURLRC = 'write-out = "%{stderr}\\n⟦%{http_code} %{method} %{url}⟧\\n"\n'
 """Read by curl in the shell: each request names its status beside its answer. The commands stay as they are."""
@@ -47,6 +49,16 @@ class Step:
     shell: str
     answer: str | None = None
     is_json: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One request as it is written down: its path without query, with `$NAMES` in it; whether it has an
+    Idempotency-Key."""
+
+    method: str
+    path: str
+    has_key: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +103,21 @@ def steps(text: str) -> list[Step]:
             found.append(Step(text.count("\n", 0, fence.start()) + 2, body))
         elif language in ("jsonc", "text") and found and found[-1].answer is None:
             found[-1] = Step(found[-1].line, found[-1].shell, body, language == "jsonc")
+    return found
+
+
+def written(step: Step) -> list[Written]:
+    """The requests to the gateway that a step spells out; those of `until_is` only wait."""
+    found = []
+    for _, _, command in (part.partition("curl ") for part in re.split(r"(?=\bcurl )", step.shell)):
+        line = re.split(r"(?<!\\)\n|\|", command, maxsplit=1)[0]
+        path = _GATEWAY.search(line)
+        if path is None:
+            continue
+        named = _METHOD.search(line)
+        sends = " -d " in line and " -G " not in line
+        method = named[1] if named else ("POST" if sends else "GET")
+        found.append(Written(method, path[1], "Idempotency-Key:" in line))
     return found
 
 
@@ -178,7 +205,10 @@ class Comparison:
         found = re.fullmatch(pattern + re.escape(shown[place:]), came, re.DOTALL)
         if found is None:
             return False
-        self.known.update(zip(names, found.groups(), strict=True))
+        new = dict(zip(names, found.groups(), strict=True))
+        if set(new.values()) & set(self.known.values()):
+            return False  # two names for one thing
+        self.known.update(new)
         return True
 
 
@@ -200,7 +230,8 @@ class Shell:
         )
         self._lines: Queue[str | None] = Queue()
         self._pasted = 0
-        Thread(target=self._read, daemon=True).start()
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -228,9 +259,13 @@ class Shell:
             said.append(line)
 
     def close(self) -> None:
-        """End the shell, and whatever it left in the background."""
+        """End the shell."""
         self._process.kill()
         self._process.wait()
+        self._reader.join(BLOCK_SECONDS)
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
 
 def _came(said: str, code: int) -> Came:
