@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime, time, timedelta
 from pathlib import Path
 
@@ -12,7 +16,12 @@ import pytest
 from chassis import clock
 from services.payment.bills import CHINA
 from tests.support.document import Came, Comparison, Shell, Step, read_answer, status_of, steps
+from tools.drill.day import CHAPTERS, STAFF, begun, play, verdict
+from tools.drill.day.account import first_account
+from tools.drill.day.command import PACE
+from tools.drill.day.telling import Teller
 from tools.stack import Stack, down, up
+from tools.stack.home import Home
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = ROOT / "docs" / "api.md"
@@ -48,6 +57,46 @@ def test_every_block_of_the_document_works_when_it_is_pasted(opened: Stack, tmp_
             assert not wrong, f"docs/api.md:{step.line}\n{step.shell}\n" + "\n".join(wrong)
     finally:
         shell.close()
+
+
+async def test_the_ledgers_agree_with_what_people_saw_until_somebody_pays_behind_their_backs(
+    opened: Stack, seed: int
+) -> None:
+    said: list[str] = []
+    addresses = opened.address("gateway"), opened.address("sandbox")
+    async with begun(*addresses, seed, Teller(said.append, clock.now), PACE, first_account(opened)) as day:
+        await play(day)
+        told = "\n".join(said)
+        print(told)
+        assert {check.name[1]: check.differences for check in await verdict(day) if not check.agrees} == {}
+        assert all(chapter.title.zh in told and chapter.title.en in told for chapter in CHAPTERS)
+        assert all(name in told for name in STAFF.values())
+        kept = next(order for order, one in day.orders.items() if not one.back_minor and order != day.shipped)
+        wish = {"out_trade_no": kept, "amount_minor": 1}
+        await day.sandbox("POST", "/_control/platform/refunds", wish)
+        wrong = {check.name[1] for check in await verdict(day) if not check.agrees}
+    assert wrong == {
+        "every customer got back what was promised, and nothing else",
+        "no money moved for what was taken back or refused",
+    }
+
+
+def test_with_a_wrong_ledger_the_command_fails_and_says_which(opened: Stack) -> None:
+    _spoil(Home(opened.home).data("sandbox"))
+    command = [sys.executable, "-m", "tools.cli", "drill", "day", "--lang", "zh"]
+    environment = {**os.environ, "TUIDAN_HOME": str(opened.home)}
+    played = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=400)
+    assert played.returncode == 1, played.stdout + played.stderr
+    assert "✗ 沙箱自查" in played.stdout
+    assert played.stdout.count("✗") == 3, "that line, its mark in the table, and the verdict"
+    assert "── 8 · 打烊 ──" in played.stdout
+
+
+def _spoil(folder: Path) -> None:
+    """One fen more in the first payment that stands in the sandbox's ledger."""
+    (file,) = folder.glob("*.sqlite*[!mw]")
+    with closing(sqlite3.connect(file)) as ledger, ledger:
+        ledger.execute("UPDATE money SET amount_minor = amount_minor + 1 WHERE id = 1")
 
 
 def _wrong(step: Step, came: Came, comparison: Comparison) -> list[str]:

@@ -1,8 +1,8 @@
-"""A document whose examples are run: shell blocks in order in one shell, as a reader pastes them, and what came laid beside
-what the document shows.
+"""A document whose examples are run: shell blocks in order in one shell, as a reader pastes them, and what came laid
+beside what the document shows.
 
-A block of `sh` is a step; a block of `jsonc` or `text` that follows it is its answer. An answer begins with `// 202`, the
-status of the last request of its step, and may leave things out:
+A block of `sh` is a step; a block of `jsonc` or `text` that follows it is its answer. An answer begins with `// 202`,
+the status of the last request of its step, and may leave things out:
 
 - `…` as the last thing of an object or a list: there is more of it; as a value: any value.
 - `abc…`, ASCII letters and digits before it: an id or a token, the same one wherever the same letters stand before it.
@@ -31,7 +31,6 @@ _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _STATUS = re.compile(r"// (\d{3})$")
 _REQUEST = re.compile(r"⟦(\d{3}) ([A-Z]+) (\S+)⟧")
 _TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
-_LEFT_OUT = re.compile(r"(?P<before>[{\[,:]?)(?P<space>\s*)…")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)\Z")
 _DAY = re.compile(r"\d{4}-\d\d-\d\d\Z")
 _GATEWAY = re.compile(r'\$GATEWAY(/[^\s"?)]+)')

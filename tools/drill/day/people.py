@@ -28,7 +28,7 @@ class Person:
     refresh_token: str = ""
     asked: list[tuple[str, str]] = field(default_factory=list)
     deeds: list[tuple[str, str, int]] = field(default_factory=list)
-    _keys: "count[int]" = field(default_factory=count)
+    _keys: count[int] = field(default_factory=count)
 
     async def ask(
         self, method: str, path: str, body: Json | None = None, *, params: Mapping[str, str] | None = None

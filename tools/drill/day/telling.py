@@ -7,6 +7,14 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, NamedTuple
 
+from services.gateway.roles import WORDS
+
+_WAITS = {
+    "": ("已开始", "has begun"),
+    "approval": ("等待审批", "waits for approval"),
+    "undo-window": ("撤回期内", "can still be taken back"),
+}
+
 CHINA = timezone(timedelta(hours=8))
 
 Language = Literal["both", "zh", "en"]
@@ -80,6 +88,15 @@ def state(order: Mapping[str, Any]) -> Words:
     return shown(order["state_in_words"])
 
 
+def waits(case: Mapping[str, Any]) -> Words:
+    """What a cancellation waits for; staff also see for whom."""
+    zh, en = _WAITS[str(case["waits_for"])]
+    roles = [role_in(word) for word in case.get("approve_by", ())]
+    if not roles:
+        return Words(zh, en)
+    return Words(f"{zh}({'、'.join(one.zh for one in roles)})", f"{en} ({', '.join(one.en for one in roles)})")
+
+
 def last_line(order: Mapping[str, Any], what: str) -> Words:
     """The newest line of this kind in an order's timeline. Raises LookupError."""
     for moment in reversed(order["timeline"]):
@@ -91,3 +108,8 @@ def last_line(order: Mapping[str, Any], what: str) -> Words:
 def refusal(problem: Mapping[str, Any]) -> Words:
     """What an error says."""
     return shown(problem["detail"])
+
+
+def role_in(word: str) -> Words:
+    """A role by the word that pages use."""
+    return Words(*next(words for role, words in WORDS.items() if role == word))

@@ -11,7 +11,6 @@ from typing import Any
 
 import httpx
 
-from sandbox.subscribe import openid_of as openid_of
 from tools.drill.day.people import Customer, Member, Person
 from tools.drill.day.telling import Teller, Words, state, yuan
 from tools.replay.client import Outside
