@@ -93,10 +93,9 @@ def test_with_a_wrong_ledger_the_command_fails_and_says_which(opened: Stack) -> 
 
 
 def _spoil(folder: Path) -> None:
-    """One fen more in the first payment that stands in the sandbox's ledger."""
-    (file,) = folder.glob("*.sqlite*[!mw]")
-    with closing(sqlite3.connect(file)) as ledger, ledger:
-        ledger.execute("UPDATE money SET amount_minor = amount_minor + 1 WHERE id = 1")
+    """A balance that is not the sum of its lines: the ledger itself takes no change."""
+    with closing(sqlite3.connect(folder / "sandbox.sqlite")) as ledger, ledger:
+        ledger.execute("UPDATE ledger_balance SET balance_minor = balance_minor + 1")
 
 
 def _wrong(step: Step, came: Came, comparison: Comparison) -> list[str]:
