@@ -1,4 +1,4 @@
-"""docs/api.md shows how each route is used. That what it shows is true is seen in tests/scenarios/test_day.py."""
+"""docs/api.md shows how each route is used. What it shows is true: tests/scenarios/test_api_document.py."""
 
 from __future__ import annotations
 
