@@ -69,14 +69,14 @@ def on_own_stack(drilled: Callable[[Path, Console], bool], *, keep: bool) -> Non
 
 
 @contextmanager
-def refusing() -> Iterator[None]:
+def refusing(interrupted: str = "Interrupted: the drill's stack is stopped again.") -> Iterator[None]:
     """What keeps a drill from being run is said in words, with exit code 2."""
     try:
         yield
     except (StackError, UnexpectedAnswerError, TimeoutError, KafkaException) as problem:
         _refuse(f"The drill could not be run: {problem}")
     except KeyboardInterrupt:
-        _refuse("Interrupted: the drill's stack is stopped again.")
+        _refuse(interrupted)
 
 
 def _drilled(home: Path, orders: Orders, console: Console) -> bool:

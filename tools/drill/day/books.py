@@ -53,7 +53,7 @@ async def _reconcile(day: Day) -> None:
     finance = day.staff["finance"]
     now = datetime.fromisoformat(str((await day.sandbox("GET", "/_control/clock"))["now"])).astimezone(CHINA)
     today = datetime.now(UTC).astimezone(CHINA).date()
-    is_ours = now.date() == today
+    is_ours, before = now.date() == today, await day.sandbox("GET", "/_control/bills")
     if is_ours:
         morning = datetime.combine(today + timedelta(days=1), READY, CHINA)
         await day.sandbox("PUT", "/_control/bills", {"add_unknown": 1})
@@ -63,7 +63,7 @@ async def _reconcile(day: Day) -> None:
         await finance.does("POST", f"/admin/v1/reconciliations/{today}")
         found = await day.page_when(finance, path, "the day is reconciled", lambda page: page["status"] == "done")
     finally:
-        await day.sandbox("PUT", "/_control/bills", {})
+        await day.sandbox("PUT", "/_control/bills", before)
     await finance.sees("/admin/v1/reconciliations", limit="10")
     sums = found["sums"]
     day.tell(

@@ -30,7 +30,7 @@ def run_day(seed: int, language: Language, *, keep: bool) -> None:
     console, home = Console(), current_home()
     _say(console, f"种子 · seed {seed}: --seed {seed}")
     if _is_up(home):
-        with refusing():
+        with refusing("Interrupted: the stack goes on, and the rules are what they were."):
             good = asyncio.run(live(Stack(home.root), seed, language, console))
         if not good:
             raise typer.Exit(FAILED)
