@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from services.gateway.auth import PROVIDER, RIGHTS, Right
-from tests.support.document import Comparison, Written, read_answer, steps, written
+from tests.support.document import Comparison, Shell, Written, read_answer, steps, written
 
 TEXT = (Path(__file__).parents[3] / "docs" / "api.md").read_text("utf-8")
 PUBLIC = [right for right in RIGHTS if right.may != PROVIDER]
@@ -73,3 +74,25 @@ def test_an_answer_that_is_not_as_shown_is_seen(shown: str, came: object, differ
     found = list(Comparison().differences(read_answer(shown), came))
     assert len(found) == len(differences)
     assert all(one.startswith(start) for one, start in zip(found, differences, strict=True)), found
+
+
+def test_a_shell_hands_on_what_a_block_printed_and_how_it_ended(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, tmp_path, {"PATH": os.environ["PATH"]})
+    try:
+        assert shell.paste('NAME=tea; cat <<END\n{"a": 1}\nEND\nfalse').code == 1
+        came = shell.paste('echo \'{"b": 2}\'; echo "$NAME" >&2')
+        assert (came.document, came.code, came.requests) == ({"b": 2}, 0, ())
+        assert "tea" in came.text
+        with pytest.raises(AssertionError, match="the shell is gone"):
+            shell.paste("exit 3")
+    finally:
+        shell.close()
+
+
+def test_a_block_that_never_ends_is_named(tmp_path: Path) -> None:
+    shell = Shell(tmp_path, tmp_path, {"PATH": os.environ["PATH"]})
+    try:
+        with pytest.raises(AssertionError, match="said nothing more for 0 s:\nread LINE"):
+            shell.paste("read LINE < <(tail -f /dev/null)", seconds=0.2)
+    finally:
+        shell.close()
