@@ -7,6 +7,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 from typing import NamedTuple
 
@@ -38,9 +39,12 @@ SHELF = {
     "tea": ("龙井", "tea", 30),
     "oolong": ("乌龙", "tea", 32),
     "cup": ("盖碗", "ware", 88),
+    "blue": ("青花盖碗", "ware", 88),
     "pot": ("紫砂壶", "ware", 260),
 }
 """Name, category, and about how many yuan."""
+VARIANTS = {"blue": "cup"}
+"""Goods that are the same but for their colour, and cost the same."""
 OPENING = 20
 
 Hire = Callable[[str, Account], Awaitable[Secrets | None]]
@@ -130,10 +134,15 @@ def _customers(seed: int, mark: str, front: Knock) -> list[Customer]:
 
 
 def _goods(chance: Random, mark: str) -> dict[str, Goods]:
-    return {
+    found = {
         word: Goods(f"day-{mark}-{word}", f"{name} {mark}", f"{kind}-{mark}", _price(chance, yuan), OPENING)
         for word, (name, kind, yuan) in SHELF.items()
     }
+    for word, like in VARIANTS.items():
+        group = f"{like}-{mark}"
+        found[like] = replace(found[like], variant_of=group)
+        found[word] = replace(found[word], variant_of=group, price_minor=found[like].price_minor)
+    return found
 
 
 def _price(chance: Random, yuan: int) -> int:

@@ -117,6 +117,7 @@ async def _stock(day: Day) -> None:
             "category": one.category,
             "offers_minor": [one.price_minor],
             "currency": "CNY",
+            "variant_of": one.variant_of,
         }
         for one in goods
     ]

@@ -87,6 +87,7 @@ async def _something_else(day: Day, customer: Customer, order_id: str) -> None:
     path = f"/mp/v1/orders/{order_id}/alternatives"
     offered = await customer.sees(path)
     similar = "、".join(str(one["name"]) for one in offered["similar"]) or "-"
+    await _another_colour(day, customer, order_id)
     later = (datetime.now(UTC) + timedelta(days=5)).astimezone(CHINA).date().isoformat()
     day.tell(
         customer,
@@ -96,6 +97,21 @@ async def _something_else(day: Day, customer: Customer, order_id: str) -> None:
     await customer.does("POST", path, {"kind": "later-delivery", "day": later})
     page = await customer.sees(f"/mp/v1/orders/{order_id}")
     day.tell(customer, (f"改为 {later} 送达", f"takes delivery on {later}"), last_line(page, "alternative-taken"))
+
+
+async def _another_colour(day: Day, customer: Customer, order_id: str) -> None:
+    """One piece is exchanged for another variant at the same price."""
+    old, new = day.goods["cup"], day.goods["blue"]
+    wish = {"kind": "exchange", "line_no": 2, "quantity": 1, "product_id": new.product_id}
+    await customer.does("POST", f"/mp/v1/orders/{order_id}/alternatives", wish)
+    page = await day.page_when(
+        customer,
+        f"/mp/v1/orders/{order_id}",
+        "the goods are exchanged",
+        lambda order: all(one["status"] != "open" for one in order["exchanges"]),
+    )
+    day.orders[order_id].pieces.update({old.product_id: -1, new.product_id: 1})
+    day.tell(customer, ("换一个颜色", "takes another colour"), last_line(page, "goods-exchanged"))
 
 
 async def _part(day: Day, customer: Customer, order_id: str) -> str:
@@ -135,7 +151,7 @@ async def _rest(day: Day, customer: Customer, order_id: str) -> None:
             if order.get("state") == "cancelled":
                 break
     await day.comes_to(customer, order_id, "cancelled")
-    day.came_back(order_id, rest, {"tea": 1, "cup": 1}, "refund-on-its-way", "refund-arrived")
+    day.came_back(order_id, rest, {"tea": 1, "blue": 1}, "refund-on-its-way", "refund-arrived")
     day.tell(
         customer,
         ("取消其余商品,看着状态变化", "cancels the rest, and watches it move"),

@@ -19,13 +19,14 @@ from tools.replay.knock import Json, Knock, Pace, UnexpectedAnswerError, expect
 
 @dataclass(frozen=True, slots=True)
 class Goods:
-    """Something that is sold, for so many fen."""
+    """Something that is sold, for so many fen. `variant_of`: what its variants name alike; empty when it has none."""
 
     product_id: str
     name: str
     category: str
     price_minor: int
     opening: int
+    variant_of: str = ""
 
 
 @dataclass
