@@ -59,7 +59,7 @@ def test_with_a_wrong_ledger_the_command_fails_and_says_which(day_stack: Stack) 
     assert violations
     assert all(line.startswith("✗ 沙箱自查") for line in violations), played.stdout
     assert result.startswith("✗ 演练未通过")
-    assert "── 8 · 打烊 ──" in played.stdout
+    assert "── 9 · 打烊 ──" in played.stdout
 
 
 def _spoil(folder: Path) -> None:

@@ -16,7 +16,7 @@ import httpx
 from services.gateway.roles import Role
 from services.gateway.staff import Person as Account
 from services.gateway.staff import Secrets
-from tools.drill.day import books, closing, deleting, desk, opening, parcels, regrets, trouble
+from tools.drill.day import books, closing, deleting, desk, many, opening, parcels, regrets, trouble
 from tools.drill.day.judge import judge
 from tools.drill.day.people import CUSTOMER, Customer, Member, role_words
 from tools.drill.day.reading import gather
@@ -64,6 +64,7 @@ CHAPTERS = (
     Chapter(Words("发货", "a parcel leaves"), parcels.parcels),
     Chapter(Words("商家取消与审批", "staff cancel and approve"), desk.desk),
     Chapter(Words("退款遇到问题", "refunds in trouble"), trouble.trouble),
+    Chapter(Words("一次处理多单", "many at once"), many.many),
     Chapter(Words("对账", "the books"), books.books),
     Chapter(Words("删除", "deleting"), deleting.deleting),
     Chapter(Words("打烊", "closing time"), closing.closing),

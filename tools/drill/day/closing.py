@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.gateway.passwords import STEP_SECONDS
 from tools.drill.day.opening import rules_back
 from tools.drill.day.telling import refusal
 from tools.drill.day.world import Day
@@ -22,6 +23,12 @@ async def closing(day: Day) -> None:
             f"{len(entries)} 条;最近:{newest['staff']} {newest['method']} {newest['route']}",
             f"{len(entries)} entries; the newest: {newest['staff']} {newest['method']} {newest['route']}",
         ),
+    )
+    await keeper.change_password(ahead=STEP_SECONDS)
+    day.tell(
+        keeper,
+        ("改自己的密码", "takes another password"),
+        ("已更改,其他设备上的登录已退出", "done; signed out everywhere else"),
     )
     await rules_back(day)
     service, customer = day.staff["customer-service"], day.customers[0]

@@ -64,6 +64,7 @@ async def opening(day: Day) -> None:
     """Staff, goods, rules."""
     await _hire(day)
     await _stock(day)
+    await _reasons(day)
     await _decide(day)
 
 
@@ -155,6 +156,23 @@ async def _stock(day: Day) -> None:
         return page if any(one["product_id"] == last for one in page["products"]) else None
 
     await day.until("the goods are on sale", on_sale)
+
+
+async def _reasons(day: Day) -> None:
+    """The next version of the list, with the same reasons: old cases keep theirs, and nobody is surprised."""
+    senior = day.staff["supervisor"]
+    known = await senior.sees("/admin/v1/reasons")
+    wish = {"reasons": known["reasons"], "instead_of": known["version"], "note": "tuidan drill day"}
+    saved = await senior.does("POST", "/admin/v1/reasons", wish)
+    page = await senior.sees(f"/admin/v1/reasons/{saved['version']}")
+    day.tell(
+        senior,
+        ("发布新版取消原因", "publishes the reasons for cancelling"),
+        (
+            f"第 {page['version']} 版,{len(page['reasons'])} 个原因",
+            f"version {page['version']}, {len(page['reasons'])} reasons",
+        ),
+    )
 
 
 async def _decide(day: Day) -> None:

@@ -63,6 +63,12 @@ async def _shops(day: Day, customer: Customer) -> str:
 
 async def _thinks_twice(day: Day, customer: Customer, order_id: str) -> None:
     path = f"/mp/v1/orders/{order_id}"
+    listed = (await customer.sees("/mp/v1/reasons"))["reasons"]
+    day.tell(
+        customer,
+        ("想取消,看可选原因", "wants to cancel, and sees the reasons"),
+        ("、".join(str(one["zh"]) for one in listed), ", ".join(str(one["en"]) for one in listed)),
+    )
     told = await customer.does("POST", f"{path}/cancellation-preview", reason("changed-mind"))
     by = datetime.fromisoformat(str(told["undo_until"])).astimezone(CHINA)
     day.tell(

@@ -12,6 +12,7 @@ from services.gateway.roles import WORDS
 _WAITS = {
     "": ("已开始", "has begun"),
     "approval": ("等待审批", "waits for approval"),
+    "parcel": ("等待包裹退回", "waits for the parcel"),
     "undo-window": ("撤回期内", "can still be taken back"),
 }
 

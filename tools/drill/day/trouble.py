@@ -49,12 +49,12 @@ async def _by_choice(day: Day) -> None:
     customer, service, finance = day.customers[3], day.staff["customer-service"], day.staff["finance"]
     order_id = await day.buys(customer, {"tea": 1})
     async with day.trouble(order_id, kind="error-before", http=403, code="NO_AUTH"):
-        task = await _refused(day, customer, order_id)
+        task = await refused(day, customer, order_id)
         wish = {"note": "顾客同意照常发货"}
         await service.does("POST", f"/admin/v1/tasks/{task['task_id']}/done", wish)
         day.tell(service, ("看待办", "reads the task"), shown(task))
         day.tell(service, ("电话联系顾客后标记完成", "phones the customer, marks it done"), ("已完成", "done"))
-        task = await _refused(day, customer, order_id)
+        task = await refused(day, customer, order_id)
     listed = (await finance.sees("/admin/v1/tasks", limit="500"))["tasks"]
     if all(one["task_id"] != task["task_id"] for one in listed):
         raise UnexpectedAnswerError(f"GET /admin/v1/tasks: {task['task_id']} is open and not in the list")
@@ -70,7 +70,7 @@ async def _by_choice(day: Day) -> None:
     )
 
 
-async def _refused(day: Day, customer: Customer, order_id: str) -> Json:
+async def refused(day: Day, customer: Customer, order_id: str) -> Json:
     """The customer cancels, WeChat Pay refuses: the newest task."""
     path = f"/mp/v1/orders/{order_id}"
     case = await customer.does("POST", f"{path}/cancellation", reason("wrong-item"))
