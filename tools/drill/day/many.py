@@ -39,10 +39,10 @@ async def many(day: Day) -> None:
         (f"{dry['count']} 张,共 {total}:{would.zh}", f"{dry['count']}, {total} in all: {would.en}"),
     )
     done = await finance.does("POST", BULK, wish | {"digest": dry["digest"]})
+    counts = Words(f"完成 {done['count']},拒绝 {done['refused']}", f"{done['count']} done, {done['refused']} refused")
+    day.tell(finance, ("执行", "does it"), counts)
     for order_id, name in zip(orders, ("tea", "cup"), strict=True):
         page = await day.comes_to(customer, order_id, "cancelled")
         paid = day.orders[order_id].paid_minor
         day.came_back(order_id, paid, {name: 1}, "refund-on-its-way", "refund-arrived")
-    counts = Words(f"完成 {done['count']},拒绝 {done['refused']}", f"{done['count']} done, {done['refused']} refused")
-    day.tell(finance, ("执行", "does it"), counts)
-    day.tell(customer, ("查看订单", "looks at the order"), last_line(page, "refund-arrived"))
+        day.tell(customer, ("查看订单", "looks at the order"), last_line(page, "refund-arrived"))
