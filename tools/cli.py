@@ -210,6 +210,8 @@ def containers(
     from tools.containers.drill import Wanted
 
     run_containers(Wanted(calm, max(calm, stormy), build, keep))
+
+
 @drills.command(name="day")
 def one_day(
     seed: Annotated[int, typer.Option(help="Chooses customers, prices and answers.")] = 7,
