@@ -212,6 +212,22 @@ def containers(
     run_containers(Wanted(calm, max(calm, stormy), build, keep))
 
 
+@drills.command(name="day")
+def one_day(
+    seed: Annotated[int, typer.Option(help="Chooses customers, prices and answers.")] = 7,
+    lang: Annotated[Literal["both", "zh", "en"], typer.Option(help="The story's language.")] = "both",
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep data and logs of a stack that was started for it.")
+    ] = False,
+) -> None:
+    """Play one day of a shop through the public API, all roles and all customers, and tell what each of them saw; then
+    compare it with the sandbox's ledgers. Plays on the stack that is up, else on one of its own. Exit code 0 agrees, 1
+    differs, 2 could not be played."""
+    from tools.drill.day.command import run_day
+
+    run_day(seed, lang, keep=keep)
+
+
 @staff.command()
 def create(
     name: Annotated[str, typer.Argument(help="What the person signs in with, like li.na")],

@@ -7,8 +7,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -35,7 +35,7 @@ FAILED, NOT_RUN = 1, 2
 def run_drill(orders: Orders, *, keep: bool) -> None:
     """Start a stack, drill it, stop it and, unless `keep`, delete it. Leaves with exit code 0 when there was no
     violation, 1 when there was one, 2 when the drill could not be run."""
-    _run(lambda home, console: _drilled(home, orders, console), keep=keep)
+    on_own_stack(lambda home, console: _drilled(home, orders, console), keep=keep)
 
 
 def run_kill_drill(raid: Raid, kafka: Kafka | Literal["auto"], *, keep: bool) -> None:
@@ -48,13 +48,14 @@ def run_kill_drill(raid: Raid, kafka: Kafka | Literal["auto"], *, keep: bool) ->
     if chosen == "embedded" and raid.instances > 1:
         _say(console, "内置代理每组只服务一个成员 · the embedded broker serves one member per group: one instance each")
     instances = raid.instances if chosen == "native" else 1
-    _run(lambda home, _: _killed(home, replace(raid, kafka=chosen, instances=instances), console), keep=keep)
+    on_own_stack(lambda home, _: _killed(home, replace(raid, kafka=chosen, instances=instances), console), keep=keep)
 
 
-def _run(drilled: Callable[[Path, Console], bool], *, keep: bool) -> None:
+def on_own_stack(drilled: Callable[[Path, Console], bool], *, keep: bool) -> None:
+    """Drill in a new folder, stop what runs there and, unless `keep`, delete it. Exit codes as above."""
     console, home = Console(), Path(tempfile.mkdtemp(prefix="tuidan-drill-"))
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends us so must not leave the stack behind
-    try:
+    with refusing():
         try:
             good = drilled(home, console)
         finally:
@@ -63,12 +64,19 @@ def _run(drilled: Callable[[Path, Console], bool], *, keep: bool) -> None:
                 _say(console, f"数据与日志 · data and logs: {home}")
             else:
                 shutil.rmtree(home, ignore_errors=True)
+    if not good:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def refusing(interrupted: str = "Interrupted: the drill's stack is stopped again.") -> Iterator[None]:
+    """What keeps a drill from being run is said in words, with exit code 2."""
+    try:
+        yield
     except (StackError, UnexpectedAnswerError, TimeoutError, KafkaException) as problem:
         _refuse(f"The drill could not be run: {problem}")
     except KeyboardInterrupt:
-        _refuse("Interrupted: the drill's stack is stopped again.")
-    if not good:
-        raise typer.Exit(FAILED)
+        _refuse(interrupted)
 
 
 def _drilled(home: Path, orders: Orders, console: Console) -> bool:

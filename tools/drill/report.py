@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich import box
@@ -47,14 +47,20 @@ def print_report(outcome: Outcome, console: Console, *more: Table) -> None:
     """Everything at a glance, `more` before the verdict, violations line by line."""
     for table in (_run, _roads, _trouble, _sums):
         console.print(table(outcome))
-    for found in (*([_lags(outcome)] if outcome.lags else []), *more, _verdict(outcome)):
+    for found in (*([_lags(outcome)] if outcome.lags else []), *more):
         console.print(found)
-    for check in outcome.checks:
+    print_verdict(outcome.checks, console)
+
+
+def print_verdict(checks: Sequence[Check], console: Console) -> None:
+    """Every line of a verdict, violations line by line, and the result."""
+    console.print(_verdict(checks))
+    for check in checks:
         for line in check.differences[:SHOWN]:
             console.print("✗", " · ".join(check.name), "—", line, style="red", highlight=False, markup=False)
         if len(check.differences) > SHOWN:
             console.print(f"  … {len(check.differences) - SHOWN} 更多 · more", style="red", highlight=False)
-    if outcome.good:
+    if all(check.agrees for check in checks):
         console.print("[bold green]✓ 演练通过 · the drill has passed[/bold green]")
     else:
         console.print("[bold red]✗ 演练未通过 · the drill has failed[/bold red]")
@@ -125,9 +131,9 @@ def _milliseconds(seconds: float | None) -> str:
     return "-" if seconds is None else f"{seconds * 1000:,.1f}"
 
 
-def _verdict(outcome: Outcome) -> Table:
+def _verdict(checks: Sequence[Check]) -> Table:
     table = new_table(("判定", "verdict"), "", "项数\ncompared", "违反\nviolations", "")
-    for check in outcome.checks:
+    for check in checks:
         mark = "[green]✓[/green]" if check.agrees else "[red]✗[/red]"
         table.add_row("\n".join(check.name), f"{check.compared:,}", f"{len(check.differences):,}", mark)
     return table

@@ -80,6 +80,7 @@ async def test_variants_at_the_same_price_are_shown_and_taken() -> None:
     answer = await desk.http.post(f"/orders/{ID}/exchange", json=exchange_wish())
     assert (answer.status_code, answer.json()["exchanges"][0]["status"]) == (202, "open")
     assert (await desk.http.post(f"/orders/{ID}/exchange", json=exchange_wish())).json() == answer.json()
+    assert not {"tasks", "contact", "hidden_at"} & answer.json().keys(), "the customer reads it"
     found = (await desk.http.get(f"/orders/{ID}/alternatives")).json()["exchange"]
     assert found == {"possible": False, "because": "exchange-open", "variants": []}
     refused = await desk.http.post(f"/orders/{ID}/postponement", json=wish())
