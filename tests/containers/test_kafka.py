@@ -13,19 +13,20 @@ from typer.testing import CliRunner
 from chassis import clock
 from chassis.bus import KafkaBus
 from chassis.delivery import Receiver
+from contracts.message import CATALOGUE
 from tests.support.containers import kafka_container
 from tests.support.kafka import Raw
 from tests.support.waiting import until
 from tests.unit.chassis.buses import Ears, raw
-from tests.unit.chassis.jars import PutMarbles
+from tests.unit.chassis.jars import CATALOGUED, PutMarbles
 from tools.cli import app
 from tools.stack.probes import ask
 from tools.topics.cluster import Cluster
 from tools.topics.drift import Difference, differences
 from tools.topics.listing import RETENTION, read
 
-START_SECONDS = 300.0
-GROUP_SECONDS = 180.0
+START_SECONDS = 120.0
+GROUP_SECONDS = 60.0
 ANSWER_SECONDS = 30.0
 ORDERS = 60
 
@@ -34,6 +35,12 @@ ORDERS = 60
 def address(free_port: Callable[[], int]) -> Iterator[str]:
     with kafka_container(free_port()) as found:
         yield found
+
+
+@pytest.fixture(autouse=True)
+def jars_travel(monkeypatch: pytest.MonkeyPatch) -> None:
+    for wire, message in CATALOGUED.items():
+        monkeypatch.setitem(CATALOGUE, wire, message)
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +71,7 @@ def topics(word: str, address: str, *more: str) -> tuple[int, str]:
 
 
 def written(address: str, count: int, first: int = 0) -> list[str]:
-    """Put messages about so many jars on a topic; returns their ids."""
+    """Put messages about as many jars on a topic; returns their ids."""
     producer = Producer({"bootstrap.servers": address, "acks": "all"})
     ids = [f"h{number}" for number in range(first, first + count)]
     for id in ids:
