@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import to_json
 
 from chassis.engine import Engine
@@ -17,7 +18,7 @@ from services.order.catalogue import Catalogue
 from services.order.lists import OrderLists, Wanted
 from services.order.model import Order, TaskDone
 from services.order.offer import Coupon
-from services.order.problems import problem
+from services.order.problems import not_valid, problem
 from services.order.story import customers_order
 from services.order.telling import IfMatch, read, read_version, same_order, tell
 from services.order.views import OrderViews, WaitsFor, order_view
@@ -107,9 +108,9 @@ def _add_readings(router: APIRouter, engine: Engine, views: OrderViews, lists: O
         return customers_order(order) if view == "customer" else order_view(order)
 
     @router.get("/orders")
-    async def list_orders(wanted: Annotated[Wanted, Query()]) -> Response:
+    async def list_orders(request: Request) -> Response:
         # Written out at once: the framework's own way through every value takes longer than finding the orders.
-        return Response(to_json(await lists.page(wanted)), media_type="application/json")
+        return Response(to_json(await lists.page(_wanted(request.query_params))), media_type="application/json")
 
     @router.get("/cases")
     async def list_cases(
@@ -135,3 +136,12 @@ async def _move(
 ) -> Order:
     same_order(order_id, asked)
     return await tell(engine, asked, f"{order_id}/{asked.wire}", if_match)
+
+
+def _wanted(query: Mapping[str, str]) -> Wanted:
+    """What a query asks for. Raises RequestValidationError. The framework's own reading goes through the model field by
+    field with each request, which is a seventh of what a list costs."""
+    try:
+        return Wanted.model_validate(dict(query))
+    except ValidationError as wrong:
+        raise not_valid("query", wrong) from wrong

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Path
-from fastapi.exceptions import RequestValidationError
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.engine import Engine
@@ -19,7 +18,7 @@ from services.order.model import Case, Order
 from services.order.policies import Policy, Rule
 from services.order.policybook import PolicyBook
 from services.order.preview import PastCases, cancel_preview
-from services.order.problems import problem_of
+from services.order.problems import not_valid, problem_of
 from services.order.story import customers_case
 from services.order.telling import IfMatch, read, same_order, tell
 from services.order.views import case_view
@@ -132,9 +131,7 @@ def _check(rules: tuple[Rule, ...]) -> None:
     try:
         Policy(version=1, rules=rules)
     except ValidationError as problem:
-        raise RequestValidationError(
-            [{**error, "loc": ("body", *error["loc"])} for error in problem.errors(include_url=False)]
-        ) from problem
+        raise not_valid("body", problem) from problem
 
 
 def _same_case(case_id: str, asked: WithdrawCancellation | DecideCancellation) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.engine import Engine
 from contracts.order import Actor, ReasonFamily
+from services.order.problems import not_valid
 from services.order.reason import ReasonEntry, ReasonList, offered
 from services.order.reasonbook import ReasonBook
 
@@ -56,6 +56,4 @@ def _check(reasons: tuple[ReasonEntry, ...]) -> None:
     try:
         ReasonList(version=1, reasons=reasons)
     except ValidationError as problem:
-        raise RequestValidationError(
-            [{**error, "loc": ("body", *error["loc"])} for error in problem.errors(include_url=False)]
-        ) from problem
+        raise not_valid("body", problem) from problem
