@@ -13,20 +13,18 @@ from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId as Case
 from contracts.message import Fen
 from contracts.message import OrderId as Order
-from contracts.order import ReasonCode, ReasonFamily
+from contracts.order import REASON_PATTERN, ReasonFamily
 from services.gateway import model
 from services.gateway.admin import cancellation
 from services.gateway.api import Call, Calling, CaseId, GuardedRoute, OrderId, passed_on, told
 from services.gateway.bodies import Empty, JsonBody
 from services.gateway.clients import SLOW_SECONDS, segment
-from services.gateway.roles import Role
+from services.gateway.finding import Cancellable
+from services.gateway.roles import Role, RuleRole
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
 Version = Annotated[int, Path(ge=0, le=99_999_999, description="version of the policy")]
-
-
-RuleRole = Role | Literal["customer", "system"]
 
 
 class _Strict(BaseModel):
@@ -48,11 +46,11 @@ class RuleWanted(_Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
     who: tuple[RuleRole, ...] = ()
-    states: tuple[Literal["pending-payment", "paid"], ...] = ()
+    states: tuple[Cancellable, ...] = ()
     within_minutes: int | None = Field(None, ge=0, le=5_256_000)
     up_to_minor: Fen | None = None
     families: tuple[ReasonFamily, ...] = ()
-    codes: tuple[ReasonCode, ...] = ()
+    codes: tuple[Annotated[str, Field(pattern=REASON_PATTERN)], ...] = Field((), max_length=200)
     categories: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=200)
     imported: bool | None = None
     way: Literal["allow", "approve", "deny"]

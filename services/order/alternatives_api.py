@@ -89,12 +89,14 @@ def alternatives_routes(engine: Engine, shelf: Shelf, catalogue: Catalogue) -> A
 
     @routes.post("/orders/{order_id}/exchange", status_code=202)
     async def exchange(order_id: str, asked: ExchangeGoods) -> dict[str, Any]:
-        """The order as it is then: the exchange is under way, and `exchanges` tells how it ends."""
+        """The order as it is then, as who asked may see it: the exchange is under way, and `exchanges` tells how it
+        ends."""
         same_order(order_id, asked)
         order = await read(engine, order_id)
         ready = await catalogue.variants(asked, products_wanted(order, asked))
         cause = f"{order_id}/exchange/{asked.request_id}/{asked.fingerprint}"
-        return order_view(await tell(engine, ready, cause))
+        after = await tell(engine, ready, cause)
+        return customers_order(after) if asked.by.kind == "customer" else order_view(after)
 
     return routes
 
