@@ -11,7 +11,10 @@ from pydantic import BaseModel
 from services.gateway import shown_cases as cases
 from services.gateway import shown_decisions as decisions
 from services.gateway import shown_orders as orders
+from services.gateway import shown_reasons as reasons
 from services.gateway import shown_shop as shop
+from services.gateway import shown_trail as trail
+from services.gateway import shown_work as work
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +49,9 @@ GOOD: dict[tuple[str, str], Good] = {
     ("POST", "/mp/v1/orders/{order_id}/cancellation-preview"): Good(cases.CancelPreview),
     ("POST", "/mp/v1/orders/{order_id}/cases/{case_id}/withdrawal"): Good(cases.CustomersCase),
     ("GET", "/mp/v1/orders/{order_id}/alternatives"): Good(orders.Alternatives),
-    ("POST", "/mp/v1/orders/{order_id}/alternatives"): Good(orders.CustomersOrder),
+    ("POST", "/mp/v1/orders/{order_id}/alternatives"): Good(
+        orders.CustomersOrder, other=((202, orders.CustomersOrder),)
+    ),
     ("GET", "/mp/v1/orders/{order_id}/live"): Good(None, media_type=_STREAM),
     ("GET", "/mp/v1/questionnaire"): Good(shop.Questionnaire),
     ("POST", "/mp/v1/orders/{order_id}/cases/{case_id}/rating"): Good(cases.RatingNoted),
@@ -57,10 +62,12 @@ GOOD: dict[tuple[str, str], Good] = {
     ("POST", "/admin/v1/orders/{order_id}/ship"): Good(orders.StaffsOrder),
     ("POST", "/admin/v1/orders/{order_id}/deliver"): Good(orders.StaffsOrder),
     ("POST", "/admin/v1/orders/{order_id}/complete"): Good(orders.StaffsOrder),
-    ("GET", "/admin/v1/cases"): Good(cases.CasesPage),
+    ("GET", "/admin/v1/cases"): Good(work.CasesPage),
     ("GET", "/admin/v1/tasks"): Good(cases.TasksPage),
     ("POST", "/admin/v1/tasks/{task_id}/done"): Good(cases.TaskFinished),
     ("POST", "/admin/v1/tasks/{task_id}/resolution"): Good(orders.StaffsOrder),
+    ("POST", "/admin/v1/tasks/{task_id}/parcel"): Good(orders.StaffsOrder),
+    ("POST", "/admin/v1/tasks/resolutions"): Good(work.BulkShown),
     ("POST", "/admin/v1/cases/{case_id}/bank-card"): Good(decisions.CardTaken, 202),
     ("PUT", "/admin/v1/coupons/{code}"): Good(None, 204),
     ("GET", "/admin/v1/summary"): Good(shop.Summary),
@@ -81,11 +88,12 @@ GOOD: dict[tuple[str, str], Good] = {
     ("POST", "/admin/v1/session"): Good(shop.StaffSignedIn),
     ("POST", "/admin/v1/session/refresh"): Good(shop.TokensGiven),
     ("DELETE", "/admin/v1/session"): Good(None, 204),
+    ("POST", "/admin/v1/session/password"): Good(shop.PasswordChanged),
     ("GET", "/admin/v1/staff"): Good(shop.MembersPage),
     ("GET", "/admin/v1/staff/{staff_id}"): Good(shop.MemberShown),
     ("PUT", "/admin/v1/staff/{staff_id}"): Good(shop.MemberShown, other=((201, shop.Secrets),)),
     ("POST", "/admin/v1/staff/{staff_id}/secrets"): Good(shop.Secrets),
-    ("GET", "/admin/v1/audit"): Good(shop.Trail),
+    ("GET", "/admin/v1/audit"): Good(trail.Trail),
     ("POST", "/admin/v1/codes"): Good(shop.CodeSent, 202),
     ("GET", "/admin/v1/orders/{order_id}/live"): Good(None, media_type=_STREAM),
     ("POST", "/admin/v1/orders/{order_id}/cancellation-preview"): Good(cases.CancelPreview),
@@ -104,6 +112,10 @@ GOOD: dict[tuple[str, str], Good] = {
     ("POST", "/admin/v1/policies"): Good(decisions.PolicySaved, 201),
     ("POST", "/admin/v1/policies/{version}/preview"): Good(decisions.PolicyPreview),
     ("POST", "/admin/v1/policies/{version}/activation"): Good(decisions.PolicyActive),
+    ("GET", "/mp/v1/reasons"): Good(reasons.OwnReasons),
+    ("GET", "/admin/v1/reasons"): Good(reasons.Reasons),
+    ("GET", "/admin/v1/reasons/{version}"): Good(reasons.ReasonsShown),
+    ("POST", "/admin/v1/reasons"): Good(reasons.ReasonsPublished, 201, _some(404)),
 }
 """All routes but the callbacks."""
 

@@ -19,14 +19,12 @@ from services.gateway.admin import cancellation
 from services.gateway.api import Call, Calling, CaseId, GuardedRoute, OrderId, passed_on, told
 from services.gateway.bodies import Empty, JsonBody
 from services.gateway.clients import SLOW_SECONDS, segment
-from services.gateway.roles import Role
+from services.gateway.finding import Cancellable
+from services.gateway.roles import Role, RuleRole
 
 router = APIRouter(prefix="/admin/v1", route_class=GuardedRoute, tags=["staff"])
 
 Version = Annotated[int, Path(ge=0, le=99_999_999, description="version of the policy")]
-
-
-RuleRole = Role | Literal["customer", "system"]
 
 
 class _Strict(BaseModel):
@@ -48,7 +46,7 @@ class RuleWanted(_Strict):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
     who: tuple[RuleRole, ...] = ()
-    states: tuple[Literal["pending-payment", "paid", "shipped"], ...] = ()
+    states: tuple[Cancellable, ...] = ()
     within_minutes: int | None = Field(None, ge=0, le=5_256_000)
     up_to_minor: Fen | None = None
     families: tuple[ReasonFamily, ...] = ()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from services.gateway.model import NAME_PATTERN, Instant
 
 State = Literal["pending-payment", "paid", "shipped", "delivered", "completed", "cancelling", "cancelled"]
+Cancellable = Literal["pending-payment", "paid", "shipped"]
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
 Text = Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f]{1,64}$")]
 

@@ -4,12 +4,13 @@ one."""
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from contracts.order import REASON_PATTERN, ReasonCode, ReasonFamily
 from services.gateway.api import Calling, GuardedRoute, passed_on
 from services.gateway.bodies import JsonBody
 
@@ -18,11 +19,36 @@ router = APIRouter(route_class=GuardedRoute)
 Version = Annotated[int, Path(ge=0, le=99_999_999, description="version of the list of reasons")]
 
 
+_STRICT = ConfigDict(extra="forbid", frozen=True, strict=True)
+Code = Annotated[str, Field(pattern=REASON_PATTERN)]
+Name = Annotated[str, Field(min_length=1, max_length=30)]
+Solution = Annotated[str, Field(max_length=100)]
+
+
+class ReasonWanted(BaseModel):
+    """One reason. `counts_as`: under which code of the closed list readers count it who know no others; a code of that
+    list counts as itself. `text_required`: it needs a remark. `retired`: no new wish may give it, but `use`. What
+    belongs together (a solution for what the shop cancels, what to use instead), and what providers take in a message,
+    the order service checks."""
+
+    model_config = _STRICT
+    family: ReasonFamily
+    code: Code
+    zh: Name
+    en: Name
+    solution_zh: Solution = ""
+    solution_en: Solution = ""
+    text_required: bool = False
+    retired: bool = False
+    use: str = Field("", pattern=rf"{REASON_PATTERN}|^$")
+    counts_as: ReasonCode = "other"
+
+
 class ReasonsWanted(BaseModel):
     """The whole list after version `instead_of`, retired reasons included; the order service checks it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    reasons: list[dict[str, Any]] = Field(min_length=1, max_length=200)
+    model_config = _STRICT
+    reasons: tuple[ReasonWanted, ...] = Field(min_length=1, max_length=200)
     instead_of: int = Field(ge=0, le=99_999_998)
     note: str = Field(min_length=1, max_length=200)
 
@@ -52,5 +78,5 @@ async def publish_reasons(
 ) -> Response:
     """Publish the next version, which counts from now on: `{"version"}`. Problems: unknown-reasons (404),
     reasons-changed (409), reasons-forgotten, invalid-request (422), with the reason that is wrong."""
-    body = {**wanted.model_dump(mode="json"), "by": call.actor.model_dump()}
+    body = {**wanted.model_dump(mode="json", exclude_unset=True), "by": call.actor.model_dump()}
     return passed_on(await call.services.order.ask("POST", "/reasons", body=json.dumps(body).encode()))

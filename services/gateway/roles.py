@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Literal, TypeAlias
 
 Role = Literal["customer-service", "supervisor", "finance", "warehouse", "administrator"]
+RuleRole = Role | Literal["customer", "system"]
+"""Of whom a rule about cancelling can speak."""
 Roles: TypeAlias = frozenset[str]
 
 WORDS: Mapping[Role, tuple[str, str]] = {

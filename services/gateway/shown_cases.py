@@ -7,9 +7,24 @@ from typing import Literal
 from pydantic import AwareDatetime, BaseModel
 
 from contracts.order import Actor, CancelledLine, ReasonCode, ReasonFamily
+from services.gateway.roles import Role
 
 CaseStatus = Literal["open", "completed", "undone"]
 Way = Literal["allow", "approve", "deny"]
+Road = Literal[
+    "unpaid",
+    "paid",
+    "no-money",
+    "late-payment",
+    "resumed",
+    "given-back",
+    "made-outside",
+    "made-outside-in-part",
+    "rejected",
+    "returned",
+    "refund-returned",
+    "returned-free",
+]
 
 
 class InWords(BaseModel):
@@ -26,12 +41,27 @@ class Amount(BaseModel):
     currency: str
 
 
+TaskKind = Literal[
+    "refund-refused",
+    "refund-stuck",
+    "refund-abnormal",
+    "cannot-give-back",
+    "refund-made-outside",
+    "shipping-record",
+    "no-answer",
+    "intercept-parcel",
+]
+
+
 class ReasonShown(BaseModel):
-    """Why."""
+    """Why, in the shop's words of then. `code`: of the closed list; `word`: the shop's own code in version `version` of
+    its reasons, empty where it is the `code` itself."""
 
     family: ReasonFamily
     code: ReasonCode
     remark: str
+    word: str
+    version: int
     in_words: InWords
 
 
@@ -46,11 +76,27 @@ class RatingShown(BaseModel):
     outcome: Literal["completed", "undone"]
 
 
+class LineBack(BaseModel):
+    """Pieces of one line that are in the warehouse again."""
+
+    line_no: int
+    good: int
+    damaged: int
+
+
+class ParcelShown(BaseModel):
+    """What the warehouse reported of the parcel, and what of it is in the house again."""
+
+    found: Literal["intercepted", "returned", "delivered", "not-intercepted"]
+    goods: list[LineBack]
+    at: AwareDatetime
+
+
 class _Case(BaseModel):
     case_id: str
     order_id: str
     status: CaseStatus
-    waits_for: Literal["", "approval", "undo-window"]
+    waits_for: Literal["", "approval", "undo-window", "parcel"]
     undo_until: AwareDatetime | None
     reason: ReasonShown
     lines: list[CancelledLine]
@@ -61,6 +107,7 @@ class _Case(BaseModel):
     ended_at: AwareDatetime | None
     refund_number: str | None
     rating: RatingShown | None
+    parcel: ParcelShown | None
 
 
 class Kind(BaseModel):
@@ -116,10 +163,10 @@ class VerdictShown(BaseModel):
 class StaffsCase(_Case):
     """A cancellation as staff see it."""
 
-    road: str
+    road: Road
     waits_for_a_person: bool
     step: str
-    approve_by: list[str]
+    approve_by: list[Role]
     rule: str
     policy_version: int
     verdict: VerdictShown | None
@@ -130,13 +177,6 @@ class StaffsCase(_Case):
     occurred_at: AwareDatetime
     refusal: str
     refund: StaffsRefund | None
-
-
-class CasesPage(BaseModel):
-    """There is more as long as there is a `next`."""
-
-    cases: list[StaffsCase]
-    next: str | None
 
 
 class OfLine(BaseModel):
@@ -161,16 +201,18 @@ class PreviewedLine(BaseModel):
 
 
 class CancelPreview(BaseModel):
-    """What cancelling would do now."""
+    """What cancelling would do now. `after_parcel`: the parcel has left, money moves once it is back, nobody knows
+    when."""
 
     order_id: str
     open_case_id: str | None
     way: Way
     code_needed: bool
-    approve_by: list[str]
+    approve_by: list[Role]
     rule: str
     policy_version: int
     sentence: InWords
+    after_parcel: bool
     amount_minor: int
     currency: str
     route: Literal["original", "none"]
@@ -197,7 +239,7 @@ class TaskShown(BaseModel):
 
     task_id: str
     case_id: str
-    kind: str
+    kind: TaskKind
     zh: str
     en: str
     choices: list[str]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from contracts.order import Actor
+from contracts.order import Actor, ReasonFamily
+from services.gateway.finding import Cancellable
+from services.gateway.roles import Role, RuleRole
 from services.gateway.shown_cases import CaseStatus, InWords, Way
 
 
@@ -26,11 +28,31 @@ class Policies(BaseModel):
     active: int
 
 
+class RuleShown(BaseModel):
+    """One rule, spelled out. A condition that is empty or null fits everything."""
+
+    name: str
+    who: list[RuleRole]
+    states: list[Cancellable]
+    within_minutes: int | None
+    up_to_minor: int | None
+    families: list[ReasonFamily]
+    codes: list[str]
+    categories: list[str]
+    imported: bool | None
+    way: Way
+    approve_by: list[Role]
+    code: bool
+    undo_seconds: int
+    zh: str
+    en: str
+
+
 class PolicyShown(BaseModel):
     """The rules of one version, first to last."""
 
     version: int
-    rules: list[dict[str, Any]]
+    rules: list[RuleShown]
 
 
 class PolicySaved(BaseModel):

@@ -4,6 +4,7 @@ writes them and never read into these; `make fuzz` holds every answer against th
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -19,7 +20,8 @@ class Colour(BaseModel):
 
 
 class LineShown(BaseModel):
-    """One line: `left` pieces are not cancelled; `paid_minor` is what was paid for all of it."""
+    """One line: `left` pieces are neither cancelled nor exchanged; `paid_minor` is what was paid for all of it;
+    `exchanged` pieces took `moved_minor` with them into a line of their own."""
 
     line_no: int
     product_id: str
@@ -33,7 +35,28 @@ class LineShown(BaseModel):
     paid_minor: int
     cancelled: int
     refunded_minor: int
+    exchanged: int
+    moved_minor: int
     left: int
+
+
+class ExchangeShown(BaseModel):
+    """Some pieces of one line for as many of another variant. `new_line_no`: once it stands in the order; `refusal`:
+    why not; `step`, `attempts`: how far it has come, how often that was asked for."""
+
+    exchange_id: str
+    status: Literal["open", "done", "refused"]
+    line_no: int
+    quantity: int
+    old_product_id: str
+    new_product_id: str
+    new_name: str
+    new_line_no: int | None
+    refusal: InWords
+    step: str
+    attempts: int
+    begun_at: AwareDatetime
+    ended_at: AwareDatetime | None
 
 
 class _Order(BaseModel):
@@ -53,6 +76,7 @@ class _Order(BaseModel):
     carrier: str
     tracking_number: str
     lines: list[LineShown]
+    exchanges: list[ExchangeShown]
 
 
 class CustomersMoment(BaseModel):
@@ -158,6 +182,26 @@ class LaterDelivery(BaseModel):
     latest: date | None = None
 
 
+class Variant(BaseModel):
+    """Another variant of a line's goods: at most so many pieces can be exchanged for it now."""
+
+    line_no: int
+    quantity: int
+    product_id: str
+    name: str
+    unit_price_minor: int
+    currency: str
+    at_most: int
+
+
+class ExchangePossible(BaseModel):
+    """Whether goods can be exchanged, why not, and for what."""
+
+    possible: bool
+    because: str
+    variants: list[Variant]
+
+
 class SimilarGoods(BaseModel):
     """Goods in place of a line."""
 
@@ -175,5 +219,6 @@ class Alternatives(BaseModel):
 
     order_id: str
     later_delivery: LaterDelivery
+    exchange: ExchangePossible
     similar: list[SimilarGoods]
     stock_known: bool

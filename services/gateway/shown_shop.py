@@ -1,5 +1,4 @@
-"""What is shown of goods, stock, messages, figures, the staff and its trail, for the OpenAPI document; see
-`shown_orders`."""
+"""What is shown of goods, stock, messages, figures and the staff, for the OpenAPI document; see `shown_orders`."""
 
 from __future__ import annotations
 
@@ -12,13 +11,14 @@ from services.gateway.shown_cases import InWords
 
 
 class ProductShown(BaseModel):
-    """What can be ordered, at which unit prices (minor units)."""
+    """What can be ordered, at which unit prices (minor units). `variant_of`: what all its variants name alike."""
 
     product_id: str
     name: str
     category: str
     offers_minor: list[int]
     currency: str
+    variant_of: str
 
 
 class ProductsPage(BaseModel):
@@ -240,6 +240,12 @@ class MembersPage(BaseModel):
     next: str | None
 
 
+class PasswordChanged(BaseModel):
+    """Whose it was."""
+
+    staff_id: str
+
+
 class Secrets(BaseModel):
     """Shown this once."""
 
@@ -275,33 +281,6 @@ class CodeSent(BaseModel):
 
     sent_to: str
     expires_at: AwareDatetime
-
-
-class Entry(BaseModel):
-    """One line of the audit trail. Without a `status` it was begun, and what came of it was not written down."""
-
-    id: str
-    at: AwareDatetime
-    staff: str
-    role: str
-    method: str
-    route: str
-    path: str
-    query: str
-    subjects: list[str]
-    body: str
-    address: str
-    request_id: str
-    status: int | None
-    problem: str
-    done_at: AwareDatetime | None
-
-
-class Trail(BaseModel):
-    """Newest first."""
-
-    entries: list[Entry]
-    next: str | None
 
 
 class ProviderAnswer(BaseModel):

@@ -109,7 +109,8 @@ class OrderViews:
         shown = [name for name in Product.model_fields if name != "product_id"]
         found = await self._products.find({"_id": {"$gt": after}}, fields=shown, sort=[("_id", 1)], limit=limit)
         return {
-            "products": [{"product_id": one["_id"], **{name: one[name] for name in shown}} for one in found],
+            # One that was listed before a field was thought of does not have it.
+            "products": [Product.model_validate({"product_id": one["_id"], **one}).model_dump() for one in found],
             "next": _next(found, limit),
         }
 

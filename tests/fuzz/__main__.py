@@ -10,9 +10,9 @@ import time
 
 import httpx
 
-from tests.fuzz.firing import PHASES, Report, fire, gunners
+from tests.fuzz.firing import PHASES, Report, fire, gunners, knowing
+from tests.fuzz.furnishing import furnish
 from tests.fuzz.town import Town, town
-from tests.support.shop import shop_at
 
 SHARES = {"coverage": 0.3, "fuzzing": 0.4, "stateful": 0.3}
 
@@ -21,26 +21,14 @@ def run(place: Town, cases: int, seed: int) -> Report:
     """Fire about `cases` requests."""
     report = Report()
     document = httpx.get(f"{place.gateway}/openapi.json", trust_env=False).json()
-    customer = asyncio.run(furnish(place))
+    customer, known = asyncio.run(furnish(place))
+    document = knowing(document, known)
     everybody = gunners(place, customer)
     for phase in PHASES:
         for number, gunner in enumerate(everybody):
             left = int(cases * SHARES[phase]) // len(everybody)
             fire(place, document, gunner, phase, left, seed + number, report)
     return report
-
-
-async def furnish(place: Town) -> str:
-    """A shop with goods and an order in each state; returns its customer."""
-    async with shop_at(place.gateway, place.sandbox) as shop:
-        await shop.opens(tea=1_000, cup=1_000)
-        await shop.order(tea=1)
-        await shop.paid_order(tea=2, cup=1)
-        cancelled = await shop.paid_order(tea=1)
-        await shop.cancels(cancelled)
-        waits = await shop.paid_order(tea=2)
-        await shop.cancels(waits, code="wrong-item")
-        return shop.name
 
 
 def main() -> None:

@@ -110,6 +110,10 @@ class LiveBus:
         """Memory is always there."""
         return True
 
+    async def obstacle(self) -> str | None:
+        """Nothing stands in the way of a topic in memory."""
+        return None
+
     async def send(
         self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
     ) -> Awaitable[object]:
