@@ -71,3 +71,14 @@ async def test_reasons_are_looked_at_at_the_door(world: World, change: dict[str,
     assert world.fake.seen[-1].json["reasons"] == [reason], "what was not said is not said"
     wrong = {**body, "reasons": [{**reason, **change}]}
     expect_problem(await world.ask("POST", "/admin/v1/reasons", token, wrong), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("id", ["x" * 100_000, "\ud800"])
+async def test_what_no_id_can_be_is_not_looked_for(world: World, id: str) -> None:
+    token, product = world.token("s1", "staff"), {"product_id": id, "name": "x", "offers_minor": [1]}
+    body = {"products": [{**product, "product_id": "tea"}, product]}
+    answer = await world.ask("POST", "/admin/v1/products", token, body)
+    expect_problem(answer, 422, "invalid-request")
+    assert not [seen for seen in world.fake.looked if "/stock/" in seen.target]
+    day = f"/admin/v1/reconciliations/2026-02-27?shop={'%25' * 20_000}"
+    expect_problem(await world.ask("POST", day, world.token("s1", "staff"), {}), 422, "invalid-request")
