@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,10 @@ SLOW_SECONDS = 60.0
 IN_HAND_MAX = 200
 """Requests to one service at once. Whoever comes then is told to come again: a queue that grows answers nobody in time,
 and keeps the service busy for callers who have gone."""
+
+SEGMENT_MAX = 512
+"""Characters; the longest id has 128."""
+_HALF = re.compile(r"[\ud800-\udfff]")
 
 JSON_TYPE = (b"content-type", b"application/json")
 
@@ -147,7 +152,8 @@ class Services:
 
 
 def segment(value: str) -> str:
-    """A value as one segment of a path. Raises a 404 problem for the two that would lead elsewhere."""
-    if value in {".", ".."}:
+    """A value as one segment of a path. Raises a 404 problem for the two that would lead elsewhere, and for what no id
+    can be: too long, or with half a character."""
+    if value in {".", ".."} or len(value) > SEGMENT_MAX or _HALF.search(value):
         raise Problem(404, "not-found", "没有这个编号。", "There is nothing with this id.")
     return quote(value, safe="")

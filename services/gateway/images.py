@@ -155,7 +155,8 @@ async def _reasons(about: About, _: Sequence[str]) -> Any:
 
 
 async def _stock(about: About, ids: Sequence[str]) -> Any:
-    asked = [_asked(about.services.inventory, f"/stock/{segment(id)}") for id in ids]
+    paths = [f"/stock/{segment(id)}" for id in ids]
+    asked = [_asked(about.services.inventory, path) for path in paths]
     return {"stock": [one for one in await asyncio.gather(*asked) if one is not None]}
 
 

@@ -45,7 +45,7 @@ def main() -> None:
     for finding in report.findings.values():
         print(f"\n{finding}")
     print(f"\n{report.cases} cases ({dict(report.by_phase)}) in {took:.0f} s, {len(report.findings)} findings")
-    print("never answered well:", ", ".join(report.never_good) or "none")
+    print("never answered well:", *(report.never_good or ["none"]), sep="\n    ")
     sys.exit(bool(report.findings))
 
 

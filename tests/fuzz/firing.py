@@ -81,10 +81,13 @@ class Report:
 
     @property
     def never_good(self) -> list[str]:
-        """Operations that were never answered with a good status."""
-        known = {operation for operation, _ in self.answers}
+        """Operations that were never answered with a good status, and with which they were."""
         good = {operation for operation, status in self.answers if status < 300}
-        return sorted(known - good)
+        found: dict[str, list[str]] = {}
+        for (operation, status), times in sorted(self.answers.items()):
+            if operation not in good:
+                found.setdefault(operation, []).append(f"{status}: {times}")
+        return [f"{operation} ({', '.join(statuses)})" for operation, statuses in found.items()]
 
     def note(self, gunner: Gunner, event: events.ScenarioFinished) -> int:
         """Take over what one scenario met; how many requests it made."""

@@ -36,3 +36,49 @@ async def test_no_more_at_once_than_the_service_behind_takes(world: World) -> No
     assert (await world.ask("POST", "/admin/v1/products", token, {"products": [one] * 500})).status_code == 200
     answer = await world.ask("POST", "/admin/v1/products", token, {"products": [one] * 501})
     expect_problem(answer, 422, "invalid-request")
+
+
+async def test_a_policy_may_speak_of_parcels_and_of_the_shops_own_reasons(world: World) -> None:
+    rule = {"name": "late", "way": "allow", "states": ["shipped"], "codes": ["moved-house"]}
+    body = {"rules": [rule], "note": "parcels"}
+    answer = await world.ask("POST", "/admin/v1/policies", world.token("s1", "staff"), body)
+    assert answer.status_code == 200, answer.text
+    assert world.fake.seen[-1].json["rules"] == [rule]
+    wrong = {**body, "rules": [{**rule, "codes": ["Moved House"]}]}
+    refused = await world.ask("POST", "/admin/v1/policies", world.token("s1", "staff"), wrong)
+    expect_problem(refused, 422, "invalid-request")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"family": "nobody"},
+        {"code": "Moved House"},
+        {"zh": ""},
+        {"en": "x" * 31},
+        {"solution_zh": "x" * 101},
+        {"retired": 1},
+        {"use": "Other"},
+        {"counts_as": "moved-house"},
+        {"about": {"$gt": ""}},
+        {"en": None},
+    ],
+)
+async def test_reasons_are_looked_at_at_the_door(world: World, change: dict[str, object]) -> None:
+    reason = {"family": "customer", "code": "moved-house", "zh": "搬家", "en": "moved house"}
+    token, body = world.token("s1", "staff"), {"reasons": [reason], "instead_of": 0, "note": "more"}
+    assert (await world.ask("POST", "/admin/v1/reasons", token, body)).status_code == 200
+    assert world.fake.seen[-1].json["reasons"] == [reason], "what was not said is not said"
+    wrong = {**body, "reasons": [{**reason, **change}]}
+    expect_problem(await world.ask("POST", "/admin/v1/reasons", token, wrong), 422, "invalid-request")
+
+
+@pytest.mark.parametrize("id", ["x" * 100_000, "\ud800"])
+async def test_what_no_id_can_be_is_not_looked_for(world: World, id: str) -> None:
+    token, product = world.token("s1", "staff"), {"product_id": id, "name": "x", "offers_minor": [1]}
+    body = {"products": [{**product, "product_id": "tea"}, product]}
+    answer = await world.ask("POST", "/admin/v1/products", token, body)
+    expect_problem(answer, 422, "invalid-request")
+    assert not [seen for seen in world.fake.looked if "/stock/" in seen.target]
+    day = f"/admin/v1/reconciliations/2026-02-27?shop={'%25' * 20_000}"
+    expect_problem(await world.ask("POST", day, world.token("s1", "staff"), {}), 422, "invalid-request")

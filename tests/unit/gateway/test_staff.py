@@ -79,7 +79,7 @@ async def test_a_choice_about_a_task_is_a_command_in_the_name_of_who_answers_for
     assert answer.status_code == 200
     (seen,) = world.fake.seen
     assert seen.target == "/tasks/o1-c1-t2/resolve"
-    assert seen.json == {"order_id": "o1", "task_id": "o1-c1-t2", **body, "by": BY}
+    assert seen.json == {"order_id": "o1", "task_id": "o1-c1-t2", **body, "by": BY, "goods": []}
 
 
 async def test_a_bank_card_goes_to_the_payment_service_and_no_problem_repeats_it(world: World) -> None:

@@ -62,7 +62,11 @@ BODIES: dict[str, Json] = {
     "/admin/v1/orders/{order_id}/ship": {"carrier": "SF", "tracking_number": "SF1"},
     "/admin/v1/coupons/{code}": {"amount_minor": 500, "minimum_minor": 2000},
     "/admin/v1/tasks/{task_id}/parcel": {"found": "delivered"},
-    "/admin/v1/reasons": {"reasons": [{"family": "system", "code": "fault"}], "instead_of": 0, "note": "no reasons"},
+    "/admin/v1/reasons": {
+        "reasons": [{"family": "system", "code": "fault", "zh": "系统故障", "en": "system fault"}],
+        "instead_of": 0,
+        "note": "fewer reasons",
+    },
     "/admin/v1/tasks/{task_id}/done": {"note": "called the customer"},
     "/admin/v1/tasks/{task_id}/resolution": {"choice": "transfer"},
     "/admin/v1/tasks/resolutions": {"command": "try-again", "task_ids": ["o1-c1-t1"], "digest": "a" * 64},
@@ -183,7 +187,7 @@ def is_look(method: str, path: str, body: bytes) -> bool:
     """Whether a request that comes in the course of a deed changes nothing and is made for the audit trail."""
     if method == "POST":
         return path == "/orders/images" or (path == "/tasks/resolutions" and b'"request_id": "image"' in body)
-    return method == "GET" and path.startswith(("/coupons/", "/stock/", "/policies", "/reconciliations/"))
+    return method == "GET" and path.startswith(("/coupons/", "/stock/", "/policies", "/reasons", "/reconciliations/"))
 
 
 def problem(status: int, code: str) -> httpx.Response:

@@ -79,6 +79,7 @@ async def test_variants_at_the_same_price_are_shown_and_taken() -> None:
     )
     answer = await desk.http.post(f"/orders/{ID}/exchange", json=exchange_wish())
     assert (answer.status_code, answer.json()["exchanges"][0]["status"]) == (202, "open")
+    assert not answer.json().keys() & {"tasks", "contact", "hidden_at"}, "the order as its customer sees it"
     assert (await desk.http.post(f"/orders/{ID}/exchange", json=exchange_wish())).json() == answer.json()
     assert not {"tasks", "contact", "hidden_at"} & answer.json().keys(), "the customer reads it"
     found = (await desk.http.get(f"/orders/{ID}/alternatives")).json()["exchange"]
@@ -94,6 +95,23 @@ async def test_variants_at_the_same_price_are_shown_and_taken() -> None:
     assert [(line["product_id"], line["left"]) for line in order["lines"]] == [("tea", 1), ("cup", 1), ("green", 2)]
     (row,) = (await desk.http.get("/orders")).json()["orders"]
     assert (row["goods"], row["pieces"]) == (["茶", "杯", "green"], 4)
+
+
+async def test_goods_that_were_listed_before_there_were_variants_are_still_on_sale() -> None:
+    desk = await opened()
+    old = {"name": "旧茶", "category": "goods", "offers_minor": [300], "currency": "CNY", "revision": 1}
+    await desk.products.update_all([Update({"_id": "old-tea"}, {"$set": old}, upsert=True)])
+    listed = (await desk.http.get("/products", params={"after": "old", "limit": 1})).json()["products"]
+    assert listed == [
+        {
+            "product_id": "old-tea",
+            "name": "旧茶",
+            "category": "goods",
+            "offers_minor": [300],
+            "currency": "CNY",
+            "variant_of": "",
+        }
+    ]
 
 
 @pytest.mark.parametrize(
