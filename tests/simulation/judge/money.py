@@ -31,7 +31,7 @@ def ended_cases(reading: Reading) -> Iterable[Violation]:
     books = reading.books
     for story in reading.stories.values():
         outside = [case.amount for case in story.cases.values() if case.case_id in reading.settled_outside]
-        back = sum(sum(books.purse(case_id).live.values()) for case_id in story.cases)
+        back = sum(sum(books.purse(case_id).live.values()) for case_id in _known_when_settled(reading, story))
         if outside and back + sum(outside) > (story.paid or 0):
             yield Violation(
                 "I01", story.order_id, f"{back} fen went back and {outside} outside, {story.paid} were paid"
@@ -42,6 +42,14 @@ def ended_cases(reading: Reading) -> Iterable[Violation]:
                 yield Violation("I01", case.case_id, f"undone, but money left: {live}")
             elif case.status == "completed":
                 yield from _completed(reading, books, story, case)
+
+
+def _known_when_settled(reading: Reading, story: Story) -> list[str]:
+    """The order's cases, up to the last whose money a person paid outside; with later ones that are no refund made by
+    hand. Such a refund, found in a bill after that, was unknown to whoever paid."""
+    cases, by_hand = list(story.cases), set(reading.adopted.values())
+    last = max((n for n, case_id in enumerate(cases) if case_id in reading.settled_outside), default=-1)
+    return [case_id for n, case_id in enumerate(cases) if n <= last or case_id not in by_hand]
 
 
 def _completed(reading: Reading, books: Books, story: Story, case: CaseStory) -> Iterator[Violation]:
