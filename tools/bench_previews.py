@@ -25,7 +25,7 @@ TARGET_MS = 60.0
 CUSTOMERS = 20
 PRODUCTS = tuple(Product(f"bench-{n}", f"bench {n}", "goods", (300 + n,), 1_000_000) for n in range(3))
 REASON = {"reason": {"family": "customer", "code": "changed-mind"}}
-IN_PART = {**REASON, "lines": [{"line": 1, "quantity": 1}]}
+IN_PART = {**REASON, "lines": [{"line_no": 1, "quantity": 1}]}
 
 
 def run_bench_previews(count: int, rate: float, seconds: float) -> None:

@@ -1,5 +1,5 @@
-"""A part of `make fuzz`, with a fresh seed each time: a tour of requests that mean something, and some five hundred made
-from the OpenAPI document."""
+"""A part of `make fuzz`, with a fresh seed each time: a tour of requests that mean something, and some five hundred
+made from the OpenAPI document."""
 
 from __future__ import annotations
 
