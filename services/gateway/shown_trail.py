@@ -43,7 +43,6 @@ class OrderImage(BaseModel):
     version: int
     state: State
     carrier: str | None = None
-    tracking_number: str | None = None
     deliver_after: AwareDatetime | None = None
     hidden_at: AwareDatetime | None = None
     paid_minor: int | None = None

@@ -1,4 +1,4 @@
-"""How orders and coupons stand, in few words and without a person in them: what the audit trail keeps before and after
+"""How orders and coupons stand, in few words and without a person or a parcel in them: what the audit trail keeps before and after
 a deed. Internal: only the gateway asks."""
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ _FIELDS = [
     "state.state",
     "state.paid.amount_minor",
     "state.carrier",
-    "state.tracking_number",
     "state.deliver_after",
     "state.hidden_at",
     "state.erased.at",
@@ -73,7 +72,7 @@ def image(document: Mapping[str, Any]) -> dict[str, Any]:
         _without_nothing({**case, "run": f"{case['run'].get('step', '')}: {case['run'].get('status', '')}"})
         for case in state.get("cases", ())[-SHOWN_MAX:]
     ]
-    plain = {name: state.get(name) for name in ("state", "carrier", "tracking_number", "deliver_after", "hidden_at")}
+    plain = {name: state.get(name) for name in ("state", "carrier", "deliver_after", "hidden_at")}
     found = {
         "order_id": document["_id"],
         "version": document["version"],
