@@ -12,6 +12,7 @@ import httpx
 
 from tests.fuzz.firing import PHASES, Report, fire, gunners, knowing
 from tests.fuzz.furnishing import furnish
+from tests.fuzz.tour import tour
 from tests.fuzz.town import Town, town
 
 SHARES = {"coverage": 0.3, "fuzzing": 0.4, "stateful": 0.3}
@@ -22,8 +23,10 @@ def run(place: Town, cases: int, seed: int) -> Report:
     report = Report()
     document = httpx.get(f"{place.gateway}/openapi.json", trust_env=False).json()
     customer, known = asyncio.run(furnish(place))
-    document = knowing(document, known)
     everybody = gunners(place, customer)
+    for operation, status in tour(place, document, everybody, customer):
+        report.answers[operation, status] += 1
+    document = knowing(document, known)
     for phase in PHASES:
         for number, gunner in enumerate(everybody):
             left = int(cases * SHARES[phase]) // len(everybody)
