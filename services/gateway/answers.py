@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from services.gateway import shown_cases as cases
 from services.gateway import shown_decisions as decisions
 from services.gateway import shown_orders as orders
+from services.gateway import shown_policies as policies
 from services.gateway import shown_reasons as reasons
 from services.gateway import shown_shop as shop
 from services.gateway import shown_trail as trail
@@ -107,11 +108,11 @@ GOOD: dict[tuple[str, str], Good] = {
     ("POST", "/admin/v1/restorations"): Good(decisions.Restoration),
     ("POST", "/admin/v1/cases/{case_id}/withdrawal"): Good(cases.StaffsCase),
     ("POST", "/admin/v1/cases/{case_id}/decision"): Good(cases.StaffsCase),
-    ("GET", "/admin/v1/policies"): Good(decisions.Policies),
-    ("GET", "/admin/v1/policies/{version}"): Good(decisions.PolicyShown),
-    ("POST", "/admin/v1/policies"): Good(decisions.PolicySaved, 201),
-    ("POST", "/admin/v1/policies/{version}/preview"): Good(decisions.PolicyPreview),
-    ("POST", "/admin/v1/policies/{version}/activation"): Good(decisions.PolicyActive),
+    ("GET", "/admin/v1/policies"): Good(policies.Policies),
+    ("GET", "/admin/v1/policies/{version}"): Good(policies.PolicyShown),
+    ("POST", "/admin/v1/policies"): Good(policies.PolicySaved, 201),
+    ("POST", "/admin/v1/policies/{version}/preview"): Good(policies.PolicyPreview),
+    ("POST", "/admin/v1/policies/{version}/activation"): Good(policies.PolicyActive),
     ("GET", "/mp/v1/reasons"): Good(reasons.OwnReasons),
     ("GET", "/admin/v1/reasons"): Good(reasons.Reasons),
     ("GET", "/admin/v1/reasons/{version}"): Good(reasons.ReasonsShown),
