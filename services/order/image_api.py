@@ -1,5 +1,5 @@
-"""How orders and coupons stand, in few words and without a person or a parcel in them: what the audit trail keeps before and after
-a deed. Internal: only the gateway asks."""
+"""How orders and coupons stand, in few words and without a person or a parcel in them: what the audit trail keeps
+before and after a deed. Internal: only the gateway asks."""
 
 from __future__ import annotations
 
