@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Literal, NamedTuple
 
@@ -50,11 +51,16 @@ class Ground:
 
 
 def faults(seed: int, every: float, ground: Ground) -> Iterator[Fault]:
-    """For ever, `every` seconds apart on average; none at all when that is 0."""
+    """For ever, `every` seconds apart on average; none at all when that is 0. The first is a kill: while everybody is
+    still up it strikes, however short the drill."""
     dice = Random(f"{seed}/faults")
-    while every > 0:
+    for number in count():
+        if every <= 0:
+            return
         deck = list(_deck(ground, dice))
         dice.shuffle(deck)
+        if number == 0:
+            deck.insert(0, deck.pop(next(n for n, (kind, _, _) in enumerate(deck) if kind == "kill")))
         for kind, victim, seconds in deck:
             yield Fault(every * dice.uniform(0.5, 1.5), kind, victim, seconds)
 

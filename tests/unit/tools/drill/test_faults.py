@@ -51,6 +51,11 @@ def test_every_deck_holds_every_kind_and_kills_every_server(seed: int) -> None:
     )
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_the_first_fault_is_a_kill(seed: int) -> None:
+    assert _plan(1, seed)[0].kind == "kill"
+
+
 def test_faults_come_as_often_as_asked() -> None:
     plan = _plan(400)
     assert all(EVERY / 2 <= one.after <= EVERY * 1.5 for one in plan)
