@@ -6,27 +6,24 @@ have left: an answer that holds up the next is counted for both."""
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NoReturn
 
 import aiohttp
 import httpx
 import psutil
-import typer
 from rich.console import Console
 from rich.table import Table
 
+from tools.place import refuse
 from tools.stack.control import Stack, StackError
 from tools.stack.home import current_home
 
 WARM_SECONDS = 3.0
 CONNECTIONS = 200
 ANSWER_SECONDS = 30.0
-NOT_DONE = 2
 WATCHED = ("gateway", "order", "mongo")
 NO_ANSWER = (httpx.HTTPError, aiohttp.ClientError, TimeoutError)
 
@@ -53,12 +50,6 @@ def opened() -> Opened:
         )
     except StackError as problem:
         refuse(f"{problem}. Start it with: tuidan up")
-
-
-def refuse(text: str) -> NoReturn:
-    """Say why nothing was measured, and leave with exit code 2."""
-    sys.stderr.write(f"{text}\n")
-    raise typer.Exit(NOT_DONE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,7 +100,7 @@ class Service:
             self._url + path + ("?" + urlencode(given) if given else ""),
             headers=[*headers] or ([JSON_TYPE] if body is not None else []),
             content=body,
-            extensions={"timeout": {"read": seconds or self._seconds}},
+            extensions={"timeout": {"read": seconds or self._seconds}},  # for a transport that gives up by itself
         )
         self._in_hand += 1
         try:

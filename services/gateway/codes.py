@@ -8,6 +8,8 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from prometheus_client import Counter
+
 from chassis.bucket import SharedRedis
 from chassis.clock import Clock
 from chassis.problem import Problem
@@ -19,6 +21,8 @@ SPACING_SECONDS = 60
 """Between two codes for one member of staff: SMS providers send one number no more."""
 PER_HOUR = 10
 """Codes for one member of staff: at most fifty guesses an hour at a million numbers."""
+
+TAKEN = Counter("tuidan_gateway_codes_total", "Confirmation codes that were given, by outcome", ["outcome"])
 
 # KEYS the code, the member's count; ARGV mark, now (ms), spacing (ms), codes an hour, life (ms). Answers 0 when the
 # code is kept, else the milliseconds until another one may be asked for.
@@ -105,6 +109,7 @@ class Codes:
         taken = await self._redis.ask(TAKE, [self._key(matter)], args)
         if taken is None:
             raise _away()
+        TAKEN.labels("right" if taken == 1 else "wrong").inc()
         if taken != 1:
             raise Problem(
                 403,

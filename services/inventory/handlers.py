@@ -188,6 +188,12 @@ def swap(known: Reservation | None, asked: SwapStock, at: datetime) -> Decision:
     return swapping.swap(known or _not_asked(asked.order_id), asked)
 
 
+@RESERVATIONS.handles(TakeBackStock)
+def take_back(known: Reservation | None, asked: TakeBackStock, at: datetime) -> Decision:
+    """Put on the shelf what came back of a parcel that had left."""
+    return returning.take_back(known or _not_asked(asked.order_id), asked)
+
+
 @RESERVATIONS.handles(DispatchStock)
 def dispatch(known: Reservation | None, asked: DispatchStock, at: datetime) -> Decision:
     """The parcel leaves with everything no case has taken back."""
@@ -340,6 +346,3 @@ def _back(state: Reservation, case_id: CaseId) -> StockReleased:
 
 def _received(receipt: StockReceipt) -> StockReceived:
     return StockReceived(receipt_id=receipt.receipt_id, product_id=receipt.product_id, quantity=receipt.quantity)
-
-
-RESERVATIONS.handles(TakeBackStock)(returning.take_back)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 
 from contracts.inventory import StockTakenBack, TakeBackStock
 from contracts.message import CaseId, Message
@@ -12,10 +11,9 @@ from services.inventory.model import HoldingCase, MoveStock, Reservation, merged
 Decision = tuple[Reservation, Sequence[Message]]
 
 
-def take_back(known: Reservation | None, asked: TakeBackStock, at: datetime) -> Decision:
+def take_back(state: Reservation, asked: TakeBackStock) -> Decision:
     """Its good pieces go on the shelf, once per case. Unanswered while the books do not have it that they left: whoever
     waits asks again."""
-    state = known or Reservation(order_id=asked.order_id, status="not-asked")
     case = state.cases.get(asked.case_id, HoldingCase(status="refused"))
     if case.status == "came-back":
         return state, [_taken_back(state, asked.case_id)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from chassis.mongo import Collection
 from chassis.problem import Problem
 from chassis.projection import Update
-from contracts.order import Actor, CancelOrder
+from contracts.order import Actor, CancelOrder, ReasonCode
 from services.order.policies import BUILT_IN, LookUpPolicy, Policy, ReadyToCancel, Rule
 from services.order.reasonbook import ReasonBook
 
@@ -63,7 +63,8 @@ class PolicyBook:
 
     async def save(self, rules: Sequence[Rule], note: str, by: Actor, at: datetime) -> int:
         """Save a new version; it decides nothing yet. The same rules as the newest version are that version. Raises a
-        503 problem when others are always faster."""
+        422 problem for a reason that is in no list, a 503 problem when others are always faster."""
+        await self._expect_reasons(rules)
         for _ in range(SAVES_MAX):
             newest = await self._policies.find({"_id": {"$ne": ACTIVE}}, sort=[("_id", -1)], limit=1)
             last = newest[0]["version"] if newest else 0
@@ -81,6 +82,19 @@ class PolicyBook:
             if not await self._policies.insert_new([document]):
                 return int(version)
         raise Problem(503, "not-ready", "请稍后再试。", "Try again in a moment.", retry_after=1)
+
+    async def _expect_reasons(self, rules: Sequence[Rule]) -> None:
+        """A rule with a mistyped reason would never fit, and nobody would see it."""
+        known = {*get_args(ReasonCode), *(one.code for one in (await self.reasons.newest()).reasons)}
+        unknown = {f"{rule.name}: {code}" for rule in rules for code in rule.codes if code not in known}
+        if unknown:
+            raise Problem(
+                422,
+                "reason-not-listed",
+                "规则中的取消原因不在原因列表中,请核对,或先发布该原因。",
+                "A rule names a reason that is in no list of reasons. Check it, or publish the reason first.",
+                about=", ".join(sorted(unknown))[:500],
+            )
 
     async def activate(self, version: int, instead_of: int, by: Actor, at: datetime) -> int:
         """Let `version` decide from now on. Raises a 409 problem when another one than `instead_of` is active by now,

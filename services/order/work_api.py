@@ -3,7 +3,6 @@ only the gateway calls it, and says who asks."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -92,13 +91,8 @@ class Desk:
         begun = await self._runs.find(asked.request_id) or await self._begin(asked)
         if begun.fingerprint != asked.fingerprint:
             raise problem("idempotency-key-reused")
-        done = [self._do(task, begun.plan, asked) for task in begun.plan.tasks]
-        found = await asyncio.gather(*done, return_exceptions=True)
-        rows: list[dict[str, Any]] = []
-        for one in found:
-            if isinstance(one, BaseException):
-                raise one  # the database is away: a repeat goes on where this stopped
-            rows.append(one)
+        # One after the other, as they were planned. When the database is away a repeat goes on where this stopped.
+        rows = [await self._do(task, begun.plan, asked) for task in begun.plan.tasks]
         finished = [task for task, row in zip(begun.plan.tasks, rows, strict=True) if row["outcome"] == "done"]
         return {"dry_run": False, "digest": begun.plan.digest, "more": False, **_counted(rows), "sums": sums(finished)}
 

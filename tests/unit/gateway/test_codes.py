@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from services.gateway.codes import LASTS_SECONDS, PER_HOUR, SPACING_SECONDS, TRIES
+from services.gateway.codes import LASTS_SECONDS, PER_HOUR, SPACING_SECONDS, TAKEN, TRIES
 from services.gateway.limits import connect
 from tests.unit.gateway.desk import PHONE, Desk, desk
 from tests.unit.gateway.world import CANCELLATION, World, expect_problem
@@ -141,6 +141,7 @@ async def test_codes_are_asked_for_once_a_minute_and_ten_times_an_hour(till: Til
 @pytest.mark.real
 async def test_guessed_at_a_hundred_a_second_a_code_stays_a_secret(till: Till) -> None:
     code = await till.asks()
+    counted = {outcome: TAKEN.labels(outcome)._value.get() for outcome in ("right", "wrong")}
     guesses = [f"{(int(code) + 1 + n) % 1_000_000:06d}" for n in range(300)]
     for number, guess in enumerate(guesses):
         till.world.now += timedelta(milliseconds=10)
@@ -150,6 +151,8 @@ async def test_guessed_at_a_hundred_a_second_a_code_stays_a_secret(till: Till) -
     assert len(entries) == 301, "every guess stands in the trail"
     assert not [entry for entry in entries if code in entry["body"] or entry["status"] != 403]
     assert (await till.cancels(await till.asks())).status_code == 200, "the honest one gets another code"
+    assert TAKEN.labels("wrong")._value.get() - counted["wrong"] == 301, "every guess is counted"
+    assert TAKEN.labels("right")._value.get() - counted["right"] == 1
 
 
 @pytest.mark.real

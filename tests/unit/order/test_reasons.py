@@ -9,8 +9,11 @@ from pydantic import ValidationError
 
 from chassis.record import Refusal
 from contracts.order import CancellationNotAccepted, CancelOrder, WishedReason
+from services.order import cancelling_api
 from services.order.cancellation import Cancellation
 from services.order.policies import Policy, ReadyToCancel, Rule
+from services.order.policybook import PolicyBook
+from services.order.preview import PastCases
 from services.order.problems import problem_of
 from services.order.reason import BUILT_IN, ReasonEntry, ReasonList, offered, unsendable
 from services.order.reason_api import reason_routes
@@ -224,3 +227,19 @@ async def test_a_version_that_is_not_there_and_a_code_that_was_forgotten() -> No
     assert (answer["code"], answer["about"]) == ("reasons-forgotten", "customer/wrong-item")
     broken = (await desk.http.post("/reasons", json=body() | {"reasons": body()["reasons"][:1]})).json()
     assert broken["code"] == "invalid-request"
+
+
+async def test_a_policy_names_no_reason_that_is_in_no_list() -> None:
+    desk = Desk()
+    policies = PolicyBook(desk.database.collection("policies"), book(desk))  # type: ignore[arg-type]
+    desk.opens(
+        cancelling_api.routes(desk.engine, policies, PastCases(desk.orders)), reason_routes(desk.engine, book(desk))
+    )
+    smells = {"name": "smells", "way": "allow", "codes": ["smell", "quality"]}
+    wanted = {"rules": [smells, {"name": "rest", "way": "allow"}], **BOSS}
+    answer = await desk.http.post("/policies", json=wanted)
+    assert (answer.status_code, answer.json()["code"]) == (422, "reason-not-listed")
+    assert answer.json()["about"] == "smells: smell", "the closed list and the built-in ones are known"
+    assert [one["version"] for one in (await desk.http.get("/policies")).json()["versions"]] == [0]
+    assert (await desk.http.post("/reasons", json=body())).status_code == 201
+    assert (await desk.http.post("/policies", json=wanted)).status_code == 201
