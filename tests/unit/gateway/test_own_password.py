@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -48,6 +49,46 @@ async def test_the_new_one_counts_and_everybody_else_is_signed_out(li: Desk) -> 
     expect_problem(await li.sign_in(), 401, "sign-in-refused")
     li.password = NEW
     assert (await li.sign_in()).status_code == 200
+
+
+def when_others_are_out(li: Desk, monkeypatch: pytest.MonkeyPatch, then: Callable[[], Awaitable[object]]) -> None:
+    """Something that happens as soon as the other sessions have ended, before the new password is stored."""
+    through, waiting = li.world.line.through, [then]
+
+    async def crossed(what: str, work: Callable[[], Any]) -> Any:
+        result = await through(what, work)
+        if what == "write sessions" and waiting:
+            await waiting.pop()()
+        return result
+
+    monkeypatch.setattr(li.world.line, "through", crossed)
+
+
+async def test_a_crash_half_way_leaves_nobody_signed_in_by_the_old_one(
+    li: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, mine = await li.signed_in("192.0.2.1"), await li.signed_in()
+
+    async def crash() -> None:
+        li.world.line.away.add("write staff")
+
+    when_others_are_out(li, monkeypatch, crash)
+    assert (await change(li, mine["access_token"])).status_code == 503
+    assert await reads(li, other["access_token"]) == 401
+
+
+async def test_whoever_signs_in_by_the_old_one_in_the_same_moment_is_out(
+    li: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, mine = await li.signed_in("192.0.2.1"), await li.signed_in()
+    late = []
+
+    async def sign_in() -> None:
+        late.append(await li.world.people.sessions.open("staff", "li", {}))
+
+    when_others_are_out(li, monkeypatch, sign_in)
+    assert (await change(li, mine["access_token"])).status_code == 200
+    assert not await li.world.people.sessions.is_alive(late[0].session)
 
 
 @pytest.mark.parametrize("wrong", [{"password": "x"}, {"code": "000000"}], ids=["password", "factor"])

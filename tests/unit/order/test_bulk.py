@@ -10,7 +10,7 @@ from chassis.record import Record
 from chassis.store import StoreUnavailable
 from contracts.message import OrderId
 from services.order import work_api
-from services.order.bulk import TASKS_MAX, plan, wish
+from services.order.bulk import TASKS_MAX, Planned, plan, sums, wish
 from services.order.bulk_runs import BulkRuns
 from services.order.exports import Exports
 from services.order.handlers import ORDERS
@@ -76,6 +76,12 @@ async def test_a_dry_run_says_what_would_happen_why_not_and_the_money_and_change
     assert all(task["in_words"]["zh"] and task["in_words"]["en"] for task in shown["tasks"])
     assert await states(desk) == before
     assert not desk.database.collections["bulk_commands"].documents
+
+
+def test_two_tasks_of_a_case_are_about_the_same_money() -> None:
+    one = Planned(task_id="a-c1-t1", case_id="a-c1", amount_minor=500)
+    other, another = one.model_copy(update={"task_id": "a-c1-t2"}), one.model_copy(update={"case_id": "a-c2"})
+    assert sums([one, other, another]) == [{"currency": "CNY", "amount_minor": 1000}]
 
 
 async def test_what_was_shown_is_done_and_a_repeat_does_it_no_second_time() -> None:
