@@ -47,9 +47,9 @@ async def test_what_is_asked_arrives_as_it_was_written() -> None:
             writer.write(OK)
 
     async with service(answer) as order:
-        read = await order.ask("GET", "/orders/a%2Fb%25", query={"goods": "红茶 +", "none": None})
+        read = await order.ask("GET", "/orders/a%2Fb%25%27", query={"goods": "红茶 +", "none": None})
         told = await order.ask("POST", "/orders", body=b'{"a":1}', headers=[(b"if-match", b'"7"')])
-    assert heard[0].startswith(b"GET /orders/a%2Fb%25?goods=%E7%BA%A2%E8%8C%B6+%2B HTTP/1.1\r\n")
+    assert heard[0].startswith(b"GET /orders/a%2Fb%25%27?goods=%E7%BA%A2%E8%8C%B6+%2B HTTP/1.1\r\n")
     assert heard[1].endswith(b'\r\n\r\n{"a":1}')
     assert b'if-match: "7"' in heard[1].lower()
     assert (read.status, read.body, read.headers["etag"]) == (200, b"{}", '"7"')

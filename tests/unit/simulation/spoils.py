@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from contracts.message import message_id
 from tests.simulation.evidence import Asked
-from tests.unit.simulation.given import AT, LATER, REASON, WHEN, Scene, ended, yuan
+from tests.unit.simulation.given import AT, BY, LATER, REASON, WHEN, Scene, ended, yuan
 from tests.unit.simulation.tales import BACK, GONE, KEPT, PIECES, TOTAL, case
 
 ORDERS, PAYMENTS, RESERVATIONS = ("order", "orders"), ("payment", "payments"), ("inventory", "reservations")
@@ -73,6 +73,16 @@ def paid_in_cash_as_well(scene: Scene) -> None:
     wish = {**of_case, "how": "settled-outside", "proof": "receipt 17", "by": "s1"}
     heard = scene.hears((*ORDERS, BACK), "decided", ("resume-refund.v1", wish))
     scene.hears((*PAYMENTS, BACK), heard, ("refund-resumed.v1", of_case))
+
+
+@seen_by("ended-cases-money")
+def paid_in_cash_and_once_more_by_a_later_case(scene: Scene) -> None:
+    paid_in_cash_as_well(scene)
+    scene.money[:] = [line for line in scene.money if line["out_refund_no"] != f"{BACK}-c1-1"]
+    again = {"order_id": BACK, "case_id": f"{BACK}-c2", "customer_id": "c1", "customer_group": "g", "whole": False}
+    again |= {"lines": [], "amount": yuan(TOTAL), "reason": REASON, "by": BY, "accepted_at": WHEN, "occurred_at": WHEN}
+    scene.hears((*ORDERS, BACK), "once more", ("cancellation-accepted.v1", again))
+    scene.pays("refund-accepted", BACK, TOTAL, out_refund_no=f"{BACK}-c2-1")
 
 
 @seen_by("one-refund-at-a-time")
