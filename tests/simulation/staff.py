@@ -17,6 +17,9 @@ CARD_SHARE = 0.7
 APPROVED_SHARE = 0.75
 WAREHOUSE_SHARE = 0.9
 MISCOUNTED_SHARE = 0.1
+MANY_SHARE = 0.5
+AGAIN_SHARE = 0.3
+COMMANDS = ("try-again", "other-route", "settled-outside", "give-up")
 ALWAYS = 1.0
 """Staff so diligent do what a task asks for, and nothing else."""
 DAY_SECONDS = 86_400.0
@@ -41,6 +44,9 @@ class Staff:
         if self.diligence < ALWAYS and self.draw() < ERRAND_SHARE:
             await self._run_errand(EVERY[int(self.draw() * len(EVERY))])
         _, page = await self.door.ask("s-finance", "GET", "/admin/v1/tasks")
+        if page.get("tasks") and self.diligence < ALWAYS and self.draw() < MANY_SHARE:
+            await self._deal_with_many()
+            _, page = await self.door.ask("s-finance", "GET", "/admin/v1/tasks")
         for task in page.get("tasks", ()):
             if self.draw() < self.diligence:
                 await self._deal_with(task)
@@ -83,6 +89,22 @@ class Staff:
         path = f"/admin/v1/tasks/{task['task_id']}/resolution"
         body = {"choice": choice, "note": "paid in cash, receipt 17"}
         await self.door.ask("s-finance", "POST", path, body, what="resolve", order=order_id)
+
+    async def _deal_with_many(self) -> None:
+        """One command for all that stands in the list: looked at first, then what was shown; now and then the same
+        once more. Some of the tasks are of another kind, and are refused."""
+        self._count += 1
+        _, page = await self.door.ask("s-finance", "GET", "/admin/v1/cases?list=person")
+        fitting = [one for case in page.get("cases", ()) for one in case["commands"] if one["command"] in COMMANDS]
+        if not fitting:
+            return
+        wish: Json = {"command": fitting[int(self.draw() * len(fitting))]["command"]}
+        wish |= {"note": "paid in cash, receipt 17", "task_ids": list(dict.fromkeys(one["task_id"] for one in fitting))}
+        path, key = "/admin/v1/tasks/resolutions", f"many-{self._count}"
+        _, shown = await self.door.ask("s-finance", "POST", path, {**wish, "dry_run": True}, key=f"{key}-look")
+        for _ in range(2 if self.draw() < AGAIN_SHARE else 1):
+            body = {**wish, "digest": shown.get("digest")}
+            await self.door.ask("s-finance", "POST", path, body, key=key, what="resolve-many")
 
     async def _report(self, task: Json, order_id: str) -> None:
         """What the warehouse has found of a parcel; now and then somebody counts wrong, or somebody else tries."""

@@ -103,6 +103,7 @@ _LIST = (
     Check("with-a-code", "I23", "what needs a code was done with the one sent for it", confirmed.with_a_code),
     Check("rated-when-over", "I24", "only ended cases are rated, once", afterwards.rated_when_over),
     Check("saved-once", "I25", "a saved order counts once", afterwards.saved_once),
+    Check("many-as-told", "I27", "a command for many tasks did what it says it did", afterwards.many_as_told),
     Check("seen-as-it-was", "I26", "who watches sees an order go forward", afterwards.seen_as_it_was),
     Check("goods-before-money", "I19", "no money for a parcel that is not back", rights.goods_before_money),
     Check("rules-kept", "I19", "who has to wait for what follows from the rules", rights.rules_kept, calm=True),

@@ -74,3 +74,18 @@ def seen_as_it_was(reading: Reading) -> Iterable[Violation]:
         order = orders.get(one.order_id)
         if ids and (order is None or max(ids) > order.document["version"]):
             yield Violation("I26", one.order_id, f"version {max(ids)} was shown and is not stored")
+
+
+def many_as_told(reading: Reading) -> Iterable[Violation]:
+    """What one command for many tasks was answered to have done was done: each such task is resolved as was said; the
+    others were refused."""
+    resolved = {(body["task_id"], body["choice"]) for body in reading.bodies("task-resolved.v1")}
+    for one in reading.evidence.asked:
+        if one.what != "resolve-many" or one.status != 200:
+            continue
+        for task in one.answer["tasks"]:
+            done = task["outcome"] == "done"
+            if done and (task["task_id"], task["choice"]) not in resolved:
+                yield Violation("I27", task["task_id"], f"said to be dealt with by {task['choice']}, and was not")
+            if not done and task["outcome"] != "refused":
+                yield Violation("I27", task["task_id"], f"neither done nor refused, but {task['outcome']!r}")

@@ -218,3 +218,15 @@ def a_rating_that_is_not_counted(scene: Scene) -> None:
 def a_saved_order_that_is_counted_twice(scene: Scene) -> None:
     saved = scene.documents["analytics"]["facts_saved_orders"]
     saved[f"{GONE}/2"] = {**saved[f"{GONE}/1"], "_id": f"{GONE}/2"}
+
+
+@seen_by("many-as-told")
+def said_to_be_dealt_with(scene: Scene) -> None:
+    task = {"task_id": f"{BACK}-c1-t1", "choice": "send-again", "outcome": "done"}
+    scene.asked.append(Asked(AT, "s-finance", "resolve-many", "", {}, 200, {"tasks": [task]}))
+
+
+@seen_by("many-as-told")
+def only_looked_at(scene: Scene) -> None:
+    task = {"task_id": f"{BACK}-c1-t1", "choice": "send-again", "outcome": "would-be-done"}
+    scene.asked.append(Asked(AT, "s-finance", "resolve-many", "", {}, 200, {"tasks": [task]}))
