@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from testcontainers.core.container import DockerContainer
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = ROOT / "docker-compose.yml"
+USUAL_HOST = "unix:///var/run/docker.sock"
 KAFKA_PORT = 9092
 REDIS_PORT = 6379
 _VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
@@ -24,13 +26,17 @@ _VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
 
 def why_no_engine() -> str | None:
     """Why containers cannot be tried here; None: they can."""
+    host = os.environ.get("DOCKER_HOST", USUAL_HOST)
     try:
+        if host.startswith("unix://"):
+            with socket.socket(socket.AF_UNIX) as door:  # the library leaves its socket open when nobody answers
+                door.connect(host.removeprefix("unix://"))
         client = docker.from_env()
         try:
             client.ping()
         finally:
             client.close()
-    except DockerException as problem:
+    except (DockerException, OSError) as problem:
         return f"no container engine answers ({str(problem)[:120]})"
     return None
 

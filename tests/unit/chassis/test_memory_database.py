@@ -185,7 +185,7 @@ async def test_products_and_coupons(twins: Twins) -> None:
 
     ready, all, page = await twins.both(shelf)
     assert [product["name"] for product in all["products"]] == ["茶 1", "茶 3"]
-    shown = {"product_id", "name", "category", "offers_minor", "currency"}
+    shown = {"product_id", "name", "category", "offers_minor", "currency", "variant_of"}
     assert all["products"][0].keys() == shown, "nothing of how they are kept"
     assert (page["products"], page["next"]) == (all["products"][1:], "tea")
     assert ready["coupon"]["minimum_minor"] == 5

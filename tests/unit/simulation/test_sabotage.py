@@ -19,7 +19,7 @@ from chassis import record
 from chassis.delivery import Delivery
 from chassis.engine import Engine
 from chassis.memory_database import MemoryDatabase
-from chassis.record import Heard, Record, Said
+from chassis.record import Heard, Record, Refusal, Said
 from chassis.relay import Relay
 from chassis.saga import Saga, pivot
 from contracts.inventory import HoldStock, KeepStock, ReleaseStock, ReserveStock, StockHeld, StockLine, StockShort
@@ -43,6 +43,8 @@ from tests.simulation.sabotage import GUARDS, switch_off
 from tests.simulation.sabotages import attacks
 from tests.simulation.sea import StillWater
 from tests.simulation.world import SHAPES
+from tests.unit.order.test_exchanging import exchange
+from tests.unit.order.told import SHIP, cancel, paid_order
 from tests.unit.simulation.examples_door import EXAMPLES as DOOR_EXAMPLES
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -222,6 +224,18 @@ def callback_verification() -> Holds:
     return [False]
 
 
+def exchange_shuts_out() -> Holds:
+    def refused(message: Message) -> bool:
+        under_way = paid_order().hears(exchange())
+        try:
+            under_way.hears(message)
+        except Refusal:
+            return True
+        return False
+
+    return [refused(SHIP), refused(cancel())]
+
+
 EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "deduplication": deduplication,
     "version-check": version_check,
@@ -233,6 +247,7 @@ EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "query-before-resend": query_before_resend,
     "movement-id": movement_id,
     "callback-verification": callback_verification,
+    "exchange-shuts-out": exchange_shuts_out,
     **DOOR_EXAMPLES,
 }
 
