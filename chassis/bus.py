@@ -93,6 +93,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         self._topics: tuple[str, ...] = ()
         self._consumer: AIOKafkaConsumer | None = None
         self._noted: dict[TopicPartition, int] = {}
+        self._hearing: dict[TopicPartition, int] = {}
         self._in_hand = asyncio.Lock()
         self._draining = False
         self._progress_at = monotonic()
@@ -191,6 +192,20 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         missing = [name for name in self._topics if name not in there]
         return f"topics are missing: {', '.join(missing)}. Make them with: tuidan topics create" if missing else None
 
+    async def lags(self) -> dict[tuple[str, str, str], float]:
+        """Records that are there and not heard to the end, by group, topic and partition, of the partitions that are
+        ours. The end is asked for: what the consumer knows of it stands still while it hears. Raises KafkaError."""
+        consumer = self._find_consumer()
+        ours = self._assigned()
+        if consumer is None or not ours:
+            return {}
+        ends = await consumer.end_offsets(list(ours))
+        found = {}
+        for place in ours:
+            came_to = self._hearing.get(place, await consumer.position(place))
+            found[self._group, place.topic, str(place.partition)] = float(max(0, ends[place] - came_to))
+        return found
+
     def _assigned(self) -> frozenset[TopicPartition]:
         consumer = self._find_consumer()
         return frozenset() if consumer is None else frozenset(consumer.assignment())
@@ -220,8 +235,14 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
             if self._draining:
                 return
             done = False
-            while not done and not self._draining:
-                done = await self._receiver.receive(deliveries)
+            for one in deliveries:
+                place = TopicPartition(one.topic, one.partition)
+                self._hearing[place] = min(one.offset, self._hearing.get(place, one.offset))
+            try:
+                while not done and not self._draining:
+                    done = await self._receiver.receive(deliveries)
+            finally:
+                self._hearing.clear()
             if done:
                 for (topic, partition), offset in in_order(deliveries).items():
                     self._noted[TopicPartition(topic, partition)] = offset

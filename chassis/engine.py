@@ -18,12 +18,14 @@ from chassis import telemetry
 from chassis.batcher import Batcher
 from chassis.clock import Clock
 from chassis.projection import BulkResult, Projection, Update
-from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Stale, hear, refused
+from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Said, Stale, hear, refused
 from chassis.relay import Performer, Publisher, Relay, TooLarge
 from chassis.store import Store, StoreUnavailable
 from contracts.message import Event, Intent, Message, Woke
 
 CONFLICTS_MAX = 20
+Tallies = dict[str, list[Callable[[Said], None]]]
+"""Who counts what is said, by wire name."""
 
 log = structlog.get_logger()
 
@@ -49,10 +51,11 @@ class Outcome:
 class Reactor:
     """Hears messages for the records of one aggregate, one batch at a time."""
 
-    def __init__(self, aggregate: Aggregate[Any], store: Store, relay: Relay) -> None:
+    def __init__(self, aggregate: Aggregate[Any], store: Store, relay: Relay, tallies: Tallies) -> None:
         self._aggregate = aggregate
         self._store = store
         self._relay = relay
+        self._tallies = tallies
         self._batcher: Batcher[Heard, Outcome] = Batcher(self._flight)
 
     async def hear(self, heard: Heard) -> Outcome:
@@ -137,6 +140,10 @@ class Reactor:
                 return Outcome(Decided(Record(""), (), stored=False), (_waited(acknowledged),))
             if isinstance(decided, BaseException):
                 return decided
+            if decided.stored and self._tallies:
+                for said in decided.says:
+                    for tally in self._tallies.get(said.wire, ()):
+                        tally(said)
             waits = await self._relay.say(self._aggregate.name, decided.record.id, decided.says)
             return Outcome(decided, tuple(waits))
         except TooLarge as problem:
@@ -176,8 +183,10 @@ class Engine:
         self.relay = Relay(source, publisher, self.hear, clock, sweep_after)
         self.stores: dict[str, Store] = {aggregate.name: store for aggregate, store in aggregates.items()}
         self.aggregates = list(aggregates)
+        self._tallies: Tallies = {}
         self._reactors = {
-            aggregate.name: Reactor(aggregate, store, self.relay) for aggregate, store in aggregates.items()
+            aggregate.name: Reactor(aggregate, store, self.relay, self._tallies)
+            for aggregate, store in aggregates.items()
         }
         self._hearers: dict[type[Message], Reactor] = {}
         for aggregate in aggregates:
@@ -194,6 +203,10 @@ class Engine:
     def perform(self, intent: type[Intent], performer: Performer) -> None:
         """Say who performs a kind of intent. Call before anything is heard."""
         self.relay.performers[intent.wire] = (intent, performer)
+
+    def tally(self, message: type[Message], count: Callable[[Said], None]) -> None:
+        """Let `count` see each message of this kind when it has been decided and saved: once, whatever is repeated."""
+        self._tallies.setdefault(message.wire, []).append(count)
 
     def hears(self, message: type[Message]) -> bool:
         """Whether anyone in this service listens to this kind of message."""

@@ -12,8 +12,9 @@ from typing import Any
 
 import httpx
 
-from chassis import clock
+from chassis import clock, telemetry
 
+PROVIDER = "wechat"
 URL = "https://api.weixin.qq.com"
 TOKEN_MARGIN_SECONDS = 240
 """A token is asked for again this long before its end: from five minutes before on WeChat gives a new one while the
@@ -98,8 +99,14 @@ class MiniProgram:
         return found
 
     async def _send(self, path: str, body: Mapping[str, Any], **query: str) -> dict[str, Any]:
+        with telemetry.provider_call(PROVIDER, path.rpartition("/")[2]) as made:
+            found = await self._sent(path, body, query)
+            made.code = str(_errcode(found) or "OK")
+            return found
+
+    async def _sent(self, path: str, body: Mapping[str, Any], query: Mapping[str, str]) -> dict[str, Any]:
         try:
-            answer = await self._http.post(self._url + path, json=dict(body), params=query)
+            answer = await self._http.post(self._url + path, json=dict(body), params=dict(query))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as problem:
             raise NoAnswer(False, type(problem).__name__) from problem
         except httpx.HTTPError as problem:

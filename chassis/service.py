@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import FrameType
 from typing import Any, Protocol
@@ -26,6 +26,8 @@ from chassis.mongo import Database
 from chassis.personal import Ring, read_ring
 from chassis.private import private_fields
 from chassis.projection import Projection
+from chassis.readiness import Check, check_all, partly_ready
+from chassis.readings import Readings, wire_readings
 from chassis.record import Aggregate
 from chassis.relay import Publisher
 from chassis.settings import HttpSettings, ServiceSettings
@@ -33,12 +35,9 @@ from chassis.store import StoreUnavailable
 from contracts.message import Topic
 
 FLUSH_EVERY_SECONDS = 1.0
-READY_CHECK_SECONDS = 3.0
 START_RETRY_SECONDS = 1.0
 STARTUP_FAILED = 3
 """uvicorn's own exit code for it."""
-
-Check = Callable[[], Awaitable[bool]]
 
 log = structlog.get_logger()
 
@@ -57,6 +56,8 @@ class Bus(Publisher, Protocol):
     async def ping(self) -> bool: ...
 
     async def obstacle(self) -> str | None: ...
+
+    async def lags(self) -> Mapping[tuple[str, ...], float]: ...
 
 
 def _open_database(name: str, settings: ServiceSettings, ring: Ring | None) -> Database:
@@ -83,6 +84,7 @@ class Parts:
 
     engine: Engine
     database: Database
+    readings: Readings = field(default_factory=Readings)
 
 
 Wire = Callable[[Parts], AbstractAsyncContextManager[Sequence[APIRouter]]]
@@ -92,10 +94,11 @@ def http_app(
     name: str,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     checks: Callable[[], dict[str, Check]],
+    readings: Readings | None = None,
     **options: Any,
 ) -> FastAPI:
     """A FastAPI application with `/live`, `/ready`, `/metrics` and problem documents for every error. `checks` names
-    what must answer for the service to be ready."""
+    what must answer for the service to be ready; `readings` are looked up for `/metrics`."""
 
     @asynccontextmanager
     async def watched(app: FastAPI) -> AsyncIterator[None]:
@@ -106,6 +109,8 @@ def http_app(
         finally:
             probe.cancel()
 
+    looked_up = readings or Readings()
+    looked_up.add(telemetry.PART_READY, partly_ready(name, checks))
     app = FastAPI(title=f"tuidan {name}", lifespan=watched, **options)
     problem.install(app)
 
@@ -115,34 +120,17 @@ def http_app(
 
     @app.get("/ready", include_in_schema=False)
     async def ready() -> JSONResponse:
-        found = await _check_all(checks())
-        is_ready = all(why is None for why in found.values())
-        telemetry.READY.labels(name).set(int(is_ready))
+        found, is_ready = await check_all(name, checks())
         shown = {"service": name, "ready": is_ready, "checks": {part: why is None for part, why in found.items()}}
         whys = {part: why for part, why in found.items() if why}
         return JSONResponse(shown | ({"why": whys} if whys else {}), 200 if is_ready else 503)
 
     @app.get("/metrics", include_in_schema=False)
     async def metrics() -> PlainTextResponse:
+        await looked_up.take()
         return PlainTextResponse(generate_latest().decode(), media_type="text/plain; version=0.0.4")
 
     return app
-
-
-async def _check_all(checks: dict[str, Check]) -> dict[str, str | None]:
-    """None for what is as it should be, else why it is not (empty where nobody can say)."""
-
-    async def one(check: Check) -> str | None:
-        try:
-            async with asyncio.timeout(READY_CHECK_SECONDS):
-                return None if await check() else ""
-        except NotReady as why:
-            return str(why)
-        except Exception:  # why: whatever went wrong, the answer is "not ready"
-            return ""
-
-    outcomes = await asyncio.gather(*(one(check) for check in checks.values()))
-    return dict(zip(checks, outcomes, strict=True))
 
 
 class Service:
@@ -171,7 +159,8 @@ class Service:
         self._bus: Bus | None = None
         self._running = False
         self._waiting = Waiting()
-        self.app = http_app(name, self._lifespan, self._checks)
+        self._readings = Readings()
+        self.app = http_app(name, self._lifespan, self._checks, self._readings)
         self.app.add_middleware(ClosedDoor, waiting=self._waiting)
 
     def _keys(self) -> Ring | None:
@@ -221,7 +210,8 @@ class Service:
         )
         for store in stores.values():
             await until_answered(store.prepare)
-        async with self._wire(Parts(engine, database)) as routers:
+        wire_readings(self._readings, engine, bus.lags)
+        async with self._wire(Parts(engine, database, self._readings)) as routers:
             for router in routers:
                 # Appended, not included: an included router is matched twice for every request.
                 app.router.routes.extend(router.routes)

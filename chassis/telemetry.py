@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import re
 import sys
 from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -21,17 +23,45 @@ CONFLICTS = Counter("tuidan_save_conflicts_total", "Messages decided again becau
 RECORDS_SWEPT = Counter("tuidan_records_swept_total", "Records whose unsaid messages a sweep took up", ["kind"])
 EFFECTS_FAILED = Counter("tuidan_effects_failed_total", "Effects that raised instead of reporting", ["intent"])
 BATCH_SIZE = Histogram(
-    "tuidan_batch_size", "Messages decided per save", ["kind"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
+    "tuidan_batch_messages", "Messages decided per save", ["kind"], buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500)
 )
 HANDLING_SECONDS = Histogram("tuidan_handling_seconds", "From delivery to saved and said, by wire name", ["wire"])
 TIMERS_RUNG = Counter("tuidan_timers_rung_total", "Stored timers that rang", ["kind"])
 READY = Gauge("tuidan_ready", "1 when the service is ready", ["service"])
+PART_READY = Gauge(
+    "tuidan_part_ready", "1 while this part of what a service needs (see /ready) is as it should be", ["part"]
+)
 LOOP_LAG_SECONDS = Histogram(
     "tuidan_loop_lag_seconds",
     "How late the event loop came back from a wait of 10 ms: what everything else in the process waits too",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5),
 )
+LAG_MESSAGES = Gauge(
+    "tuidan_consumer_lag_messages",
+    "Records of a partition that this member of the group has not heard to the end",
+    ["group", "topic", "partition"],
+)
+UNSAID_OLDEST_SECONDS = Gauge(
+    "tuidan_unsaid_oldest_seconds", "Age of the oldest message that is decided and not said yet; 0: none", ["kind"]
+)
+PROVIDER_SECONDS = Histogram(
+    "tuidan_provider_seconds",
+    "From a call to a provider to its answer, or to the end of waiting for one",
+    ["provider", "call"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+PROVIDER_ANSWERS = Counter(
+    "tuidan_provider_answers_total",
+    "Calls to a provider by its own code; OK: done; a word of ours where it said nothing",
+    ["provider", "call", "code"],
+)
 PROBE_SECONDS = 0.01
+
+CODES_MAX = 150
+"""Codes of one provider that are counted each under its own name. What comes then is counted as `other`: a code is a
+word from outside, and a label must not grow with what somebody sends us."""
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
+_codes: dict[str, set[str]] = {}
 
 _PERSONAL = re.compile(r"phone|openid|name|address|real_name", re.IGNORECASE)
 _KEPT = {"event", "logger", "level", "service", "filename", "func_name", "hostname"}
@@ -103,6 +133,38 @@ def context(*, cause: str | None = None, case: str | None = None, key: str | Non
     found = {"cause": cause, "case": case, "order": key}
     with structlog.contextvars.bound_contextvars(**{name: value for name, value in found.items() if value}):
         yield
+
+
+@dataclass(slots=True)
+class Call:
+    """One call to a provider. `code` is the provider's word for how it ended."""
+
+    code: str = "OK"
+
+
+@contextlib.contextmanager
+def provider_call(provider: str, call: str) -> Iterator[Call]:
+    """Measure one call. An exception that has a `code` names it; any other is counted by its type."""
+    began, made = clock.monotonic(), Call()
+    try:
+        yield made
+    except BaseException as problem:
+        code = getattr(problem, "code", None) or getattr(problem, "errcode", None)
+        made.code = str(
+            code or ("cancelled" if isinstance(problem, asyncio.CancelledError) else type(problem).__name__)
+        )
+        raise
+    finally:
+        PROVIDER_SECONDS.labels(provider, call).observe(max(0.0, clock.monotonic() - began))
+        PROVIDER_ANSWERS.labels(provider, call, _counted_as(provider, made.code)).inc()
+
+
+def _counted_as(provider: str, code: str) -> str:
+    known = _codes.setdefault(provider, set())
+    if code not in known and (len(known) >= CODES_MAX or not _CODE.match(code)):
+        return "other"
+    known.add(code)
+    return code
 
 
 async def watch_loop_lag(

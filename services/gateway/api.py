@@ -43,7 +43,7 @@ OPEN = frozenset({"/live", "/ready", "/metrics", "/openapi.json"})
 """What answers without a row in the table of rights: it says nothing about anybody."""
 
 ANSWERS = Counter("tuidan_gateway_answers_total", "Answers given, by route and status", ["method", "route", "status"])
-SECONDS = Histogram("tuidan_gateway_seconds", "From request to answer, by route", ["method", "route"])
+SECONDS = Histogram("tuidan_gateway_request_seconds", "From request to answer, by route", ["method", "route"])
 
 _KEY = re.compile(KEY_PATTERN.replace("$", r"\Z"))
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,64}\Z")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import httpx
 import structlog
 
-from chassis.miniprogram import URL
+from chassis import telemetry
+from chassis.miniprogram import PROVIDER, URL
 from chassis.problem import Problem
 from services.gateway.tokens import Unauthorized
 
@@ -35,8 +36,11 @@ class Wechat:
         needs it. Raises a 401 problem for a bad code, 403 for a customer WeChat has blocked, 429, 503."""
         query = {"appid": self.appid, "secret": self._secret, "js_code": code, "grant_type": "authorization_code"}
         try:
-            answer = await self._http.get(f"{self._url}/sns/jscode2session", params=query)
-            found = answer.json() if answer.status_code == 200 else {}
+            with telemetry.provider_call(PROVIDER, "jscode2session") as made:
+                answer = await self._http.get(f"{self._url}/sns/jscode2session", params=query)
+                found = answer.json() if answer.status_code == 200 else {}
+                errcode = found.get("errcode") if isinstance(found, Mapping) else None
+                made.code = str(errcode or "OK") if answer.status_code == 200 else f"http-{answer.status_code}"
         except (httpx.HTTPError, ValueError) as problem:
             log.warning("no answer to a login code", problem=type(problem).__name__)
             raise _away() from problem

@@ -18,7 +18,9 @@ from pydantic import BaseModel, ConfigDict
 from services.inventory.balances import PRODUCTS_TOGETHER, Balances, Documents
 from services.inventory.model import Amounts
 
-DIFFERENCES = Gauge("tuidan_stock_differences", "Products whose balance was not what the ledger says, last recount")
+DIFFERENCES = Gauge(
+    "tuidan_stock_different_products", "Products whose balance was not what the ledger says, last recount"
+)
 RECOUNTED = Gauge("tuidan_stock_recounted_products", "Products compared by the last recount")
 RECOUNTS = Counter("tuidan_stock_recounts_total", "Recounts finished, by result", ["result"])
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from services.notify.clients import Answer, Seen
+from services.notify.clients import Answer, Seen, measured
 from services.notify.model import CHINA, Found, Result, SmsAccount, SmsTemplate
 
 _BUSY = (
@@ -60,6 +60,7 @@ class AlibabaSms:
         self._client: Any = Client(config)
         self._account = account
 
+    @measured("sms-alibaba", "send")
     async def send(self, phone: str, template: SmsTemplate, values: Mapping[str, str], mark: str) -> Answer:
         """`SendSms` to one E.164 number. `mark` is its OutId."""
         from alibabacloud_dysmsapi20170525.models import SendSmsRequest
@@ -84,6 +85,7 @@ class AlibabaSms:
         code = str(answer.body.code) if answer.body else "None"
         return Answer(alibaba_result(code), "" if code == "OK" else code)
 
+    @measured("sms-alibaba", "find")
     async def find(self, phone: str, mark: str, since: datetime, until: datetime) -> Seen:
         """What became of the message with `mark`, sent to `phone` (E.164) in that time, by `QuerySendDetails`, which
         lists the messages of one number and one day in China (at most 30 days back)."""

@@ -6,10 +6,12 @@ send by itself.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
+from chassis import telemetry
 from chassis.miniprogram import TOKEN_ENDED, MiniProgram, NoAnswer, NoToken, Refused
 from services.notify.model import Found, Result
 
@@ -28,6 +30,28 @@ class Seen:
 
     found: Found
     code: str = ""
+
+
+P = ParamSpec("P")
+A = TypeVar("A", Answer, Seen)
+
+
+def measured(
+    provider: str, call: str
+) -> Callable[[Callable[P, Coroutine[Any, Any, A]]], Callable[P, Coroutine[Any, Any, A]]]:
+    """Count and measure each use of a client's method under the provider's and the call's name."""
+
+    def wrapped(method: Callable[P, Coroutine[Any, Any, A]]) -> Callable[P, Coroutine[Any, Any, A]]:
+        @wraps(method)
+        async def asked(*args: P.args, **kwargs: P.kwargs) -> A:
+            with telemetry.provider_call(provider, call) as made:
+                answer = await method(*args, **kwargs)
+                made.code = answer.code or "OK"
+                return answer
+
+        return asked
+
+    return wrapped
 
 
 _WECHAT_RESULTS: Mapping[int, Result] = {

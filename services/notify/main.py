@@ -14,6 +14,7 @@ from services.notify.api import router
 from services.notify.confirmations import confirmations
 from services.notify.effects import forgetting, overtaking, performers, push_token, senders
 from services.notify.erasing import ERASURES, ForgetCustomers
+from services.notify.figures import count_notices
 from services.notify.handlers import NOTICES
 from services.notify.settings import NotifySettings
 from services.notify.subscriptions import NAME as LEDGER
@@ -33,6 +34,7 @@ def service(settings: NotifySettings) -> Service:
         ledger = parts.database.collection(LEDGER)
         subscriptions = Subscriptions(ledger)
         await subscriptions.prepare()
+        count_notices(parts.engine)
         async with senders(settings) as opened:
             for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
                 parts.engine.perform(intent, performer)

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from services.notify.clients import Answer, Seen
+from services.notify.clients import Answer, Seen, measured
 from services.notify.model import Found, Result, SmsAccount, SmsTemplate
 
 _BUSY = (
@@ -57,6 +57,7 @@ class TencentSms:
         self._client.http_client = http
         self._account = account
 
+    @measured("sms-tencent", "send")
     async def send(self, phone: str, template: SmsTemplate, values: Mapping[str, str], mark: str) -> Answer:
         """`SendSms` to one E.164 number. `mark` is its SessionContext (under 512 bytes)."""
         from tencentcloud.common.exception import TencentCloudSDKException
@@ -82,6 +83,7 @@ class TencentSms:
         code = str(answer.SendStatusSet[0].Code)
         return Answer(tencent_result(code), "" if code == "Ok" else code)
 
+    @measured("sms-tencent", "find")
     async def find(self, phone: str, mark: str, since: datetime, until: datetime) -> Seen:
         """What became of the message with `mark`, by `PullSmsSendStatusByPhoneNumber` (at most seven days back; lists
         what the operators have reported, so a message still on its way is absent). An account that was

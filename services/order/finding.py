@@ -28,15 +28,22 @@ _CASES: Final[tuple[tuple[str, ...], ...]] = (("", "open", "waits-for-a-person")
 
 def found_by(order: Order) -> Findable:
     """What stands beside an order's state so that it is found from an index: one word for the states of all its cases,
-    since when one stands in each list of what needs somebody, and a term for each product, each word of its goods'
-    names, and for who ordered (kept as keyed hashes)."""
+    since when one is open, since when one stands in each list of what needs somebody, and a term for each product, each
+    word of its goods' names, and for who ordered (kept as keyed hashes)."""
     terms = dict.fromkeys(product_term(line.product_id) for line in order.lines)
     for line in order.lines:
         terms |= dict.fromkeys(word_term(word) for word in words_of(line.name))
     name, tail = normal_name(order.contact.name), phone_tail(order.contact.phone)
     personal = (*who_terms(name, None), *who_terms(None, tail), *who_terms(name, tail))
-    fields = {"case": _case_word(order), "work": work_since(order)}
+    fields: dict[str, object] = {"case": _case_word(order), "work": work_since(order)}
+    if (since := open_since(order)) is not None:
+        fields["open_since"] = since
     return Findable(fields=fields, terms=tuple(terms), personal=personal)
+
+
+def open_since(order: Order) -> datetime | None:
+    """When the oldest of its open cases was accepted."""
+    return min((case.accepted_at for case in order.cases if case.status == "open"), default=None)
 
 
 def product_term(product_id: str) -> str:

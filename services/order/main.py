@@ -15,6 +15,7 @@ from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.exports import EXPORTED, EXPORTS, Exports
+from services.order.figures import CaseFigures
 from services.order.handlers import ORDERS
 from services.order.image_api import image_routes
 from services.order.lists import OrderLists
@@ -50,8 +51,10 @@ def service(settings: OrderSettings) -> Service:
         lists = OrderLists(orders, keeping)
         shelf = Shelf(products)
         works, runs = WorkLists(orders, keeping), bulk_runs.BulkRuns(parts.database.collection(bulk_runs.NAME))
-        for reader in (past, views, lists, shelf, works, runs):
+        figures = CaseFigures(orders, parts.engine.clock)
+        for reader in (past, views, lists, shelf, works, runs, figures):
             await reader.prepare()
+        figures.join(parts.readings)
         parts.engine.perform(LookUpProducts, catalogue.look_up)
         parts.engine.perform(LookUpPolicy, policies.look_up)
         parts.engine.perform(LookUpVariants, catalogue.look_up_variants)

@@ -15,6 +15,7 @@ import httpx
 import structlog
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from chassis import telemetry
 from chassis.clock import Clock
 from services.payment.certificates import PLACE as CERTIFICATES
 from services.payment.certificates import (
@@ -35,6 +36,8 @@ from services.payment.signing import (
     seal,
     sign,
 )
+
+PROVIDER = "wechatpay"
 
 # One refund may need three calls (look, send, look again) and must end before a sweep takes it up as forgotten (15 s).
 CALL_SECONDS = 4.5
@@ -96,10 +99,14 @@ class Line:
 
     # ── calls ────────────────────────────────────────────────────────────────────────────────────────────────────────
     async def call(
-        self, method: str, place: str, body: dict[str, Any] | None = None, *, serial: str = ""
+        self, method: str, place: str, body: dict[str, Any] | None = None, *, what: str = "other", serial: str = ""
     ) -> dict[str, Any]:
-        """Send one signed request and return the verified answer; {} for none. `serial` names the key that something
-        in the body is encrypted with. Raises Refused or NoAnswer."""
+        """Send one signed request and return the verified answer; {} for none. `what` is the call's name in figures,
+        `serial` names the key that something in the body is encrypted with. Raises Refused or NoAnswer."""
+        with telemetry.provider_call(PROVIDER, what):
+            return await self._called(method, place, body, serial)
+
+    async def _called(self, method: str, place: str, body: dict[str, Any] | None, serial: str) -> dict[str, Any]:
         answer = await self._send(method, place, body, serial)
         # An error may come from a front server that does not sign; one that is signed must be signed well. A success
         # must be signed. (The official SDKs do not verify errors at all: wechatpay-go core/client.go.)
@@ -114,6 +121,10 @@ class Line:
 
     async def download(self, address: str, bytes_max: int) -> bytes:
         """A file the provider has named: the request is signed, the answer is not. Raises Refused or NoAnswer."""
+        with telemetry.provider_call(PROVIDER, "download-bill"):
+            return await self._downloaded(address, bytes_max)
+
+    async def _downloaded(self, address: str, bytes_max: int) -> bytes:
         request = self._signed(self._http.build_request("GET", address, timeout=DOWNLOAD_SECONDS))
         request.headers["Accept"] = "*/*"
         found = bytearray()
@@ -263,9 +274,10 @@ class Line:
         there are none; what was known stays."""
         merchant = self._keys.merchant
         try:
-            answer = await self._send("GET", CERTIFICATES, None)
-            if not answer.is_success:
-                raise self._trouble(answer)
+            with telemetry.provider_call(PROVIDER, "certificates"):
+                answer = await self._send("GET", CERTIFICATES, None)
+                if not answer.is_success:
+                    raise self._trouble(answer)
             new = self._certificates.take(
                 read_json(answer.content),
                 merchant.apiv3_key,

@@ -21,6 +21,7 @@ from services.payment.api import routes
 from services.payment.books import PaymentBooks
 from services.payment.callbacks import TRANSFER_FIELD, TRANSFERS_ONLY, callback_routes
 from services.payment.effects import Effects
+from services.payment.figures import ParkedMoney, count_refunds
 from services.payment.handlers import PAYMENTS
 from services.payment.limits import RefundLimits
 from services.payment.merchants import expect_keys, folders, open_merchants
@@ -54,6 +55,8 @@ def service(settings: PaymentSettings) -> Service:
         books = PaymentBooks(records)
         await books.prepare()
         async with open_merchants(settings, clock.now) as merchants, _mini_programs(settings) as account_of:
+            count_refunds(engine)
+            ParkedMoney(records, lambda: merchants.shops).join(parts.readings)
             Effects(merchants).join(engine)
             RefundEffects(merchants, turnstile).join(engine)
             ShippingEffects(account_of, clock.now).join(engine)

@@ -56,7 +56,9 @@ NOT_SHOWN = "NO_AUTH"
 
 DIFFERENCES = Counter("tuidan_reconciliation_differences_total", "Differences found, each time one is found", ["kind"])
 NOT_DONE = Counter("tuidan_reconciliation_not_done_total", "Comparisons that could not be made", ["why"])
-LAST_DAY = Gauge("tuidan_reconciliation_last_day", "Unix time of the latest day that was compared", ["shop"])
+LAST_DAY = Gauge(
+    "tuidan_reconciliation_last_day_timestamp_seconds", "Unix time of the latest day that was compared", ["shop"]
+)
 
 log = structlog.get_logger()
 

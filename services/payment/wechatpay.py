@@ -98,7 +98,7 @@ class WechatPay:
             body |= {"sp_appid": us.appid, "sub_appid": us.sub_appid, "payer": {"sub_openid": openid}}
         else:
             body |= {"sp_appid": us.appid, "payer": {"sp_openid": openid}}
-        answer = await self._line.call("POST", f"{self._trades()}/jsapi", body)
+        answer = await self._line.call("POST", f"{self._trades()}/jsapi", body, what="prepay")
         prepay_id = answer.get("prepay_id")
         if not isinstance(prepay_id, str) or not prepay_id:
             raise NoAnswer("UNREADABLE", "no prepay_id")
@@ -107,11 +107,12 @@ class WechatPay:
     async def query_payment(self, out_trade_no: str) -> Trade:
         """The payment as the provider has it."""
         place = f"{self._trades()}/out-trade-no/{_part(out_trade_no)}?{urlencode(self._payee())}"
-        return _read(Trade, await self._line.call("GET", place))
+        return _read(Trade, await self._line.call("GET", place, what="query-payment"))
 
     async def close(self, out_trade_no: str) -> None:
         """Make an unpaid payment impossible to pay (pay.weixin.qq.com/docs/merchant/products/close-order)."""
-        await self._line.call("POST", f"{self._trades()}/out-trade-no/{_part(out_trade_no)}/close", self._payee())
+        place = f"{self._trades()}/out-trade-no/{_part(out_trade_no)}/close"
+        await self._line.call("POST", place, self._payee(), what="close-payment")
 
     def ticket(self, prepay_id: str) -> dict[str, str]:
         """What `wx.requestPayment` wants (wechatpay-go services/payments/jsapi/api_jsapi_request_payment.go)."""
@@ -146,12 +147,13 @@ class WechatPay:
         }
         if reason:
             body["reason"] = reason
-        return _read(ProviderRefund, await self._line.call("POST", _REFUNDS, body))
+        return _read(ProviderRefund, await self._line.call("POST", _REFUNDS, body, what="refund"))
 
     async def query_refund(self, out_refund_no: str) -> ProviderRefund:
         """The refund as the provider has it."""
         query = "?" + urlencode(self._sub_mchid()) if self.merchant.sub_mchid else ""
-        return _read(ProviderRefund, await self._line.call("GET", f"{_REFUNDS}/{_part(out_refund_no)}{query}"))
+        place = f"{_REFUNDS}/{_part(out_refund_no)}{query}"
+        return _read(ProviderRefund, await self._line.call("GET", place, what="query-refund"))
 
     async def abnormal_refund(self, refund_id: str, out_refund_no: str, card: SealedCard) -> ProviderRefund:
         """Ask for an abnormal refund to go to another card of the customer
@@ -165,7 +167,8 @@ class WechatPay:
             "real_name": card.real_name,
         }
         place = f"{_REFUNDS}/{_part(refund_id)}/apply-abnormal-refund"
-        return _read(ProviderRefund, await self._line.call("POST", place, body, serial=card.serial))
+        shown = await self._line.call("POST", place, body, what="abnormal-refund", serial=card.serial)
+        return _read(ProviderRefund, shown)
 
     def encrypt(self, text: str) -> Sealed:
         """Make a sensitive field that only the provider can read. Raises NoAnswer NO_KEY while no key of its is known,
@@ -191,11 +194,12 @@ class WechatPay:
             "user_recv_perception": "退款",
             "transfer_scene_report_infos": [{"info_type": "赔付原因", "info_content": text}],
         }
-        return _read(ProviderTransfer, await self._line.call("POST", _TRANSFERS, body))
+        return _read(ProviderTransfer, await self._line.call("POST", _TRANSFERS, body, what="transfer"))
 
     async def query_transfer(self, out_bill_no: str) -> ProviderTransfer:
         """The transfer as the provider has it."""
-        return _read(ProviderTransfer, await self._line.call("GET", f"{_TRANSFERS}/out-bill-no/{_part(out_bill_no)}"))
+        place = f"{_TRANSFERS}/out-bill-no/{_part(out_bill_no)}"
+        return _read(ProviderTransfer, await self._line.call("GET", place, what="query-transfer"))
 
     # ── bills ────────────────────────────────────────────────────────────────────────────────────────────────────────
     async def trade_bill(self, day: date, kind: Literal["ALL", "SUCCESS", "REFUND"]) -> bytes:
@@ -213,7 +217,7 @@ class WechatPay:
 
     async def _bill(self, what: str, query: Mapping[str, str]) -> bytes:
         place = f"{_BILLS}/{what}?{urlencode({**query, 'tar_type': 'GZIP'})}"
-        link = _read(BillLink, await self._line.call("GET", place))
+        link = _read(BillLink, await self._line.call("GET", place, what="bill"))
         if not self._line.is_ours(link.download_url):
             raise NoAnswer("UNREADABLE", "the bill is said to be on a host that is not the provider's")
         raw = await self._line.download(link.download_url, BILL_BYTES_MAX)

@@ -75,6 +75,9 @@ class SimBus:
     async def obstacle(self) -> str | None:
         return None
 
+    async def lags(self) -> dict[tuple[str, ...], float]:
+        return {}
+
     @property
     def tasks(self) -> list[asyncio.Task[None]]:
         """What runs on its behalf."""

@@ -54,6 +54,17 @@ async def test_a_message_heard_twice_counts_once_and_is_answered_twice(process: 
     assert (await process.record("a")).version == 1
 
 
+async def test_who_counts_what_is_said_sees_it_once_and_only_when_it_is_saved(process: Rig) -> None:
+    seen: list[str] = []
+    process.engine.tally(MarblesPut, lambda said: seen.append(said.id))
+    process.engine.tally(JarSeen, lambda said: seen.append(said.id))
+    first = await process.engine.hear(put("h"))
+    await process.engine.hear(put("h", at=T0 + seconds(60)))
+    await process.engine.hear(heard(LookAtJar(jar_id="a"), "look"))
+    assert first is not None
+    assert seen == [said.id for said in first.says]
+
+
 async def test_what_only_an_old_primary_does_not_know_is_decided_again() -> None:
     store = Shaky(MemoryStore(JARS))
     process = rig(store, JARS)

@@ -100,6 +100,27 @@ async def test_partitions_are_given_away_only_after_the_batch_in_hand(
     assert await bench.committed(member.bus._group, topic) == 1
 
 
+async def test_what_is_in_hand_is_not_heard_yet(bench: KafkaBench, topic: str, ears: Ears, member: KafkaMember) -> None:
+    """The consumer itself stands behind the records that it has handed over."""
+
+    async def behind() -> float:
+        return (await member.bus.lags())[member.bus._group, topic, "0"]
+
+    await until(member.bus._assigned)
+    assert await behind() == 0
+    ears.gates["h2"] = asyncio.Event()
+    await bench.write(topic, put("h1"))
+    await until(lambda: ears.ids == ["h1"])
+    await bench.write(topic, put("h2"))
+    await until(lambda: ears.tries["h2"])
+    await bench.write(topic, put("h3"), put("h4"))
+    assert await behind() == 3
+    ears.gates["h2"].set()
+    await until(lambda: len(ears.heard) == 4)
+    await until(lambda: not member.bus._hearing)
+    assert await behind() == 0
+
+
 async def test_of_two_members_the_second_goes_on_where_the_first_was(bench: KafkaBench, ears: Ears) -> None:
     topic, group, later = bench.topic(), new_name("group"), Ears()
     first, second = bench.member(group, topic, ears), bench.member(group, topic, later)

@@ -16,7 +16,7 @@ import uvicorn
 from fastapi import APIRouter, FastAPI
 from structlog.testing import capture_logs
 
-from chassis import joining
+from chassis import joining, readiness
 from chassis import service as service_module
 from chassis.mongo import Database
 from chassis.projection import Projection, Update
@@ -171,7 +171,7 @@ async def started(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quick_groups(monkeypatch.setattr)
     monkeypatch.setattr(service_module, "FLUSH_EVERY_SECONDS", 0.02)
-    monkeypatch.setattr(service_module, "READY_CHECK_SECONDS", 0.5)
+    monkeypatch.setattr(readiness, "READY_CHECK_SECONDS", 0.5)
     monkeypatch.setattr(service_module, "START_RETRY_SECONDS", 0.02)
 
 
@@ -206,6 +206,9 @@ async def test_a_service_hears_says_rings_and_performs(kafka: Broker, door: Door
 
         await until(all_is_marked, "what was said is marked")
         metrics = (await running.http.get("/metrics")).text
+        assert 'tuidan_part_ready{part="mongo"} 1.0' in metrics
+        assert 'tuidan_unsaid_oldest_seconds{kind="jars"} 0.0' in metrics
+        assert f'tuidan_consumer_lag_messages{{group="{running.service.name}",partition="0",topic=' in metrics
         assert 'tuidan_messages_heard_total{result="handled",wire="put-marbles.v1"}' in metrics
         assert f'tuidan_ready{{service="{running.service.name}"}} 1.0' in metrics
     async with httpx.AsyncClient(transport=httpx.ASGITransport(running.service.app), base_url="http://service") as http:

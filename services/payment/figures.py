@@ -1,0 +1,89 @@
+"""What is shown of all refunds at once: what came of them, how much money has arrived, how much is parked."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from prometheus_client import Counter, Gauge
+
+from chassis.engine import Engine
+from chassis.readings import Readings, Series
+from chassis.record import Said
+from contracts.message import Event
+from contracts.payment import (
+    RefundAccepted,
+    RefundAttempted,
+    RefundDelayed,
+    RefundFound,
+    RefundRefused,
+    RefundRerouted,
+    RefundSettled,
+)
+from services.payment.parking import PARKED
+
+REFUNDS = Counter(
+    "tuidan_payment_refunds_total",
+    "What came of refunds, each time something did: accepted, settled, refused, rerouted to a transfer, found to have "
+    "been made outside; delayed by days; unknown, parked, abnormal, closed: not yet",
+    ["outcome"],
+)
+SETTLED_FEN = Counter("tuidan_payment_settled_fen_total", "Money that has arrived at customers, in fen")
+PARKED_FEN = Gauge("tuidan_payment_parked_fen", "Money of refunds that wait for a merchant's balance, in fen", ["shop"])
+
+OUTCOMES: dict[type[Event], str] = {
+    RefundAccepted: "accepted",
+    RefundSettled: "settled",
+    RefundRefused: "refused",
+    RefundRerouted: "rerouted",
+    RefundFound: "found",
+    RefundDelayed: "delayed",
+}
+
+
+class Summed(Protocol):
+    """Where parked refunds are added up: the payments' own collection (`mongo.Collection`)."""
+
+    async def aggregate(self, pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]: ...
+
+
+def count_refunds(engine: Engine) -> None:
+    """Count what is decided about refunds from now on."""
+    for event, outcome in OUTCOMES.items():
+        engine.tally(event, _counter(outcome))
+    engine.tally(
+        RefundAttempted, lambda said: REFUNDS.labels(RefundAttempted.model_validate_json(said.body).outcome).inc()
+    )
+    engine.tally(RefundSettled, lambda said: SETTLED_FEN.inc(json.loads(said.body)["amount"]["amount_minor"]))
+
+
+def _counter(outcome: str) -> Callable[[Said], None]:
+    counted = REFUNDS.labels(outcome)
+    return lambda _: counted.inc()
+
+
+class ParkedMoney:
+    """Adds up what is parked at each shop, from the index that holds parked refunds only."""
+
+    def __init__(self, payments: Summed, shops: Callable[[], Sequence[str]]) -> None:
+        self._payments = payments
+        self._shops = shops
+
+    def join(self, readings: Readings) -> None:
+        """Be read with the service's metrics."""
+        readings.add(PARKED_FEN, self.look)
+
+    async def look(self) -> Series:
+        """Fen by shop."""
+        shops = list(self._shops())
+        rows = await self._payments.aggregate(
+            [
+                {"$match": {"state.shop": {"$in": shops}, **PARKED}},
+                {"$unwind": "$state.refunds"},
+                {"$match": PARKED},
+                {"$group": {"_id": "$state.shop", "fen": {"$sum": "$state.refunds.amount.amount_minor"}}},
+            ]
+        )
+        found = {row["_id"]: float(row["fen"]) for row in rows}
+        return {(shop,): found.get(shop, 0.0) for shop in shops}
