@@ -81,6 +81,8 @@ check: install ## everything that can be checked without running the system
 	run imports $(BIN)/lint-imports --no-logo; \
 	run rules $(BIN)/python -m tools.checks; \
 	run schemas $(BIN)/python -m tools.catalogue --check; \
+	if command -v promtool >/dev/null; then run alerts deploy/prometheus/check; \
+	else echo "── alerts   skipped: no promtool here (Debian: apt-get install prometheus)"; fi; \
 	exit $$failed
 
 .PHONY: test

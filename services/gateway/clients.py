@@ -30,7 +30,7 @@ JSON_TYPE = (b"content-type", b"application/json")
 _KEPT = ("content-type", "retry-after", "etag")
 
 TURNED_AWAY = Counter(
-    "tuidan_gateway_turned_away_total", "Requests refused because a service had too many in hand", ["service"]
+    "tuidan_gateway_turned_away_total", "Requests refused because a service had too many in hand", ["to"]
 )
 
 Header = tuple[bytes, bytes]

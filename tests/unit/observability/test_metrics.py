@@ -15,7 +15,20 @@ SWITCHES = ("_ready", "_short")
 BOUNDED = frozenset(
     {
         *("call", "channel", "code", "error", "family", "group", "intent", "kind", "method", "outcome", "part"),
-        *("partition", "provider", "result", "route", "service", "shop", "state", "status", "topic", "what", "why"),
+        *(
+            "partition",
+            "provider",
+            "result",
+            "route",
+            "service",
+            "shop",
+            "state",
+            "status",
+            "to",
+            "topic",
+            "what",
+            "why",
+        ),
         "wire",
     }
 )

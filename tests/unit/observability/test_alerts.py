@@ -1,0 +1,85 @@
+"""Every alert asks for what there is, is tried by promtool's tests, and leads to a paragraph that helps."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.metrics import ROOT, registered
+from tests.support.promql import labels_in, metrics_in
+
+FOLDER = ROOT / "deploy/prometheus"
+RUNBOOK = re.compile(r"docs/operating\.md#([a-z0-9-]+)")
+PARTS = ("You see", "It means", "Type")
+GIVEN = frozenset({"le", "job", "instance", "service"})
+"""Labels that Prometheus itself puts on a series (see prometheus.yml)."""
+
+
+def _read(name: str) -> Any:
+    return yaml.safe_load((FOLDER / name).read_text(encoding="utf-8"))
+
+
+ALERTS = [rule for group in _read("alerts.yaml")["groups"] for rule in group["rules"]]
+TRIED = [test for one in _read("alerts.test.yaml")["tests"] for test in one["alert_rule_test"]]
+each = pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
+
+
+@each
+def test_an_alert_asks_only_for_what_there_is(alert: dict[str, Any]) -> None:
+    named = metrics_in(alert["expr"])
+    there = {series: metric for metric in registered().values() for series in metric.series}
+    assert named <= set(there), named - set(there)
+    assert named or re.search(r"\bup\b", alert["expr"])
+    labels = {label for series in named for label in there[series].labels}
+    assert labels_in(alert["expr"]) <= labels | GIVEN
+
+
+@each
+def test_an_alert_is_seen_to_come_and_to_stay_away(alert: dict[str, Any]) -> None:
+    outcomes = {bool(test["exp_alerts"]) for test in TRIED if test["alertname"] == alert["alert"]}
+    assert outcomes == {True, False}
+
+
+def paragraph(heading: str) -> str:
+    """What stands under a heading of the third order, up to the next heading."""
+    text = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+    found = re.search(rf"^### {heading}\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, f"docs/operating.md has no heading {heading}"
+    return found[1]
+
+
+@each
+def test_an_alert_leads_to_a_paragraph_that_helps(alert: dict[str, Any]) -> None:
+    assert alert["labels"]["severity"] in {"page", "ticket"}
+    place = RUNBOOK.fullmatch(alert["annotations"]["runbook"])
+    assert place is not None
+    assert place[1] == alert["alert"].lower(), "the name of an alert is its heading"
+    said = re.findall(r"^- \*\*(.+?)\*\*: (.+)", paragraph(alert["alert"]), re.MULTILINE)
+    assert [part for part, _ in said] == list(PARTS)
+    assert all(len(words) > 20 for _, words in said)
+
+
+def test_a_paragraph_has_an_alert() -> None:
+    text = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+    watching = text[text.index("\n## Watching\n") :]
+    section = re.split(r"^## ", watching[len("\n## ") :], flags=re.MULTILINE)[0]
+    assert set(re.findall(r"^### (\w+)$", section, re.MULTILINE)) == {alert["alert"] for alert in ALERTS}
+    named = set(re.findall(r"`(tuidan_[a-z_]+)", section))
+    known = set(registered()) | {series for metric in registered().values() for series in metric.series}
+    assert named <= known, named - known
+
+
+def test_prometheus_reads_the_alerts() -> None:
+    assert _read("prometheus.yml")["rule_files"] == ["alerts.yaml"]
+
+
+def test_prometheus_itself_agrees() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool here")
+    done = subprocess.run([str(FOLDER / "check")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
