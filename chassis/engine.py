@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.batcher import Batcher
 from chassis.clock import Clock
 from chassis.projection import BulkResult, Projection, Update
@@ -216,6 +216,15 @@ class Engine:
         """Hear one message with the record it concerns and every projection. Returns what the record decided. When the
         answers travel by topic this waits until the topics have them. Raises Refusal or Stale (HTTP callers only),
         HandlerFailed or StoreUnavailable."""
+        if not tracing.is_on():
+            return await self._hear(heard)
+        message = heard.message
+        parent = heard.traceparent or tracing.current()
+        about = {"key": message.key_value, "case": heard.saga or message.saga_value, "message": heard.id}
+        with tracing.span(self.relay.source, f"hear {message.wire}", parent, **about) as within:
+            return await self._hear(replace(heard, traceparent=within))
+
+    async def _hear(self, heard: Heard) -> Decided[Any] | None:
         kind = type(heard.message)
         outcome: Outcome | None = None
         if kind in self._hearers:

@@ -225,6 +225,8 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
         return Decided(record, (), stored=False, repeat=True)
     if heard.meant_for is not None and (record.fresh or record.version not in heard.meant_for):
         raise Stale  # also when another message of the same batch has just changed it
+    if heard.traceparent is None and record.journal:
+        heard = replace(heard, traceparent=_last_trace(record))
     state, messages = aggregate.handler(record, heard.message)(record.state, heard.message, heard.at)
     says = tuple(_said(message, heard, position) for position, message in enumerate(messages))
     intends = any(isinstance(message, Intent) for message in messages)
@@ -258,6 +260,13 @@ def _is_stale(record: Record[S], heard: Heard) -> bool:
     if isinstance(heard.message, Woke):
         return record.wake_at != heard.message.due
     return heard.settles is not None and heard.settles not in record.unsaid
+
+
+def _last_trace(record: Record[S]) -> str | None:
+    """Where a record went on last: what a timer sets off belongs to the trace of what had set the timer."""
+    return next(
+        (said.traceparent for entry in reversed(record.journal) for said in entry.said if said.traceparent), None
+    )
 
 
 def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from chassis import telemetry
+from chassis import telemetry, tracing
 from chassis.clock import Clock
 from chassis.record import Heard, Record, Said
 from chassis.store import Store, StoreUnavailable
@@ -58,7 +58,7 @@ class Relay:
         clock: Clock,
         sweep_after: timedelta,
     ) -> None:
-        self._source = source
+        self.source = source
         self._publisher = publisher
         self.performers: dict[str, tuple[type[Intent], Performer]] = {}
         self._hear = hear
@@ -87,7 +87,7 @@ class Relay:
         envelope = Envelope(
             id=said.id,
             type=said.wire,
-            source=self._source,
+            source=self.source,
             time=said.at,
             cause=said.cause,
             saga=said.saga,
@@ -173,21 +173,23 @@ class Relay:
             try:
                 intent_type, performer = self.performers[said.wire]
                 intent = intent_type.model_validate_json(said.body)
+                about = {"key": said.key, "case": said.saga, "message": said.id, "attempt": attempt}
                 async with self._slots:
-                    report = await performer(intent, attempt)
+                    with tracing.span(self.source, f"perform {said.wire}", said.traceparent, **about) as within:
+                        report = await performer(intent, attempt)
             except Exception:  # why: the intent stays unsaid, so the sweep performs it again
                 telemetry.EFFECTS_FAILED.labels(said.wire).inc()
                 log.exception("an effect failed, it will be tried again", intent=said.wire, attempt=attempt)
                 return
-            await self._report(said, report)
+            await self._report(said, report, within)
 
-    async def _report(self, said: Said, report: Report) -> None:
+    async def _report(self, said: Said, report: Report, traceparent: str | None) -> None:
         heard = Heard(
             message=report,
             id=message_id(said.id, "report"),
             at=self._clock(),
             saga=said.saga,
-            traceparent=said.traceparent,
+            traceparent=traceparent,
             settles=said.id,
         )
         for attempt in range(1, REPORT_TRIES_MAX + 1):

@@ -17,7 +17,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 
-from chassis import clock, problem, telemetry, timers
+from chassis import clock, problem, telemetry, timers, tracing
 from chassis.bus import KafkaBus
 from chassis.delivery import Receiver
 from chassis.engine import Engine
@@ -95,10 +95,13 @@ def http_app(
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
     checks: Callable[[], dict[str, Check]],
     readings: Readings | None = None,
+    *,
+    public: bool = False,
     **options: Any,
 ) -> FastAPI:
     """A FastAPI application with `/live`, `/ready`, `/metrics` and problem documents for every error. `checks` names
-    what must answer for the service to be ready; `readings` are looked up for `/metrics`."""
+    what must answer for the service to be ready; `readings` are looked up for `/metrics`.
+    `public`: it is asked from outside, where nobody has a say in our traces."""
 
     @asynccontextmanager
     async def watched(app: FastAPI) -> AsyncIterator[None]:
@@ -113,6 +116,7 @@ def http_app(
     looked_up.add(telemetry.PART_READY, partly_ready(name, checks))
     app = FastAPI(title=f"tuidan {name}", lifespan=watched, **options)
     problem.install(app)
+    app.add_middleware(tracing.Traced, service=name, begins=public)
 
     @app.get("/live", include_in_schema=False)
     async def live() -> dict[str, str]:
@@ -279,6 +283,7 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
     """Serve `app` until SIGTERM, then finish what is in hand inside the stop deadline. Exit code 3 when it could not
     start."""
     telemetry.configure(name, settings.log_level)
+    tracing.configure(name, settings.otlp_endpoint, settings.trace_share)
     config = uvicorn.Config(
         app,
         host=settings.http_host,
@@ -290,6 +295,7 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
     )
     server = _Server(config)
     server.run()
+    tracing.end()
     if not server.started:
         raise SystemExit(STARTUP_FAILED)
 

@@ -21,6 +21,8 @@ class HttpSettings(BaseSettings):
     http_host: str = "127.0.0.1"
     http_port: int = Field(ge=1, le=65535)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    otlp_endpoint: str = Field("", description="where traces go, http://HOST:4318/v1/traces; empty: none are made")
+    trace_share: float = Field(1.0, ge=0, le=1, description="of the traces that begin here, how many are kept")
     stop_seconds: float = Field(12.0, gt=0, description="how long a graceful stop may take")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
-from chassis import clock
+from chassis import clock, tracing
 
 MESSAGES_HEARD = Counter("tuidan_messages_heard_total", "Messages heard, by wire name and result", ["wire", "result"])
 MESSAGES_SAID = Counter("tuidan_messages_said_total", "Messages sent to topics, by wire name", ["wire"])
@@ -146,17 +146,20 @@ class Call:
 def provider_call(provider: str, call: str) -> Iterator[Call]:
     """Measure one call. An exception that has a `code` names it; any other is counted by its type."""
     began, made = clock.monotonic(), Call()
-    try:
-        yield made
-    except BaseException as problem:
-        code = getattr(problem, "code", None) or getattr(problem, "errcode", None)
-        made.code = str(
-            code or ("cancelled" if isinstance(problem, asyncio.CancelledError) else type(problem).__name__)
-        )
-        raise
-    finally:
-        PROVIDER_SECONDS.labels(provider, call).observe(max(0.0, clock.monotonic() - began))
-        PROVIDER_ANSWERS.labels(provider, call, _counted_as(provider, made.code)).inc()
+    with tracing.span(provider, f"ask {call}", tracing.current()):
+        try:
+            yield made
+        except BaseException as problem:
+            code = getattr(problem, "code", None) or getattr(problem, "errcode", None)
+            made.code = str(
+                code or ("cancelled" if isinstance(problem, asyncio.CancelledError) else type(problem).__name__)
+            )
+            raise
+        finally:
+            code = _counted_as(provider, made.code)
+            PROVIDER_SECONDS.labels(provider, call).observe(max(0.0, clock.monotonic() - began))
+            PROVIDER_ANSWERS.labels(provider, call, code).inc()
+            tracing.note(code=code)
 
 
 def _counted_as(provider: str, code: str) -> str:

@@ -13,6 +13,7 @@ import httpx
 import structlog
 from prometheus_client import Counter
 
+from chassis import tracing
 from chassis.problem import MEDIA_TYPE, Problem, unavailable
 
 SLOW_SECONDS = 60.0
@@ -98,7 +99,7 @@ class Service:
         request = httpx.Request(
             method,
             self._url + path + ("?" + urlencode(given) if given else ""),
-            headers=[*headers] or ([JSON_TYPE] if body is not None else []),
+            headers=[*(headers or ([JSON_TYPE] if body is not None else [])), *tracing.headers()],
             content=body,
             extensions={"timeout": {"read": seconds or self._seconds}},  # for a transport that gives up by itself
         )

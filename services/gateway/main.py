@@ -108,6 +108,7 @@ def build(door: Door, watch: Watch | None = None) -> FastAPI:
         NAME,
         lifespan,
         lambda: {"started": started},
+        public=True,
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
