@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from tools.operating import add_operating
 from tools.topics.cli import topics
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app.add_typer(benches, name="bench")
 staff = typer.Typer(help="Accounts of the staff.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
 app.add_typer(topics, name="topics")
+add_operating(app, drills)
 
 
 @app.command()

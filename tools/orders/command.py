@@ -7,43 +7,25 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-import httpx
 import typer
 
+from tools.front import NotSignedIn, signed_in
 from tools.orders import work
 from tools.orders.door import Door
 from tools.orders.files import Export
-from tools.stack.control import Stack, StackError
-from tools.stack.home import current_home
-
-ANSWER_SECONDS = 120.0
-PHONE = "13800000000"
-"""Where the sandbox sends the codes of who is signed in there: see its `/_ledger/messages`."""
 
 
 def run(gateway: str, token_file: Path | None, what: Callable[[Door], Awaitable[int]]) -> None:
     """Do `what` at a gateway, by default that of the stack that is up, signed in at its sandbox."""
 
     async def at_the_door() -> int:
-        address, token = gateway, given
-        if not address or not token:
-            stack = Stack(current_home().root)
-            address = address or f"http://{stack.address('gateway')}"
-            token = token or await _signed_in(f"http://{stack.address('sandbox')}")
-        headers = {"Authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(
-            base_url=address, headers=headers, timeout=ANSWER_SECONDS, trust_env=False
-        ) as http:
+        async with signed_in(gateway, token_file) as http:
             return await what(Door(http))
 
     try:
-        given = token_file.read_text("utf-8").strip() if token_file else ""
         code = asyncio.run(at_the_door())
-    except StackError as problem:
-        say(f"{problem}. Start it with: tuidan up, or name --gateway and --token-file")
-        code = work.NOT_DONE
-    except (OSError, httpx.HTTPError) as problem:
-        say(f"无法登录 · cannot sign in: {problem}")
+    except NotSignedIn as problem:
+        say(f"{problem}")
         code = work.NOT_DONE
     raise typer.Exit(code)
 
@@ -65,10 +47,3 @@ def ask_code(export: Export, amount_minor: int, sent_to: str) -> str:
 def say(text: str) -> None:
     """To the person."""
     typer.echo(text)
-
-
-async def _signed_in(sandbox: str) -> str:
-    async with httpx.AsyncClient(base_url=sandbox, timeout=ANSWER_SECONDS, trust_env=False) as http:
-        body = {"staff_id": "tuidan", "name": "tuidan", "role": "administrator", "phone": PHONE}
-        answer = (await http.post("/_login/staff", json=body)).raise_for_status()
-        return str(answer.json()["token"])

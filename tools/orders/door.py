@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 import httpx
 
+from tools.front import Json, asked
 from tools.orders.files import Export
-
-Json = dict[str, Any]
 
 PAGE = 200
 BATCH_BYTES_MAX = 400_000
 """Of lines in one request: escaped they stay below what the gateway takes."""
-
-
-class Refused(Exception):
-    """The gateway said no; its words, in both languages."""
-
-    def __init__(self, code: str, words: str) -> None:
-        super().__init__(words)
-        self.code = code
 
 
 class Door:
@@ -78,17 +68,7 @@ class Door:
     async def _ask(
         self, method: str, path: str, body: Json | None = None, *, params: dict[str, str | int] | None = None
     ) -> Json:
-        answer = await self._http.request(method, f"/admin/v1{path}", json=body, params=params)
-        try:
-            document: Json = answer.json()
-        except ValueError as problem:
-            raise Refused("", f"{answer.status_code}: {answer.text[:200]}") from problem
-        if answer.is_success:
-            return document
-        detail = document.get("detail")
-        words = f"{detail.get('zh')} · {detail.get('en')}" if isinstance(detail, dict) else answer.text[:200]
-        about = f" ({document['about']})" if document.get("about") else ""
-        raise Refused(str(document.get("code", "")), f"{answer.status_code} {document.get('code', '')}: {words}{about}")
+        return await asked(self._http, method, path, body, params=params)
 
 
 def _batches(lines: Sequence[str]) -> list[list[str]]:

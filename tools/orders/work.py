@@ -8,8 +8,9 @@ from pathlib import Path
 
 import httpx
 
+from tools.front import Json, Refused
 from tools.orders import files
-from tools.orders.door import Door, Json, Refused
+from tools.orders.door import Door
 from tools.orders.files import Damaged, Export
 
 DONE, REFUSED, NOT_DONE = 0, 1, 2

@@ -17,8 +17,9 @@ from tests.support.redis import RedisServer, redis_server
 from tests.unit.gateway.world import World
 from tests.unit.order.shelf import DAYS, Shelf
 from tests.unit.order.test_deleting import cancelled
+from tools.front import Refused
 from tools.orders import files, work
-from tools.orders.door import Door, Refused
+from tools.orders.door import Door
 from tools.orders.files import Damaged
 
 PHONE = "13800138000"

@@ -1,0 +1,1 @@
+"""`tuidan cases`: cancellations that stand still, looked at and set going again."""

@@ -1,0 +1,86 @@
+"""The gateway's door for staff, as an operator's command comes to it: where it is, who is signed in, one question."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tools.stack.control import Stack, StackError
+from tools.stack.home import current_home
+
+ANSWER_SECONDS = 120.0
+PHONE = "13800000000"
+"""Where the sandbox sends the codes of who is signed in there: see its `/_ledger/messages`."""
+
+Json = dict[str, Any]
+
+
+class NotSignedIn(Exception):
+    """There is nobody to speak with, or no token; the text says what to type."""
+
+
+class Refused(Exception):
+    """The gateway said no; its words, in both languages."""
+
+    def __init__(self, code: str, words: str) -> None:
+        super().__init__(words)
+        self.code = code
+
+
+@asynccontextmanager
+async def signed_in(gateway: str, token_file: Path | None) -> AsyncIterator[httpx.AsyncClient]:
+    """A client for the gateway, by default that of the stack that is up, signed in at its sandbox. Raises
+    NotSignedIn."""
+    try:
+        address, token = gateway, _read(token_file)
+        if not address or not token:
+            stack = Stack(current_home().root)
+            address = address or f"http://{stack.address('gateway')}"
+            token = token or await _token_of(f"http://{stack.address('sandbox')}")
+    except StackError as problem:
+        raise NotSignedIn(f"{problem}. Start it with: tuidan up, or name --gateway and --token-file") from problem
+    except (OSError, httpx.HTTPError) as problem:
+        raise NotSignedIn(f"无法登录 · cannot sign in: {problem}") from problem
+    headers = {"Authorization": f"Bearer {token}"}
+    async with httpx.AsyncClient(base_url=address, headers=headers, timeout=ANSWER_SECONDS, trust_env=False) as http:
+        yield http
+
+
+async def asked(
+    http: httpx.AsyncClient,
+    method: str,
+    path: str,
+    body: Json | None = None,
+    *,
+    params: Mapping[str, str | int] | None = None,
+    key: str = "",
+) -> Json:
+    """The answer to one question about `/admin/v1…`; `key`: the Idempotency-Key. Raises Refused, or
+    httpx.TransportError when nobody answers."""
+    headers = {"Idempotency-Key": key} if key else {}
+    answer = await http.request(method, f"/admin/v1{path}", json=body, params=params, headers=headers)
+    try:
+        document: Json = answer.json()
+    except ValueError as problem:
+        raise Refused("", f"{answer.status_code}: {answer.text[:200]}") from problem
+    if answer.is_success:
+        return document
+    detail = document.get("detail")
+    words = f"{detail.get('zh')} · {detail.get('en')}" if isinstance(detail, dict) else answer.text[:200]
+    about = f" ({document['about']})" if document.get("about") else ""
+    raise Refused(str(document.get("code", "")), f"{answer.status_code} {document.get('code', '')}: {words}{about}")
+
+
+def _read(token_file: Path | None) -> str:
+    return token_file.read_text("utf-8").strip() if token_file else ""
+
+
+async def _token_of(sandbox: str) -> str:
+    async with httpx.AsyncClient(base_url=sandbox, timeout=ANSWER_SECONDS, trust_env=False) as http:
+        body = {"staff_id": "tuidan", "name": "tuidan", "role": "administrator", "phone": PHONE}
+        answer = (await http.post("/_login/staff", json=body)).raise_for_status()
+        return str(answer.json()["token"])

@@ -1,0 +1,12 @@
+"""What operators add to the `tuidan` command: cases that stand still, dead letters, the messages of one order."""
+
+from __future__ import annotations
+
+import typer
+
+from tools.cases.cli import cases
+
+
+def add_operating(app: typer.Typer, drills: typer.Typer) -> None:
+    """Hang the commands in."""
+    app.add_typer(cases, name="cases")
