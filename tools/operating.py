@@ -5,8 +5,10 @@ from __future__ import annotations
 import typer
 
 from tools.cases.cli import cases
+from tools.dead.cli import dead
 
 
 def add_operating(app: typer.Typer, drills: typer.Typer) -> None:
     """Hang the commands in."""
     app.add_typer(cases, name="cases")
+    app.add_typer(dead, name="dead")

@@ -29,6 +29,17 @@ def database_and_keys() -> tuple[str, Path]:
         refuse(f"{problem}. Start it with: tuidan up; or set TUIDAN_MONGO and TUIDAN_KEYS")
 
 
+def kafka_address() -> str:
+    """The cluster that the environment names as it does for the services, else that of the stack that is up. Ends the
+    command when neither is known."""
+    if address := os.environ.get("TUIDAN_KAFKA"):
+        return address
+    try:
+        return Stack(current_home().root).address("broker")
+    except StackError as problem:
+        refuse(f"{problem}. Name a cluster with --kafka HOST:PORT or TUIDAN_KAFKA")
+
+
 def refuse(text: str) -> NoReturn:
     """Say why, and end the command."""
     sys.stderr.write(f"{text}\n")

@@ -26,11 +26,9 @@ def stuck(
 ) -> None:
     """List the cases that have been without an answer for long, the longest wait first; exit code 0 none, 1 some, 2 it
     could not be asked."""
-    from rich.console import Console
-
     from tools.cases import command
 
-    command.run(gateway, token_file, lambda http: command.show_list(http, which, Console(), as_json=as_json))
+    command.run(gateway, token_file, lambda http: command.show_list(http, which, command.wide(), as_json=as_json))
 
 
 @cases.command()

@@ -18,6 +18,7 @@ from tools.cases.showing import Lang
 from tools.front import Json, NotSignedIn, Refused, asked, signed_in
 
 DONE, SOME, NOT_DONE = 0, 1, 2
+PIPED_WIDTH = 200
 Say = Callable[[str], None]
 Http = httpx.AsyncClient
 
@@ -80,6 +81,12 @@ async def retry(http: Http, name: str, note: str, say: Say, *, dry_run: bool) ->
     done = await asked(http, "POST", "/tasks/resolutions", {**wish, "digest": digest}, key=key)
     _tell(done["tasks"], say)
     return SOME if done["refused"] else DONE
+
+
+def wide() -> Console:
+    """A console; where its output is piped, one in which no column has to be folded."""
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPED_WIDTH)
 
 
 def print_json(document: object) -> None:

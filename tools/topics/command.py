@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
-from tools.place import refuse
-from tools.stack.control import Stack, StackError
-from tools.stack.home import current_home
+from tools.place import kafka_address, refuse
 from tools.topics.cluster import Cluster, ClusterRefused
 from tools.topics.drift import Difference, Means, differences
 from tools.topics.listing import PATH, Listed, ListUnreadable, read
@@ -60,20 +57,10 @@ def run_check(kafka: str, copies: int | None, file: Path | None) -> None:
 def _run(kafka: str, copies: int | None, file: Path | None, what: Callable[[Cluster, list[Listed]], int]) -> None:
     try:
         listed = read(file or PATH, copies)
-        code = what(Cluster(kafka or _usual()), listed)
+        code = what(Cluster(kafka or kafka_address()), listed)
     except (ListUnreadable, ClusterRefused) as problem:
         refuse(f"{problem}")
     raise typer.Exit(code)
-
-
-def _usual() -> str:
-    """The cluster that the environment names as it does for the services, else that of the stack that is up."""
-    if address := os.environ.get("TUIDAN_KAFKA"):
-        return address
-    try:
-        return Stack(current_home().root).address("broker")
-    except StackError as problem:
-        refuse(f"{problem}. Name a cluster with --kafka HOST:PORT or TUIDAN_KAFKA")
 
 
 def _show(rows: list[Difference]) -> None:

@@ -119,6 +119,7 @@ async def test_an_order_and_its_case_are_told_in_words_without_who_it_is(shop: S
     order, case = await shop.tells("late"), await shop.tells("late-c2")
     assert "late-c1" in order
     assert "late-c1" not in case, "another case of the order"
+    assert ("Nothing was paid" in order, "Nothing was paid" in case) == (True, False), "of the other case's story"
     assert "待办 · task late-c2-t1" in case
     assert "send-again" in case
     assert "已取消" in order.splitlines()[0]
