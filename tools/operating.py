@@ -6,9 +6,11 @@ import typer
 
 from tools.cases.cli import cases
 from tools.dead.cli import dead
+from tools.trace.cli import trace
 
 
 def add_operating(app: typer.Typer, drills: typer.Typer) -> None:
     """Hang the commands in."""
     app.add_typer(cases, name="cases")
     app.add_typer(dead, name="dead")
+    app.command()(trace)

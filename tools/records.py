@@ -103,8 +103,10 @@ class Records:
         is_older = found.offset == OFFSET_END and youngest and youngest[-1] < at
         return Span(span.end, span.end) if is_older else span
 
-    def read(self, spans: Mapping[Place, Span], counted: Counted | None = None) -> Iterator[Raw]:
-        """Everything in these spans, in order within each partition."""
+    def read(
+        self, spans: Mapping[Place, Span], counted: Counted | None = None, key: bytes | None = None
+    ) -> Iterator[Raw]:
+        """Everything in these spans, or of it what has this key; in order within each partition."""
         left = {place: span for place, span in spans.items() if span.first < span.end}
         total, seen = sum(span.end - span.first for span in left.values()), 0
         if not left:
@@ -117,11 +119,12 @@ class Records:
                     place = Place(str(message.topic()), int(message.partition() or 0))
                     if place not in left:
                         continue
-                    record = self._record(place, message)
-                    if record is not None and record.offset < left[place].end:
+                    offset = self._offset(place, message)
+                    if offset is not None and offset < left[place].end:
                         seen += 1
-                        yield record
-                    if record is None or record.offset + 1 >= left[place].end:
+                        if key is None or message.key() == key:
+                            yield _record(place, offset, message)
+                    if offset is None or offset + 1 >= left[place].end:
                         del left[place]
                 if counted is not None:
                     counted(seen, total)
@@ -157,24 +160,14 @@ class Records:
             raise self._silent()
         return [first, *self._answered(lambda: self._consumer.consume(AT_ONCE, timeout=0))]
 
-    def _record(self, place: Place, message: Message) -> Raw | None:
-        """The record, or None at a partition's end."""
+    def _offset(self, place: Place, message: Message) -> int | None:
+        """Where the record lies; None at a partition's end."""
         error = message.error()
         if error is not None:
             if error.code() == KafkaError._PARTITION_EOF:
                 return None
             raise KafkaRefused(f"{place.topic}: {error.str()}")
-        _, milliseconds = message.timestamp()
-        pairs: Any = message.headers() or ()
-        headers = tuple((str(name), _bytes(value)) for name, value in pairs)
-        return Raw(
-            place,
-            int(message.offset() or 0),
-            datetime.fromtimestamp(milliseconds / 1_000, UTC),
-            _bytes(message.key()),
-            _bytes(message.value()),
-            headers,
-        )
+        return int(message.offset() or 0)
 
     def _answered(self, call: Callable[[], Any]) -> Any:
         try:
@@ -197,6 +190,14 @@ def records(address: str) -> Iterator[Records]:
         yield opened
     finally:
         opened.close()
+
+
+def _record(place: Place, offset: int, message: Message) -> Raw:
+    _, milliseconds = message.timestamp()
+    pairs: Any = message.headers() or ()
+    headers = tuple((str(name), _bytes(value)) for name, value in pairs)
+    at = datetime.fromtimestamp(milliseconds / 1_000, UTC)
+    return Raw(place, offset, at, _bytes(message.key()), _bytes(message.value()), headers)
 
 
 def _bytes(value: object) -> bytes:
