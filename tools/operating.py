@@ -1,4 +1,5 @@
-"""What operators add to the `tuidan` command: cases that stand still, dead letters, the messages of one order."""
+"""What operators add to the `tuidan` command: cases that stand still, dead letters, the messages
+of one order, and the drill of a rolling restart."""
 
 from __future__ import annotations
 
@@ -6,6 +7,7 @@ import typer
 
 from tools.cases.cli import cases
 from tools.dead.cli import dead
+from tools.drill.cli import rolling
 from tools.trace.cli import trace
 
 
@@ -14,3 +16,4 @@ def add_operating(app: typer.Typer, drills: typer.Typer) -> None:
     app.add_typer(cases, name="cases")
     app.add_typer(dead, name="dead")
     app.command()(trace)
+    drills.command()(rolling)

@@ -19,7 +19,8 @@ MET: tuple[Met, ...] = ("unknown", "parked", "closed", "abnormal", "transfer", "
 
 class CaseEntry(NamedTuple):
     """One case as the order service has it. `waits`: nothing more happens to it without a person, and a task says so.
-    `met`: what its timeline tells of the way there. `stood`: the longest time between two of its moments, seconds."""
+    `met`: what its timeline tells of the way there. `stood`: the longest time between two of its moments, seconds.
+    `accepted` and `ended`: when that was, seconds since 1970; 0 where it has not."""
 
     case_id: str
     order_id: str
@@ -30,6 +31,8 @@ class CaseEntry(NamedTuple):
     received_minor: int
     met: frozenset[str]
     stood: float = 0.0
+    accepted: float = 0.0
+    ended: float = 0.0
 
 
 class RefundEntry(NamedTuple):
@@ -88,7 +91,13 @@ def _case(case: Mapping[str, Any], order: Mapping[str, Any]) -> CaseEntry:
         received_minor=int(refund["amount"]["amount_minor"]) if completed and refund else 0,
         met=frozenset(_met(case, order["timeline"])),
         stood=_stood(case, order["timeline"]),
+        accepted=_seconds(case.get("accepted_at")),
+        ended=_seconds(case.get("ended_at")),
     )
+
+
+def _seconds(at: str | None) -> float:
+    return datetime.fromisoformat(at).timestamp() if at else 0.0
 
 
 def _stood(case: Mapping[str, Any], timeline: Iterable[Mapping[str, Any]]) -> float:

@@ -22,6 +22,9 @@ from tools.drill.disk import Disk, NoDiskError, mounted
 from tools.drill.kill_report import case_table, fault_table, slowest_recoveries
 from tools.drill.killing import Raid, drill_kill, raid_plan
 from tools.drill.report import print_report
+from tools.drill.rolling import drill_rolling, rolling_plan, signs_of
+from tools.drill.rolling_report import passage_table, restart_table
+from tools.records import KafkaRefused
 from tools.replay.knock import UnexpectedAnswerError
 from tools.stack import Stack, StackError, down, up
 from tools.stack.display import UpDisplay
@@ -42,13 +45,15 @@ def run_kill_drill(raid: Raid, kafka: Kafka | Literal["auto"], *, keep: bool) ->
     """The same with processes killed and disks filled. What cannot be had here is said, and the drill goes on without;
     a broker that was asked for by name and cannot be had ends it."""
     console = Console()
-    chosen, why_not = choose_kafka(kafka)
-    if why_not:
-        _say(console, f"内置代理 · on the embedded broker: {why_not}")
-    if chosen == "embedded" and raid.instances > 1:
-        _say(console, "内置代理每组只服务一个成员 · the embedded broker serves one member per group: one instance each")
-    instances = raid.instances if chosen == "native" else 1
-    on_own_stack(lambda home, _: _killed(home, replace(raid, kafka=chosen, instances=instances), console), keep=keep)
+    here = _as_can_be_had(raid, kafka, console)
+    on_own_stack(lambda home, _: _killed(home, here, console), keep=keep)
+
+
+def run_rolling_drill(raid: Raid, kafka: Kafka | Literal["auto"], *, keep: bool) -> None:
+    """The same with each instance in turn restarted gracefully."""
+    console = Console()
+    here = _as_can_be_had(raid, kafka, console)
+    on_own_stack(lambda home, _: _rolled(home, here, console), keep=keep)
 
 
 def on_own_stack(drilled: Callable[[Path, Console], bool], *, keep: bool) -> None:
@@ -73,7 +78,7 @@ def refusing(interrupted: str = "Interrupted: the drill's stack is stopped again
     """What keeps a drill from being run is said in words, with exit code 2."""
     try:
         yield
-    except (StackError, UnexpectedAnswerError, TimeoutError, KafkaException) as problem:
+    except (StackError, UnexpectedAnswerError, TimeoutError, KafkaException, KafkaRefused) as problem:
         _refuse(f"The drill could not be run: {problem}")
     except KeyboardInterrupt:
         _refuse(interrupted)
@@ -104,6 +109,26 @@ def _killed(root: Path, raid: Raid, console: Console) -> bool:
     tables = (fault_table(struck), slowest_recoveries(struck), case_table(outcome.evidence, outcome.shares))
     print_report(outcome, console, *tables)
     return outcome.good
+
+
+def _rolled(root: Path, raid: Raid, console: Console) -> bool:
+    home = Home(root)
+    home.make()
+    with UpDisplay(console) as display:
+        stack = up(root, plan=lambda place: rolling_plan(place, raid), progress=display.show)
+    plan = Plan.load(home.plan)
+    outcome, restarts = asyncio.run(drill_rolling(stack, raid, plan, signs_of(home), console, DEFAULT_PACE))
+    print_report(outcome, console, restart_table(restarts), passage_table(outcome.evidence, outcome.shares))
+    return outcome.good
+
+
+def _as_can_be_had(raid: Raid, kafka: Kafka | Literal["auto"], console: Console) -> Raid:
+    chosen, why_not = choose_kafka(kafka)
+    if why_not:
+        _say(console, f"内置代理 · on the embedded broker: {why_not}")
+    if chosen == "embedded" and raid.instances > 1:
+        _say(console, "内置代理每组只服务一个成员 · the embedded broker serves one member per group: one instance each")
+    return replace(raid, kafka=chosen, instances=raid.instances if chosen == "native" else 1)
 
 
 def _own_disk(home: Home, held: ExitStack, console: Console) -> Disk | None:

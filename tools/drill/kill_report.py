@@ -31,7 +31,7 @@ def case_table(evidence: Evidence, shares: Shares) -> Table:
     """How cases ended and how long one stood still. `lost`: neither ended nor with a person; `doubled`: more than one
     refund that arrived or may arrive."""
     cases = list(evidence.cases.values())
-    untroubled = [case for case in cases if not any(shares.of(number) for number in _numbers(case, evidence))]
+    untroubled = [case for case in cases if not any(shares.of(number) for number in numbers_of(case, evidence))]
     lost = sum(case.status == OPEN and not case.waits for case in cases) + len(evidence.asked.keys() - evidence.cases)
     rows = {
         "开始 started": f"{len(evidence.asked):,}",
@@ -49,7 +49,8 @@ def case_table(evidence: Evidence, shares: Shares) -> Table:
     return table
 
 
-def _numbers(case: CaseEntry, evidence: Evidence) -> tuple[str, ...]:
+def numbers_of(case: CaseEntry, evidence: Evidence) -> tuple[str, ...]:
+    """Every number that a case's money was asked for under."""
     refund = evidence.refunds.get(case.case_id)
     return refund.numbers if refund else ()
 

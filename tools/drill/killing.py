@@ -84,7 +84,7 @@ async def drill_kill(
 ) -> tuple[Outcome, list[Struck]]:
     """Drill a stack that nobody else uses. Raises UnexpectedAnswerError or TimeoutError when it does not even open."""
     addresses = {program.name: place.address(program.name) for program in plan}
-    siege = Siege(place, pace, _well(raid, plan, addresses), disk)
+    siege = Siege(place, pace, well_by(raid, plan, addresses), disk)
 
     def troubles(doors: Doors, seen: Seen) -> tuple[Coroutine[Any, Any, None], ...]:
         siege.kills = seen.kills
@@ -94,8 +94,8 @@ async def drill_kill(
     async def more(doors: Doors, evidence: Evidence) -> list[Check]:
         return [
             all_recovered(siege.struck),
-            await _stock(doors),
-            await _figures(doors, evidence, pace),
+            await stock_agrees(doors),
+            await figures_agree(doors, evidence, pace),
             dead_letters(addresses["broker"]),
         ]
 
@@ -113,17 +113,19 @@ async def drill_kill(
         pace,
         troubles,
         more,
-        _front(raid, addresses),
+        in_front(raid, addresses),
     )
     return outcome, siege.struck
 
 
-def _front(raid: Raid, addresses: Mapping[str, str]) -> httpx.AsyncBaseTransport:
+def in_front(raid: Raid, addresses: Mapping[str, str]) -> httpx.AsyncBaseTransport:
+    """What stands before several instances of each service."""
     several = {name: [addresses[one] for one in raid.programs((name,))] for name in DOORS if name in HIT}
     return balanced({addresses[name]: others for name, others in several.items()})
 
 
-def _well(raid: Raid, plan: Plan, addresses: Mapping[str, str]) -> Well:
+def well_by(raid: Raid, plan: Plan, addresses: Mapping[str, str]) -> Well:
+    """Asks each program itself."""
     programs: dict[str, Program] = {program.name: program for program in plan}
 
     async def answers(name: str) -> bool:
@@ -149,7 +151,8 @@ def all_recovered(struck: Sequence[Struck]) -> Check:
     return check
 
 
-async def _stock(doors: Doors) -> Check:
+async def stock_agrees(doors: Doors) -> Check:
+    """Balances are what their ledger says."""
     check = Check(("库存余额等于流水", "every stock balance is what its ledger says"))
     found = await doors.shop.recount()
     check.compared = int(found["products"])
@@ -157,7 +160,7 @@ async def _stock(doors: Doors) -> Check:
     return check
 
 
-async def _figures(doors: Doors, evidence: Evidence, pace: Pace) -> Check:
+async def figures_agree(doors: Doors, evidence: Evidence, pace: Pace) -> Check:
     """Analytics reads the topics at its own pace: it may still be on the way when all cases have ended."""
     ended = sum(case.status == COMPLETED for case in evidence.cases.values())
     arrived = sum(one.amount_minor for one in evidence.refunds.values() if one.status == "settled")
