@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, Literal
 from uuid import uuid4
 
-from bson.errors import InvalidDocument
+from bson import decode
+from bson.errors import BSONError, InvalidDocument
+from bson.raw_bson import RawBSONDocument
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import AsyncMongoClient, InsertOne, ReadPreference, UpdateOne, timeout
 from pymongo.errors import BulkWriteError, PyMongoError
@@ -36,6 +38,7 @@ _NEVER = frozenset({2, 9, 14, 28, 40, 52, 56, 57, 66, 10334, 17419, 17420})
 _SERVER_SELECTION_MS = 3_000
 _SOCKET_MS = 5_000
 _INDEX_SECONDS = 3_600.0
+_RAW_MS = 60_000
 _SET: Document = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
 """A time that is there. MongoDB reads a partial index only for a query that says the same as the index."""
 
@@ -264,3 +267,83 @@ class Database:
         closing = self._client.close()
         if inspect.isawaitable(closing):
             await closing
+
+
+class Server:
+    """A whole server for who copies it: documents as the bytes that lie there (BSON), of whichever database. Close
+    it in the end. Every call may raise StoreUnavailable."""
+
+    def __init__(self, url: str) -> None:
+        options: dict[str, Any] = {"w": "majority", "journal": True, "serverSelectionTimeoutMS": _SERVER_SELECTION_MS}
+        self._client: Any = AsyncMongoClient(url, **options, socketTimeoutMS=_RAW_MS, appname="tuidan-backup")
+        self._session: Any = None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._client.close()
+
+    async def facts(self) -> tuple[str, bool]:
+        """Its version, and whether it keeps snapshots: a standalone server does not."""
+        with _answering():
+            hello, built = [await self._client.admin.command(word) for word in ("hello", "buildInfo")]
+            return str(built["version"]), "setName" in hello or hello.get("msg") == "isdbgrid"
+
+    @contextlib.asynccontextmanager
+    async def one_moment(self) -> AsyncIterator[None]:
+        """Inside, everything is read as it was at the first read, in all databases
+        (mongodb.com/docs/manual/reference/read-concern-snapshot)."""
+        async with self._client.start_session(snapshot=True) as session:
+            self._session = session
+            yield
+        self._session = None
+
+    async def connected(self) -> set[str]:
+        """Names of the programs connected now; a `Database` is called like its database."""
+        with _answering():
+            asked = {"$currentOp": {"allUsers": True, "idleConnections": True}}
+            cursor = await self._client.admin.aggregate([asked, {"$group": {"_id": "$appName"}}])
+            return {str(row["_id"]) for row in await cursor.to_list()}
+
+    async def collections(self, database: str) -> list[str]:
+        """Names of a database's collections; none when there is no such database."""
+        with _answering():
+            found: list[str] = await self._client[database].list_collection_names(filter={"type": "collection"})
+            return sorted(name for name in found if not name.startswith("system."))
+
+    async def raw(self, database: str, collection: str) -> AsyncIterator[bytes]:
+        """All documents in the order of their ids, several together in one piece of at most 16 MB."""
+        with _answering():
+            options = {"sort": [("_id", 1)], "session": self._session}
+            async for piece in self._client[database][collection].find_raw_batches({}, **options):
+                yield piece
+
+    async def count(self, database: str, collection: str) -> int:
+        """How many documents there are."""
+        with _answering():
+            return int(await self._client[database][collection].count_documents({}, session=self._session))
+
+    async def put(self, database: str, collection: str, documents: Sequence[bytes | Document]) -> None:
+        """Insert documents; a majority has them on disk then."""
+        with _answering():
+            raw = [RawBSONDocument(one) if isinstance(one, bytes) else one for one in documents]
+            await self._client[database][collection].insert_many(raw)
+
+    async def drop(self, database: str, collection: str = "") -> None:
+        """Delete a collection, or a whole database."""
+        with _answering():
+            place = self._client[database]
+            await (place.drop_collection(collection) if collection else self._client.drop_database(database))
+
+    async def command(self, words: Document) -> dict[str, Any]:
+        """An administrator's command."""
+        with _answering():
+            answer: dict[str, Any] = await self._client.admin.command(words)
+            return answer
+
+
+def plain(document: bytes) -> dict[str, Any]:
+    """A document of `Server.raw` as plain data. Raises ValueError when it is none."""
+    try:
+        return dict(decode(document))
+    except BSONError as problem:
+        raise ValueError(f"not a document: {problem}") from problem

@@ -81,10 +81,11 @@ def _infrastructure(home: Home, broker: Kafka) -> tuple[Program, ...]:
     for name in ("mongo", "redis", "sandbox"):
         home.data(name).mkdir(mode=0o700, parents=True, exist_ok=True)
     make_first_keys(home.keys)  # the others are the stand-in's to make
-    return (_mongo(home), _redis(home), _native(home) if broker == "native" else _broker(home), _sandbox(home))
+    return (mongo_program(home), _redis(home), _native(home) if broker == "native" else _broker(home), _sandbox(home))
 
 
-def _mongo(home: Home) -> Program:
+def mongo_program(home: Home) -> Program:
+    """The stack's MongoDB."""
     command = (
         *(find_mongod(home.root / "bin"), "--dbpath", str(home.data("mongo"))),
         # No unix socket: it would lie in /tmp under the port's name, where another user's may lie already.

@@ -1,0 +1,148 @@
+"""A backup's folder is believed only when every byte of it is as it was written."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+from bson import encode
+from typer.testing import CliRunner
+
+from tests.unit.tools.backup.made import CASE, PAID, books, made, order, payment, quiet, reservation
+from tools.backup.crosscheck import compare
+from tools.backup.folder import MANIFEST, BackupDamaged, Part, check_files, documents, read_manifest
+from tools.cli import app
+
+PAYMENTS = Path("tuidan_payment/payments.bson.gz")
+
+
+def checked(folder: Path) -> str:
+    """What is wrong with the folder."""
+    with pytest.raises(BackupDamaged) as damaged:
+        check_files(folder, quiet)
+    return str(damaged.value)
+
+
+def test_a_whole_folder_is_what_was_written(tmp_path: Path) -> None:
+    manifest = made(tmp_path)
+    assert check_files(tmp_path, quiet) == manifest
+    part = manifest.part("tuidan_payment", "payments")
+    assert part is not None
+    assert list(documents(tmp_path, part)) == [encode(payment())]
+    assert compare(tmp_path, manifest).differences == []
+
+
+def test_a_changed_byte_is_seen(tmp_path: Path) -> None:
+    made(tmp_path)
+    raw = bytearray((tmp_path / PAYMENTS).read_bytes())
+    raw[len(raw) // 2] ^= 1
+    (tmp_path / PAYMENTS).write_bytes(raw)
+    assert "tuidan_payment/payments" in checked(tmp_path)
+    assert "SHA-256" in checked(tmp_path)
+
+
+def test_a_missing_file_is_seen(tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / PAYMENTS).unlink()
+    assert checked(tmp_path) == "tuidan_payment/payments: its file is missing"
+
+
+def _with(folder: Path, **changed: object) -> None:
+    """The manifest says something else about the payments, and is sealed again."""
+    from tools.backup.folder import write_manifest
+
+    manifest = read_manifest(folder)
+    parts = tuple(
+        Part.model_validate(one.model_dump() | changed) if one.collection == "payments" else one
+        for one in manifest.parts
+    )
+    write_manifest(folder, manifest.model_copy(update={"parts": parts}))
+
+
+def test_a_wrong_count_is_seen(tmp_path: Path) -> None:
+    made(tmp_path)
+    _with(tmp_path, documents=2)
+    assert checked(tmp_path) == "tuidan_payment/payments: 1 documents, the manifest says 2"
+
+
+def test_another_content_of_the_same_count_is_seen(tmp_path: Path) -> None:
+    made(tmp_path)
+    _with(tmp_path, content="0" * 64)
+    assert "the manifest says 1" in checked(tmp_path)
+
+
+@pytest.mark.parametrize("left", [3, 40])
+def test_a_file_that_ends_inside_a_document_is_seen(tmp_path: Path, left: int) -> None:
+    """Even when its checksum is right: then it was written so."""
+    import hashlib
+
+    made(tmp_path)
+    cut = gzip.compress(encode(payment())[:left])
+    (tmp_path / PAYMENTS).write_bytes(cut)
+    _with(tmp_path, sha256=hashlib.sha256(cut).hexdigest())
+    assert "cut off" in checked(tmp_path)
+
+
+def test_a_changed_manifest_is_seen(tmp_path: Path) -> None:
+    made(tmp_path)
+    path = tmp_path / MANIFEST
+    path.write_text(path.read_text().replace('"snapshot": true', '"snapshot": false'))
+    assert "is not as it was written" in checked(tmp_path)
+
+
+def test_a_manifest_that_ends_early_is_seen(tmp_path: Path) -> None:
+    made(tmp_path)
+    path = tmp_path / MANIFEST
+    path.write_text(path.read_text()[:-40])
+    assert "cannot be read" in checked(tmp_path)
+
+
+def test_a_folder_without_manifest_is_no_backup(tmp_path: Path) -> None:
+    made(tmp_path)
+    (tmp_path / MANIFEST).unlink()
+    assert "never finished" in checked(tmp_path)
+
+
+def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
+    made(tmp_path)
+    good = CliRunner().invoke(app, ["backup", "check", str(tmp_path)])
+    assert (good.exit_code, "agree with each other" in good.output) == (0, True)
+    (tmp_path / PAYMENTS).unlink()
+    bad = CliRunner().invoke(app, ["backup", "check", str(tmp_path)])
+    assert (bad.exit_code, "its file is missing" in bad.output) == (1, True)
+    assert CliRunner().invoke(app, ["backup", "check"]).exit_code == 2
+
+
+FOUND = {"case_id": "found/2000", "amount": PAID, "status": "settled"}
+FOREIGN = {"case_id": "order-1-c2", "amount": PAID, "status": "settled"}
+CHEAP = {"amount_minor": 1, "currency": "CNY"}
+WRONG = {
+    "no payment": (books(payments=[]), 2),
+    "another receipt": (books(payments=[payment(receipt={"amount": CHEAP})]), 1),
+    "no refund": (books(payments=[payment(refunds=[])]), 1),
+    "another amount": (books(payments=[payment(refunds=[{**FOREIGN, "case_id": "order-1-c1", "amount": CHEAP}])]), 1),
+    "a refund without a case": (books(payments=[payment(refunds=[*payment()["state"]["refunds"], FOREIGN])]), 1),
+    "no stock held": (books(reservations=[reservation(cases={})]), 1),
+    "stock held for nobody": (books(reservations=[reservation(cases={"order-1-c1": {}, "order-1-c9": {}})]), 1),
+    "no order": (books(orders=[]), 2),
+    "orders before and behind": (books(payments=[payment("a"), payment(), payment("z")]), 2),
+}
+
+
+@pytest.mark.parametrize("what", WRONG)
+def test_services_that_do_not_agree_are_seen(tmp_path: Path, what: str) -> None:
+    kept, count = WRONG[what]
+    agreement = compare(tmp_path, made(tmp_path, kept))
+    assert agreement.found == count, agreement.differences
+
+
+def test_what_is_under_way_is_no_difference(tmp_path: Path) -> None:
+    """Said and not yet heard; found and not yet a case; an exchange's goods."""
+    waiting = order(paid=None, cases=[{**CASE, "refund": None}], exchanges=[{"exchange_id": "order-1-x1"}])
+    kept = books(
+        orders=[waiting],
+        payments=[payment(refunds=[*payment()["state"]["refunds"], FOUND])],
+        reservations=[reservation(cases={"order-1-c1": {}, "order-1-x1": {}})],
+    )
+    assert compare(tmp_path, made(tmp_path, kept)).differences == []

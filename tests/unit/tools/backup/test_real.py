@@ -1,0 +1,254 @@
+"""Taking a backup of a real MongoDB and putting it back."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from bson import decode, encode
+
+from chassis.mongo import Database, Driver, Server
+from chassis.projection import Document
+from chassis.store import StoreUnavailable
+from tests.support.mongod import running_mongod
+from tests.support.waiting import until
+from tests.unit.tools.backup.made import AT, books, made, payment, quiet
+from tools.backup.folder import DATABASES, MANIFEST, BackupDamaged, check_files, read_manifest, split
+from tools.backup.putting import put
+from tools.backup.taking import BackupRefused, connected, take
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def standalone() -> Iterator[str]:
+    with running_mongod() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def replica_set() -> Iterator[str]:
+    with running_mongod("--replSet", "tuidan") as url:
+        yield url
+
+
+@pytest.fixture
+async def server(standalone: str) -> AsyncIterator[Server]:
+    """An empty standalone server."""
+    opened = Server(standalone)
+    for database in DATABASES:
+        await opened.drop(database)
+    yield opened
+    await opened.close()
+
+
+async def kept(server: Server, database: str, collection: str) -> list[dict[str, Any]]:
+    """Everything in a collection."""
+    return [decode(one) async for piece in server.raw(database, collection) for one in split(piece)]
+
+
+async def filled(server: Server) -> None:
+    for name, documents in books().items():
+        database, collection = name.split("/")
+        await server.put(database, collection, [encode(one) for one in documents])
+
+
+async def test_what_was_taken_is_put_back_to_the_letter(server: Server, tmp_path: Path) -> None:
+    await filled(server)
+    many = [encode({"_id": f"fact-{n:05}", "at": AT, "n": n, "raw": b"\0\xff"}) for n in range(1_200)]
+    await server.put("tuidan_analytics", "facts", many)
+    manifest = await take(server, tmp_path / "new", quiet)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+    assert not manifest.snapshot
+    await put(server, tmp_path / "new", quiet, replace=True)
+    assert [encode(one) for one in await kept(server, "tuidan_analytics", "facts")] == many
+    assert await kept(server, "tuidan_payment", "payments") == [payment()]
+    [told] = await kept(server, "tuidan_payment", "restored")
+    assert told["taken_at"] <= told["restored_at"]
+    again = await take(server, tmp_path / "again", quiet)
+    assert {part.name: part.content for part in again.parts if part.collection != "restored"} == {
+        part.name: part.content for part in manifest.parts
+    }, "and nothing else is left of it"
+
+
+async def test_a_second_restore_before_the_first_was_compared_keeps_the_older_time(
+    server: Server, tmp_path: Path
+) -> None:
+    made(tmp_path)
+    await put(server, tmp_path, quiet)
+    await take(server, tmp_path / "new", quiet)
+    await put(server, tmp_path / "new", quiet, replace=True)
+    [told] = await kept(server, "tuidan_payment", "restored")
+    assert told["taken_at"] == AT.replace(tzinfo=None)
+
+
+async def test_nothing_is_written_over_what_is_there(server: Server, tmp_path: Path) -> None:
+    made(tmp_path)
+    await server.put("tuidan_payment", "payments", [payment("another")])
+    with pytest.raises(BackupRefused, match=r"tuidan_payment is not empty \(payments\).*--replace"):
+        await put(server, tmp_path, quiet)
+    assert await server.collections("tuidan_order") == []
+    await put(server, tmp_path, quiet, replace=True)
+    assert await kept(server, "tuidan_payment", "payments") == [payment()]
+
+
+async def test_a_damaged_backup_deletes_nothing(server: Server, tmp_path: Path) -> None:
+    made(tmp_path)
+    await server.put("tuidan_payment", "payments", [payment("another")])
+    (tmp_path / "tuidan_order" / "orders.bson.gz").unlink()
+    with pytest.raises(BackupDamaged, match="missing"):
+        await put(server, tmp_path, quiet, replace=True)
+    assert await kept(server, "tuidan_payment", "payments") == [payment("another")]
+
+
+class Torn(Server):
+    """Goes away before a certain collection is written."""
+
+    async def put(self, database: str, collection: str, documents: Sequence[bytes | Document]) -> None:
+        if collection == "payments":
+            raise StoreUnavailable("the cable")
+        await super().put(database, collection, documents)
+
+
+async def test_a_restore_that_was_interrupted_is_run_again(server: Server, standalone: str, tmp_path: Path) -> None:
+    made(tmp_path)
+    torn = Torn(standalone)
+    with pytest.raises(StoreUnavailable):
+        await put(torn, tmp_path, quiet)
+    await torn.close()
+    assert await kept(server, "tuidan_order", "orders")
+    assert not await kept(server, "tuidan_payment", "restored"), "and the payment service is told only in the end"
+    await put(server, tmp_path, quiet)
+    assert await kept(server, "tuidan_payment", "payments") == [payment()]
+    assert "restoring" not in await server.collections("tuidan_payment")
+
+
+async def test_what_another_backup_has_left_is_not_taken_for_ones_own(
+    server: Server, standalone: str, tmp_path: Path
+) -> None:
+    made(tmp_path / "one")
+    made(tmp_path / "other", books(payments=[]))
+    torn = Torn(standalone)
+    with pytest.raises(StoreUnavailable):
+        await put(torn, tmp_path / "one", quiet)
+    await torn.close()
+    with pytest.raises(BackupRefused, match="not empty"):
+        await put(server, tmp_path / "other", quiet)
+
+
+class Forgetful(Server):
+    """Says yes and keeps all but the last."""
+
+    async def put(self, database: str, collection: str, documents: Sequence[bytes | Document]) -> None:
+        kept = documents[:-1] if collection == "payments" else documents
+        if kept:
+            await super().put(database, collection, kept)
+
+
+async def test_what_did_not_arrive_is_seen(server: Server, standalone: str, tmp_path: Path) -> None:
+    made(tmp_path)
+    forgetful = Forgetful(standalone)
+    with pytest.raises(BackupRefused, match="tuidan_payment/payments: 0 documents are there, 1 were written"):
+        await put(forgetful, tmp_path, quiet)
+    await forgetful.close()
+
+
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
+async def test_nothing_is_taken_or_put_while_a_service_runs(
+    server: Server, standalone: str, tmp_path: Path, driver: Driver
+) -> None:
+    await filled(server)
+    made(tmp_path)
+    service = Database(standalone, "tuidan_order", driver)
+    await service.ping()
+    with pytest.raises(BackupRefused, match=r"standalone.*tuidan_order"):
+        await take(server, tmp_path / "new", quiet)
+    with pytest.raises(BackupRefused, match="connected to this server: tuidan_order"):
+        await put(server, tmp_path, quiet, replace=True)
+    assert not (tmp_path / "new").exists()
+    await service.close()
+
+    async def left() -> bool:
+        return not await connected(server, DATABASES)
+
+    await until(left, "the service has left")
+    assert not (await take(server, tmp_path / "new", quiet)).snapshot
+
+
+async def test_a_folder_that_is_not_empty_is_not_written_into(server: Server, tmp_path: Path) -> None:
+    await filled(server)
+    made(tmp_path)
+    with pytest.raises(BackupRefused, match="not empty"):
+        await take(server, tmp_path, quiet)
+
+
+async def test_an_empty_server_has_no_backup(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(BackupRefused, match="right server"):
+        await take(server, tmp_path / "new", quiet)
+    assert not (tmp_path / "new" / MANIFEST).exists()
+
+
+class Ending(Server):
+    """Goes away while a certain collection is read."""
+
+    async def raw(self, database: str, collection: str) -> AsyncIterator[bytes]:
+        async for piece in super().raw(database, collection):
+            if collection == "reservations":
+                raise StoreUnavailable("the cable")
+            yield piece
+
+
+async def test_a_backup_that_was_interrupted_is_none(server: Server, standalone: str, tmp_path: Path) -> None:
+    await filled(server)
+    ending = Ending(standalone)
+    with pytest.raises(StoreUnavailable):
+        await take(ending, tmp_path / "new", quiet)
+    await ending.close()
+    with pytest.raises(BackupDamaged, match="never finished"):
+        read_manifest(tmp_path / "new")
+
+
+class Busy(Server):
+    """Services write between two collections that are copied."""
+
+    url = ""
+
+    async def raw(self, database: str, collection: str) -> AsyncIterator[bytes]:
+        async for piece in super().raw(database, collection):
+            yield piece
+        if collection == "orders":
+            other = Server(self.url)
+            await other.put("tuidan_payment", "payments", [encode(payment("later"))])
+            await other.put("tuidan_gateway", "staff", [encode({"_id": "later"})])
+            await other.close()
+
+
+async def test_a_running_system_is_copied_as_it_was_at_one_moment(replica_set: str, tmp_path: Path) -> None:
+    first = Server(f"{replica_set}/?directConnection=true")
+    members = [{"_id": 0, "host": urlsplit(replica_set).netloc}]
+    await first.command({"replSetInitiate": {"_id": "tuidan", "members": members}})
+
+    async def leads() -> bool:
+        return bool((await first.command({"hello": 1}))["isWritablePrimary"])
+
+    await until(leads, "it leads")
+    await first.close()
+    busy = Busy(replica_set)
+    busy.url = replica_set
+    await filled(busy)
+    service = Database(replica_set, "tuidan_order")
+    await service.ping()
+    manifest = await take(busy, tmp_path / "new", quiet)
+    await service.close()
+    assert manifest.snapshot
+    assert check_files(tmp_path / "new", quiet) == manifest
+    payments = manifest.part("tuidan_payment", "payments")
+    assert payments is not None
+    assert payments.documents == 1
+    assert await busy.count("tuidan_payment", "payments") == 2
+    assert not any(part.documents for part in manifest.parts if part.database == "tuidan_gateway")
+    await busy.close()

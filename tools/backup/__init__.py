@@ -1,0 +1,1 @@
+"""A backup of the six services' databases: taken at one moment, checked by itself, put back (docs/decisions/0039)."""

@@ -1,0 +1,105 @@
+"""Putting a backup back: nothing is written before everything was checked, and nothing over what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC
+from pathlib import Path
+
+from chassis import clock
+from chassis.mongo import Server, plain
+from chassis.projection import Document
+from tools.backup.folder import LEFT_OUT, Content, Manifest, Part, Progress, check_files, documents, split
+from tools.backup.taking import BackupRefused, connected
+
+PAYMENT = "tuidan_payment"
+RESTORED = "restored"
+"""Where the payment service reads that it was restored: `services/payment/restored.py`."""
+MARK = "restoring"
+TOGETHER = 500
+TOGETHER_BYTES = 8 << 20
+
+
+async def put(server: Server, folder: Path, say: Progress, *, replace: bool = False) -> Manifest:
+    """Write the backup into the databases it is of. Raises BackupDamaged before anything was written, BackupRefused,
+    StoreUnavailable; stopped in the middle it can be run again."""
+    manifest = check_files(folder, say)
+    if there := await connected(server, manifest.databases):
+        raise BackupRefused(
+            f"Services are connected to this server: {', '.join(there)}. Stop them first (tuidan down)."
+        )
+    if not replace:
+        await _is_free(server, manifest)
+    for database in manifest.databases:
+        await server.drop(database)
+        await server.put(database, MARK, [{"_id": manifest.digest, "at": clock.now()}])
+    parts = [part for part in manifest.parts if part.name != f"{PAYMENT}/{RESTORED}"]
+    for part in parts:
+        await _write(server, folder, part, say)
+    for part in parts:
+        await _read_back(server, part, say)
+    await server.put(PAYMENT, RESTORED, [restored(folder, manifest)])
+    for database in manifest.databases:
+        await server.drop(database, MARK)
+    return manifest
+
+
+async def _is_free(server: Server, manifest: Manifest) -> None:
+    """Nothing is there, or only what an earlier try of this same backup has left."""
+    for database in manifest.databases:
+        names = await server.collections(database)
+        if MARK in names and await _is_ours(server, database, manifest):
+            continue
+        full = [name for name in names if name not in LEFT_OUT and await server.count(database, name)]
+        if full:
+            raise BackupRefused(
+                f"{database} is not empty ({', '.join(full)}): nothing was changed. With --replace all six databases "
+                "are deleted first and what is in them now is lost."
+            )
+
+
+async def _is_ours(server: Server, database: str, manifest: Manifest) -> bool:
+    marks = [document async for piece in server.raw(database, MARK) for document in split(piece)]
+    return any(manifest.digest.encode() in mark for mark in marks)
+
+
+async def _write(server: Server, folder: Path, part: Part, say: Progress) -> None:
+    say(f"{part.name}: writing {part.documents:,}")
+    for together in _together(documents(folder, part)):
+        await server.put(part.database, part.collection, together)
+
+
+def _together(all: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+    pack: list[bytes] = []
+    size = 0
+    for document in all:
+        if pack and (len(pack) == TOGETHER or size + len(document) > TOGETHER_BYTES):
+            yield pack
+            pack, size = [], 0
+        pack.append(document)
+        size += len(document)
+    if pack:
+        yield pack
+
+
+async def _read_back(server: Server, part: Part, say: Progress) -> None:
+    """What the server holds now is what the manifest says, document by document."""
+    seen = Content()
+    async for piece in server.raw(part.database, part.collection):
+        for document in split(piece):
+            seen.add(document)
+    if (seen.documents, seen.digest) != (part.documents, part.content):
+        raise BackupRefused(
+            f"{part.name}: {seen.documents} documents are there, {part.documents} were written. Somebody else writes, "
+            "or the server lost some: do not start the services; restore again."
+        )
+    say(f"{part.name}: {seen.documents:,} read back")
+
+
+def restored(folder: Path, manifest: Manifest) -> Document:
+    """What the payment service learns of it. Was the backup itself taken of a database that had been restored and not
+    yet compared with the provider, nothing is known since that older one."""
+    part, since = manifest.part(PAYMENT, RESTORED), [manifest.taken_at]
+    before = [plain(document) for document in documents(folder, part)] if part else []
+    since += [one["taken_at"].replace(tzinfo=UTC) for one in before if not one.get("over")]
+    return {"_id": RESTORED, "taken_at": min(since), "restored_at": clock.now(), "cleared": [], "over": False}
