@@ -36,7 +36,20 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
         }
     )
     after, _ = refunds.show(payment.with_refund(refund), refund, seen, at)
-    return after, [_found(after, refund, at)]
+    told = _found(after, refund, at)
+    after, undone = _undo_what_waited(after, at)
+    return after, [told, *undone]
+
+
+def _undo_what_waited(payment: Payment, at: datetime) -> Decision:
+    """A refund that was asked for while this one was forgotten may be for the same goods: it is not sent. Its case is
+    undone; asked for again, it is decided with what is known now."""
+    says: Says = []
+    for one in payment.refunds:
+        if one.is_pending and one.provider_code == refunds.FORGETFUL:
+            payment, more = refunds.refuse(payment, one, "more-than-was-paid", refunds.FORGETFUL, at)
+            says += more
+    return payment, says
 
 
 def adopt(payment: Payment, refund: Refund, wish: AdoptRefund) -> Decision:

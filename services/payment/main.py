@@ -31,6 +31,8 @@ from services.payment.reconciliation_api import reconciliation_routes
 from services.payment.reconciling import Nightly, Reconciler
 from services.payment.refund_api import refund_routes
 from services.payment.refund_effects import RefundEffects
+from services.payment.restored import NAME as RESTORED
+from services.payment.restored import Restored
 from services.payment.settings import PaymentSettings
 from services.payment.shipping_effects import ShippingEffects
 from services.payment.turnstile import Turnstile
@@ -52,19 +54,30 @@ def service(settings: PaymentSettings) -> Service:
         parking = Parking(engine, turnstile, records)
         await parking.prepare()
         parking.join(engine)
+        restored = _restored(parts, settings)
+        await restored.prepare()
         books = PaymentBooks(records)
         await books.prepare()
         async with open_merchants(settings, clock.now) as merchants, _mini_programs(settings) as account_of:
             count_refunds(engine)
             ParkedMoney(records, lambda: merchants.shops).join(parts.readings)
             Effects(merchants).join(engine)
-            RefundEffects(merchants, turnstile).join(engine)
+            RefundEffects(merchants, turnstile, restored).join(engine)
             ShippingEffects(account_of, clock.now).join(engine)
             Reconciler(engine, merchants, books).join()
             nightly = Nightly(engine, lambda: merchants.shops)
             loops = []
             if settings.reconcile_nightly:
                 work = every(LOOK_FOR_DAYS_EVERY_SECONDS, nightly.start_due, "reconciliation")
+                loops.append(asyncio.create_task(work))
+
+            async def catch_up() -> None:
+                if settings.reconcile_nightly:
+                    await restored.start_due(engine, merchants.shops)
+                await restored.finish(merchants.shops)
+
+            if restored.days():
+                work = every(LOOK_FOR_DAYS_EVERY_SECONDS, catch_up, "restored")
                 loops.append(asyncio.create_task(work))
             days = parts.database.collection(RECONCILIATIONS.name)
             try:
@@ -86,6 +99,11 @@ def service(settings: PaymentSettings) -> Service:
         aggregates=[PAYMENTS, ACCOUNTS, RECONCILIATIONS],
         wire=wire,
     )
+
+
+def _restored(parts: Parts, settings: PaymentSettings) -> Restored:
+    notes, days = (parts.database.collection(name) for name in (RESTORED, RECONCILIATIONS.name))
+    return Restored(notes, days, clock.now, timedelta(seconds=settings.restored_look_seconds))
 
 
 @asynccontextmanager

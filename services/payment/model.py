@@ -196,6 +196,13 @@ class Payment(Fact):
         """The refund that has or had this number."""
         return next((one for one in self.refunds if number == one.number or number in one.closed_numbers), None)
 
+    def free_n(self, case_id: str, n: int) -> int:
+        """`n`, or the first above it whose number no other refund has: one that was found may have the number that a
+        case would get, when the order has forgotten the case it was made for."""
+        while self.refund_numbered(refund_number(case_id, n)) is not None:
+            n += 1
+        return n
+
     def with_refund(self, refund: Refund) -> Payment:
         """This payment with the refund of that case put in or replaced; itself when nothing differs."""
         known = self.refund_of(refund.case_id)

@@ -24,7 +24,7 @@ Worry = Literal[
     "shipping-refused",
     "shipping-record-strange",
 ]
-HeldBack = Literal["BALANCE_SHORT", "ORDER_SPACING", "CUSTOMER_BUSY", "RATE"]
+HeldBack = Literal["BALANCE_SHORT", "ORDER_SPACING", "CUSTOMER_BUSY", "RATE", "RESTORED"]
 
 
 # ── wishes: what the record wants done outside ───────────────────────────────────────────────────────────────────────
@@ -209,7 +209,8 @@ class RefundUnanswered(PaymentReport):
 
 
 class RefundHeld(PaymentReport):
-    """The call was not made: a limit of the provider would have been broken. May be tried from `until` on."""
+    """The call was not made: a limit of the provider would have been broken, or the database was restored and nobody
+    knows yet what was refunded since. May be tried from `until` on."""
 
     wire: ClassVar[str] = "refund-held"
     number: str

@@ -5,6 +5,7 @@ here, except what the provider's rule for calls decides: after a refusal, look w
 from __future__ import annotations
 
 import structlog
+from prometheus_client import Counter
 
 from chassis.engine import Engine
 from services.payment.merchants import Merchants
@@ -24,6 +25,7 @@ from services.payment.outside import (
     TransferShown,
     TransferUnanswered,
 )
+from services.payment.restored import Restored
 from services.payment.shown import ProviderRefund, ProviderTransfer
 from services.payment.turnstile import Held, Turnstile
 from services.payment.wechatpay import NoAnswer, Refused, WechatPay
@@ -33,6 +35,10 @@ NOT_THERE = frozenset({"RESOURCE_NOT_EXISTS", "NOT_FOUND"})
 
 TOO_MANY = "FREQUENCY_LIMITED"
 
+FORGOTTEN = Counter(
+    "tuidan_payment_restored_met_total", "Refunds of a part of an order that were there before they were asked for"
+)
+
 log = structlog.get_logger()
 
 
@@ -40,9 +46,10 @@ class RefundEffects:
     """What refunds want of the provider. The second argument of each is the attempt, from 1: above 1 an earlier one was
     made and nobody knows what came of it."""
 
-    def __init__(self, merchants: Merchants, turnstile: Turnstile) -> None:
+    def __init__(self, merchants: Merchants, turnstile: Turnstile, restored: Restored | None = None) -> None:
         self._merchants = merchants
         self._turnstile = turnstile
+        self._restored = restored
 
     def join(self, engine: Engine) -> None:
         """Become the performer of every wish about refunds."""
@@ -64,6 +71,11 @@ class RefundEffects:
                 there = await _look(provider, wish.number)
                 if there is not None:
                     return _shown(wish, there)
+            if self._restored is not None and await self._restored.waits(wish.shop):
+                there = await _look(provider, wish.number)
+                if there is not None:
+                    return _shown_after_restore(wish, there)
+                await _none_forgotten(self._restored, provider, wish.order_id)
             return await self._send(provider, wish)
         except Held as held:
             return RefundHeld.model_validate(
@@ -136,6 +148,10 @@ class RefundEffects:
                 there = await _look_for_transfer(provider, wish.number)
                 if there is not None and (there.package_info or there.state != "WAIT_USER_CONFIRM"):
                     return _transfer_shown(wish, there)
+            if self._restored is not None and await self._restored.waits(wish.shop):
+                there = await _look_for_transfer(provider, wish.number)
+                if there is None:
+                    await _none_forgotten(self._restored, provider, wish.order_id)
             try:
                 sent = await provider.transfer(wish.number, wish.openid, wish.amount, wish.reason)
             except Refused as refusal:
@@ -145,6 +161,8 @@ class RefundEffects:
                     return _transfer_shown(wish, there)
                 return TransferRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
             return _transfer_shown(wish, sent)
+        except Held as held:
+            return TransferUnanswered(order_id=wish.order_id, number=wish.number, code=held.code)
         except NoAnswer as trouble:
             return TransferUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
 
@@ -179,6 +197,23 @@ async def _look_for_transfer(provider: WechatPay, number: str) -> ProviderTransf
         if refusal.http == 404 and refusal.code in NOT_THERE:
             return None
         raise NoAnswer(refusal.code) from refusal
+
+
+async def _none_forgotten(restored: Restored, provider: WechatPay, order_id: str) -> None:
+    """Raises Held where there may be a refund that is not known here, NoAnswer where that cannot be seen."""
+    try:
+        await restored.hold_if_refunded(provider, order_id)
+    except Refused as refusal:
+        raise NoAnswer(refusal.code) from refusal
+
+
+def _shown_after_restore(wish: SendRefund, refund: ProviderRefund) -> RefundShown:
+    """It was sent before, in the time that is forgotten: most likely for the same goods. Of a part of an order nobody
+    can know that, so somebody should look."""
+    if wish.amount != wish.total:
+        FORGOTTEN.inc()
+        log.error("a refund was there before it was asked for: compare its goods", number=wish.number)
+    return _shown(wish, refund)
 
 
 def _shown(wish: SendRefund | QueryRefund | RescueRefund, refund: ProviderRefund) -> RefundShown:

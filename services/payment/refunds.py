@@ -19,12 +19,17 @@ from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
 from services.payment.shown import ProviderRefund, SealedCard
 
+FORGETFUL = "RESTORED"
+"""The code of a refund that waits because one of the time since the backup may be forgotten."""
+
 
 def ask(payment: Payment, wish: RefundPayment, at: datetime) -> Decision:
     """The first `RefundPayment` of a case. A refusal is remembered too: the same wish must not get money later."""
+    n = payment.free_n(wish.case_id, 1)
     refund = Refund(
         case_id=wish.case_id,
-        number=refund_number(wish.case_id, 1),
+        number=refund_number(wish.case_id, n),
+        n=n,
         amount=wish.amount,
         reason=reason_for_customer(wish.reason),
         transfer_when=wish.transfer_when,
@@ -71,6 +76,11 @@ def hold(payment: Payment, refund: Refund, heard: RefundHeld) -> Decision:
     if not refund.is_pending:
         return payment, []
     held = refund.model_copy(update={"sent_at": None, "wake_at": heard.until})
+    if heard.code == FORGETFUL:
+        held = held.model_copy(update={"provider_code": FORGETFUL})
+        asked = refund.sent_at
+        if any(one.found and one.accepted_at and asked and one.accepted_at >= asked for one in payment.refunds):
+            return refuse(payment, held, "more-than-was-paid", FORGETFUL, heard.until)
     if heard.code != "BALANCE_SHORT":
         return payment.with_refund(held), []
     parked = held.model_copy(update={"status": "parked", "provider_code": "NOT_ENOUGH"})
@@ -258,10 +268,11 @@ def _close(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) ->
         return payment, [saying.query(payment, refund)]
     if refund.found:
         return refuse(payment, refund, "refused-by-provider", "CLOSED", at)
+    n = payment.free_n(refund.case_id, refund.n + 1)
     again = refund.model_copy(
         update={
-            "number": refund_number(refund.case_id, refund.n + 1),
-            "n": refund.n + 1,
+            "number": refund_number(refund.case_id, n),
+            "n": n,
             "status": "intended",
             "closed_numbers": (*refund.closed_numbers, refund.number),
             "former_sent_at": refund.sent_at,

@@ -38,6 +38,9 @@ class PaymentSettings(ServiceSettings, KeySettings):
     refund_spacing_seconds: float = Field(
         61.0, ge=0, description="between two refunds of one order; the provider wants a minute"
     )
+    restored_look_seconds: float = Field(
+        300.0, gt=0, description="after a restore: how long a refund that waits for the bills is left alone"
+    )
     mini_program_url: str = Field(
         "", pattern=r"^(https?://[^/?#\s]+)?$", description="where the mini-program API answers; empty: WeChat's own"
     )

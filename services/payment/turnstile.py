@@ -34,7 +34,7 @@ from services.payment.accounts import (
 )
 from services.payment.limits import RefundLimits
 
-HeldBecause = Literal["BALANCE_SHORT", "ORDER_SPACING", "CUSTOMER_BUSY", "RATE"]
+HeldBecause = Literal["BALANCE_SHORT", "ORDER_SPACING", "CUSTOMER_BUSY", "RATE", "RESTORED"]
 
 NOT_ENOUGH = "NOT_ENOUGH"
 

@@ -1,0 +1,159 @@
+"""After the database was put back from a backup: what the provider has refunded since is not known here until the bills
+of those days were compared (docs/decisions/0039). Until then a refund is sent only for a payment that the provider
+shows as never refunded; everything else waits.
+
+The number of a refund alone does not protect: cases are counted from the order as it was, so the same goods may get
+another number than they had, and a refund that was made by hand has a number of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
+
+import structlog
+from prometheus_client import Counter, Gauge
+
+from chassis.clock import Clock
+from chassis.engine import Engine
+from chassis.projection import Document, Update
+from chassis.record import Heard
+from contracts.message import message_id
+from services.payment.bills import day_of
+from services.payment.model import trade_number
+from services.payment.reconciliation_record import BILLS_KEPT, StartReconciliation, id_of, ready_at
+from services.payment.shown import Trade
+from services.payment.turnstile import Held
+
+NAME = "restored"
+"""The collection; its one document `_id` restored is written by `tuidan restore`: `taken_at`, the moment of the backup,
+`restored_at`, `cleared`, the shops whose days were all compared since, and `over`, once that is so for all."""
+REFUNDED = "REFUND"
+NOT_YET_KNOWN = frozenset({"refund-not-ours", "refund-not-accepted-here", "refund-not-settled-here"})
+"""Open differences of these kinds: the provider has a refund that no payment here has heard of."""
+LOOKED_AT_LEAST_EVERY = timedelta(seconds=1)
+
+WAITS = Gauge("tuidan_payment_restored", "1 while a restored database was not compared with the provider", ["shop"])
+HELD = Counter("tuidan_payment_restored_held_total", "Refund calls not made, because of that")
+
+log = structlog.get_logger()
+
+
+class Collection(Protocol):
+    """What is read and noted: `mongo.Collection`."""
+
+    async def find(self, filter: Document, *, fields: Sequence[str] | None = None) -> list[dict[str, Any]]: ...
+
+    async def update_all(self, updates: Iterable[Update]) -> object: ...
+
+
+class Provider(Protocol):
+    """What is asked of the provider. May raise Refused or NoAnswer."""
+
+    async def query_payment(self, out_trade_no: str, /) -> Trade: ...
+
+
+class Restored:
+    """One per process. Nothing of it costs anything when there was no restore. `again_after`: how long a refund that
+    waits is left alone."""
+
+    def __init__(self, notes: Collection, days: Collection, clock: Clock, again_after: timedelta) -> None:
+        self._notes = notes
+        self._days = days
+        self._clock = clock
+        self._again_after = again_after
+        self._note: Mapping[str, Any] | None = None
+        self._looked: dict[str, datetime] = {}
+        self._refunded: set[str] = set()
+
+    async def prepare(self) -> None:
+        """Read whether there was a restore; services do not run while there is one."""
+        found = await self._notes.find({"_id": NAME})
+        if found and not found[0].get("over"):
+            self._note = found[0]
+            log.warning("restored: refunds made since the backup are not known yet", days=len(self.days()))
+
+    def days(self) -> list[date]:
+        """Days in China whose bills may hold what is not known here; older bills are not kept."""
+        if self._note is None:
+            return []
+        oldest = day_of(self._clock() - BILLS_KEPT)
+        first, last = max(oldest, day_of(self._time("taken_at"))), day_of(self._time("restored_at"))
+        return [first + timedelta(days=n) for n in range((last - first).days + 1)]
+
+    async def waits(self, shop: str) -> bool:
+        """Whether this shop's days are not all compared."""
+        if self._note is None or shop in self._note["cleared"]:
+            return False
+        now, looked = self._clock(), self._looked.get(shop)
+        if looked is not None and now - looked < LOOKED_AT_LEAST_EVERY:
+            return True
+        if await self._open_days(shop):
+            self._looked[shop] = now
+            WAITS.labels(shop).set(1)
+            return True
+        await self._clear(shop)
+        return False
+
+    async def hold_if_refunded(self, provider: Provider, order_id: str) -> None:
+        """Raise Held unless the provider shows this payment as never refunded. May raise Refused or NoAnswer."""
+        if order_id not in self._refunded:
+            trade = await provider.query_payment(trade_number(order_id))
+            if trade.trade_state != REFUNDED:
+                return
+            self._refunded.add(order_id)
+        HELD.inc()
+        raise Held("RESTORED", self._clock() + self._again_after)
+
+    async def start_due(self, engine: Engine, shops: Iterable[str]) -> None:
+        """Start every day that has not been compared since, once its bill is there. To be called every minute or so."""
+        if self._note is None:
+            return
+        at = self._clock()
+        for shop in shops:
+            for day in await self._open_days(shop) if await self.waits(shop) else ():
+                if ready_at(day) > at:
+                    continue
+                wish = StartReconciliation(
+                    reconciliation_id=id_of(shop, day), shop=shop, day=day.isoformat(), by="restore", again=True
+                )
+                cause = f"restored/{self._time('restored_at').isoformat()}/{wish.reconciliation_id}"
+                await engine.hear(Heard(wish, message_id(cause, "start"), at, answers_travel=False))
+
+    async def finish(self, shops: Iterable[str]) -> None:
+        """Note that it is over once no shop waits any more."""
+        if self._note is None or any([await self.waits(shop) for shop in shops]):
+            return
+        await self._notes.update_all([Update({"_id": NAME}, {"$set": {"over": True}})])
+        log.warning("restored: every day since the backup is compared, refunds go as always")
+        self._note = None
+
+    async def _open_days(self, shop: str) -> list[date]:
+        """Those that nobody has compared since, or that still show a refund nobody here knows of."""
+        ids = {id_of(shop, day): day for day in self.days()}
+        wanted = ("status", "started_at", "found", "differences.kind", "differences.state")
+        fields = [f"state.{name}" for name in wanted]
+        found = await self._days.find({"_id": {"$in": list(ids)}}, fields=fields)
+        done = {document["_id"] for document in found if self._is_compared(document["state"])}
+        return [day for id, day in ids.items() if id not in done]
+
+    def _is_compared(self, state: Mapping[str, Any]) -> bool:
+        differences = state.get("differences", ())
+        unknown = any(one["kind"] in NOT_YET_KNOWN and one["state"] == "open" for one in differences)
+        since = _utc(state["started_at"]) >= self._time("restored_at")
+        return state["status"] == "done" and since and not unknown and state.get("found", 0) <= len(differences)
+
+    async def _clear(self, shop: str) -> None:
+        assert self._note is not None
+        cleared = [*self._note["cleared"], shop]
+        await self._notes.update_all([Update({"_id": NAME}, {"$set": {"cleared": cleared}})])
+        self._note = {**self._note, "cleared": cleared}
+        WAITS.labels(shop).set(0)
+
+    def _time(self, name: str) -> datetime:
+        assert self._note is not None
+        return _utc(self._note[name])
+
+
+def _utc(at: datetime) -> datetime:
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)

@@ -1,0 +1,255 @@
+"""After a restore: what the provider refunded meanwhile is not refunded again, whatever number it would get now."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.engine import Engine
+from chassis.memory import MemoryBroker, MemoryStore
+from chassis.memory_database import MemoryDatabase
+from chassis.projection import Update
+from contracts.payment import RefundRefused
+from services.payment.accounts import ACCOUNTS
+from services.payment.limits import RefundLimits
+from services.payment.merchants import Merchants
+from services.payment.outside import RefundHeld, RefundShown, SendRefund, SendTransfer, TransferUnanswered
+from services.payment.reconciliation import RECONCILIATIONS
+from services.payment.reconciliation_record import Reconciliation
+from services.payment.refund_effects import RefundEffects
+from services.payment.refunds import FORGETFUL
+from services.payment.restored import NAME, Restored
+from services.payment.turnstile import SPACING, Turnstile
+from tests.unit.payment.given import (
+    CASE,
+    NOON,
+    ORDER,
+    OTHER_CASE,
+    PAID_FEN,
+    TRANSACTION,
+    asked_to_refund,
+    expect,
+    fen,
+    kinds,
+    number,
+    paid,
+    refund_document,
+    refund_payment,
+    shown,
+)
+from tests.unit.payment.provider import Provider
+from tests.unit.payment.shop import Clock
+
+AGAIN = timedelta(minutes=5)
+TAKEN, PUT_BACK = NOON - timedelta(days=1), NOON - timedelta(hours=1)
+DAYS = (date(2026, 10, 31), date(2026, 11, 1))
+
+
+class After:
+    """A payment service after a restore, as far as refunds are sent."""
+
+    def __init__(self, keys: Path, **note: Any) -> None:
+        self.database = MemoryDatabase()
+        self.clock = Clock(NOON)
+        self.provider = Provider(keys)
+        store = MemoryStore(RECONCILIATIONS)
+        self.engine = Engine(
+            "payment",
+            {ACCOUNTS: MemoryStore(ACCOUNTS), RECONCILIATIONS: store},
+            MemoryBroker(),
+            self.clock,
+        )
+        self.reconciliations = store
+        self.note = {"taken_at": TAKEN, "restored_at": PUT_BACK, "cleared": [], "over": False} | note
+        self.restored = self.fresh()
+
+    def fresh(self) -> Restored:
+        notes, days = (self.database.collection(name) for name in (NAME, RECONCILIATIONS.name))
+        return Restored(notes, days, self.clock, AGAIN)
+
+    async def was_restored(self) -> After:
+        await self.database.collection(NAME).update_all([Update({"_id": NAME}, {"$set": self.note}, upsert=True)])
+        await self.restored.prepare()
+        return self
+
+    async def compared(self, day: date, *, shop: str = "house", at: datetime = NOON, **more: Any) -> None:
+        """The reconciliation of a day is done."""
+        state = {"status": "done", "started_at": at, "found": 0, "differences": [], **more}
+        update = Update({"_id": f"{shop}/{day}"}, {"$set": {"state": state}}, upsert=True)
+        await self.database.collection(RECONCILIATIONS.name).update_all([update])
+        self.clock.now += timedelta(seconds=2)
+
+    def effects(self) -> RefundEffects:
+        turnstile = Turnstile(self.engine, RefundLimits(None, lambda: 0.0), SPACING, self.clock)
+        return RefundEffects(Merchants({"": self.provider.client()}), turnstile, self.restored)
+
+    def shows(self, state: str) -> Any:
+        """The payment, as the provider shows it."""
+        trade = {
+            "out_trade_no": ORDER,
+            "trade_state": state,
+            "transaction_id": TRANSACTION,
+            "success_time": NOON.isoformat(),
+            "amount": {"total": PAID_FEN, "currency": "CNY"},
+        }
+        return self.provider.says(200, trade)
+
+    def nothing(self) -> Any:
+        return self.provider.refuses(404, "RESOURCE_NOT_EXISTS")
+
+
+SEND, LOOK, PAYMENT = "POST refunds", f"GET {number()}", f"GET {ORDER}"
+
+
+def wish(amount: int = 4_000) -> SendRefund:
+    return SendRefund(order_id=ORDER, case_id=CASE, number=number(), n=1, amount=fen(amount), total=fen(PAID_FEN))
+
+
+def transfer() -> SendTransfer:
+    return SendTransfer(order_id=ORDER, case_id=CASE, number=number(), openid="somebody", amount=fen(4_000))
+
+
+async def test_without_a_restore_nothing_more_is_asked(keys: Path) -> None:
+    after = After(keys)
+    await after.restored.prepare()
+    after.provider.script = [after.provider.says(200, refund_document())]
+    assert isinstance(await after.effects().send_refund(wish(), 1), RefundShown)
+    assert after.provider.calls == [SEND]
+
+
+async def test_a_payment_that_was_never_refunded_is_refunded_at_once(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    after.provider.script = [after.nothing(), after.shows("SUCCESS"), after.provider.says(200, refund_document())]
+    assert isinstance(await after.effects().send_refund(wish(), 1), RefundShown)
+    assert after.provider.calls == [LOOK, PAYMENT, SEND]
+
+
+async def test_a_payment_that_was_refunded_meanwhile_waits_and_costs_one_question(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    after.provider.script = [after.nothing(), after.shows("REFUND"), after.nothing()]
+    effects = after.effects()
+    for _ in range(2):
+        report = await effects.send_refund(wish(), 1)
+        assert isinstance(report, RefundHeld)
+        assert (report.code, report.until) == ("RESTORED", NOON + AGAIN)
+    assert after.provider.calls == [LOOK, PAYMENT, LOOK]
+
+
+async def test_the_same_number_is_the_same_refund(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    after.provider.script = [after.provider.says(200, refund_document("SUCCESS"))]
+    report = await after.effects().send_refund(wish(), 1)
+    assert isinstance(report, RefundShown)
+    assert after.provider.calls == [LOOK]
+
+
+async def test_a_transfer_in_its_place_waits_too(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    after.provider.script = [after.provider.refuses(404, "NOT_FOUND"), after.shows("REFUND")]
+    report = await after.effects().send_transfer(transfer(), 1)
+    assert isinstance(report, TransferUnanswered)
+    assert report.code == "RESTORED"
+
+
+async def test_it_is_over_when_every_day_since_was_compared(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    assert after.restored.days() == list(DAYS)
+    assert await after.restored.waits("")
+    await after.compared(DAYS[0])
+    assert await after.restored.waits("")
+    await after.compared(DAYS[1])
+    assert not await after.restored.waits("")
+    assert await after.restored.waits("another"), "which has a merchant account and bills of its own"
+    for day in DAYS:
+        await after.compared(day, shop="another")
+    await after.restored.finish(["", "another"])
+    again = after.fresh()
+    await again.prepare()
+    assert not again.days(), "and stays over"
+
+
+SILENT = {"kind": "refund-not-ours", "state": "open"}
+
+
+@pytest.mark.parametrize(
+    "not_enough",
+    [
+        {"at": PUT_BACK - timedelta(minutes=1)},
+        {"status": "failed"},
+        {"differences": [SILENT], "found": 1},
+        {"found": 1_001, "differences": [{**SILENT, "kind": "order-unknown"}]},
+    ],
+    ids=["compared before the restore", "no bill", "the provider did not answer", "more than are kept"],
+)
+async def test_a_day_that_tells_nothing_is_not_compared(keys: Path, not_enough: dict[str, Any]) -> None:
+    after = await After(keys).was_restored()
+    await after.compared(DAYS[0])
+    await after.compared(DAYS[1], **not_enough)
+    assert await after.restored.waits("")
+    await after.compared(DAYS[1], differences=[{**SILENT, "state": "closed"}], found=1)
+    assert not await after.restored.waits(""), "somebody has dealt with it"
+
+
+async def test_bills_that_are_not_kept_any_more_are_not_waited_for(keys: Path) -> None:
+    after = await After(keys, taken_at=NOON - timedelta(days=400)).was_restored()
+    assert len(after.restored.days()) == 91
+
+
+async def test_days_are_started_once_their_bills_are_there(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    for _ in range(2):
+        await after.restored.start_due(after.engine, [""])
+    started = await after.reconciliations.load([f"house/{day}" for day in DAYS])
+    assert list(started) == [f"house/{DAYS[0]}"], "today's bill is made tomorrow"
+    (record,) = started.values()
+    assert isinstance(record.state, Reconciliation)
+    assert record.state.started_by == "restore"
+
+
+# ── what a payment makes of it ───────────────────────────────────────────────────────────────────────────────────────
+def held() -> RefundHeld:
+    return RefundHeld.model_validate({"order_id": ORDER, "number": number(), "code": "RESTORED", "until": NOON + AGAIN})
+
+
+def test_what_waited_is_not_sent_once_a_forgotten_refund_is_found() -> None:
+    """The same goods may be meant: the first time they were the order's second case, now they are its first."""
+    story = asked_to_refund()
+    story.hear(held())
+    told = story.hear(shown("SUCCESS", case=OTHER_CASE))
+    assert kinds(told) == ["RefundFound", "RefundRefused"]
+    assert expect(told[1:], RefundRefused).provider_code == FORGETFUL
+    assert story.payment.promised_minor == 4_000, "only what was found"
+
+
+def test_a_refund_that_does_not_wait_for_that_is_not_touched() -> None:
+    story = asked_to_refund()
+    assert kinds(story.hear(shown("SUCCESS", case=OTHER_CASE))) == ["RefundFound"]
+
+
+def test_nor_is_one_that_was_asked_for_before_and_begins_to_wait_now() -> None:
+    story = asked_to_refund()
+    story.hear(shown("SUCCESS", case=OTHER_CASE), after=timedelta(seconds=1))
+    assert kinds(story.hear(held())) == ["RefundRefused"]
+
+
+def test_one_that_was_asked_for_with_that_known_goes_its_way() -> None:
+    story = paid()
+    story.hear(shown("SUCCESS", case=OTHER_CASE))
+    story.hear(refund_payment(), after=timedelta(seconds=1))
+    assert story.hear(held()) == []
+
+
+def test_what_waited_is_taken_up_when_it_is_the_same_number() -> None:
+    story = asked_to_refund()
+    story.hear(held())
+    assert "RefundAccepted" in kinds(story.hear(shown("SUCCESS")))
+
+
+def test_a_case_never_gets_a_number_that_a_found_refund_has() -> None:
+    story = paid()
+    story.hear(shown("SUCCESS"))
+    story.hear(shown("SUCCESS", n=2))
+    assert expect(story.hear(refund_payment(1_000)), SendRefund).number == number(3)
