@@ -36,6 +36,7 @@ app.add_typer(staff, name="staff")
 app.add_typer(topics, name="topics")
 add_operating(app, drills)
 backups.join(app)
+backups.join(app, drills)
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""`tuidan backup` and `tuidan restore`, as typer knows them."""
+"""`tuidan backup`, `tuidan restore` and `tuidan drill restore`, as typer knows them."""
 
 from pathlib import Path
 from typing import Annotated
@@ -8,10 +8,11 @@ import typer
 Mongo = Annotated[str, typer.Option(help="MongoDB's address; TUIDAN_MONGO or the stack's when left out.")]
 
 
-def join(app: typer.Typer) -> None:
+def join(app: typer.Typer, drills: typer.Typer) -> None:
     """Add the commands."""
     app.command()(backup)
     app.command()(restore)
+    drills.command(name="restore")(drill)
 
 
 def backup(
@@ -35,3 +36,17 @@ def restore(
     from tools.backup.command import run_restore
 
     run_restore(folder, mongo, kafka, replace=replace)
+
+
+def drill(
+    count: Annotated[int, typer.Option(min=12, help="Orders that are placed and paid before the backup.")] = 120,
+    seed: Annotated[int, typer.Option(help="Chooses orders and what becomes of them.")] = 7,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds until every case must have ended.")] = 300.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
+) -> None:
+    """Lose the database after a backup and further refunds, put the backup back, let customers cancel again, reconcile,
+    and compare with the provider's ledger; exit code 0 nothing was refunded twice, 1 it was, 2 could not be run."""
+    from tools.drill.restoring import Loss
+    from tools.drill.restoring_command import run_restore_drill
+
+    run_restore_drill(Loss(count, seed, patience), keep=keep)

@@ -66,6 +66,15 @@ class Provider:
         """The merchant has this much money, fen."""
         expect(await self._knock.ask("PUT", "/_control/balance", body={"balance_minor": minor}), 200)
 
+    async def advance(self, seconds: float) -> None:
+        """Its business time goes on by so much."""
+        expect(await self._knock.ask("POST", "/_control/clock", body={"advance_seconds": seconds}), 200)
+
+    async def refund_by_hand(self, order_id: str, amount_minor: int) -> None:
+        """Somebody makes a refund on the merchant platform."""
+        body = {"out_trade_no": order_id, "amount_minor": amount_minor}
+        expect(await self._knock.ask("POST", "/_control/platform/refunds", body=body), 201)
+
     async def confirm(self, package: str) -> bool:
         """A customer takes a transfer; False when it cannot be taken now."""
         answer = await self._knock.ask("POST", "/_customer/transfer/confirm", body={"package_info": package})

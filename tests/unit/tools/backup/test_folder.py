@@ -9,7 +9,9 @@ import pytest
 from bson import encode
 from typer.testing import CliRunner
 
-from tests.unit.tools.backup.made import CASE, PAID, books, made, order, payment, quiet, reservation
+from services.payment import restored
+from tests.unit.tools.backup.made import AT, CASE, PAID, books, made, order, payment, quiet, reservation
+from tools.backup import putting
 from tools.backup.crosscheck import compare
 from tools.backup.folder import MANIFEST, BackupDamaged, Part, check_files, documents, read_manifest
 from tools.cli import app
@@ -146,3 +148,10 @@ def test_what_is_under_way_is_no_difference(tmp_path: Path) -> None:
         reservations=[reservation(cases={"order-1-c1": {}, "order-1-x1": {}})],
     )
     assert compare(tmp_path, made(tmp_path, kept)).differences == []
+
+
+def test_the_payment_service_reads_what_a_restore_writes(tmp_path: Path) -> None:
+    written = putting.restored(tmp_path, made(tmp_path))
+    assert putting.RESTORED == restored.NAME == written["_id"]
+    assert written["taken_at"] == AT
+    assert set(written) == {"_id", "taken_at", "restored_at", "cleared", "over"}
