@@ -8,7 +8,7 @@ from datetime import datetime
 from contracts.message import CaseId, Money
 from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
 from services.payment import payouts, refunds, saying
-from services.payment.model import Payment, Refund
+from services.payment.model import Payment, Refund, refund_number
 from services.payment.outside import QueryRefund, RefundShown
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
@@ -39,6 +39,17 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
     told = _found(after, refund, at)
     after, undone = _undo_what_waited(after, at)
     return after, [told, *undone]
+
+
+def forgotten(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:
+    """Our number was given before, to a case that was lost with the database: the refund under it is found, as one made
+    by hand is. One that was closed is nothing: ours goes under its next number."""
+    n = payment.free_n(refund.case_id, refund.n + 1)
+    update = {"number": refund_number(refund.case_id, n), "n": n, "provider_code": refunds.FORGETFUL}
+    aside = refund.model_copy(update=update)
+    if seen.refund.status == "CLOSED":
+        return refunds.send(payment, aside, at)
+    return found(payment.with_refund(aside), seen, at)
 
 
 def _undo_what_waited(payment: Payment, at: datetime) -> Decision:

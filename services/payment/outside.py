@@ -184,12 +184,14 @@ class CloseAnswered(PaymentReport):
 
 
 class RefundShown(PaymentReport):
-    """The provider shows a refund; `number` is the one asked about. `by` callback: it came to us, unasked."""
+    """The provider shows a refund; `number` is the one asked about. `by` callback: it came to us, unasked. `forgotten`:
+    it was there before we sent ours, made in a time that was lost with the database."""
 
     wire: ClassVar[str] = "refund-shown"
     number: str
     refund: ProviderRefund
     by: Literal["answer", "callback"]
+    forgotten: bool = False
 
 
 class RefundRejected(PaymentReport):

@@ -210,10 +210,10 @@ async def _none_forgotten(restored: Restored, provider: WechatPay, order_id: str
 def _shown_after_restore(wish: SendRefund, refund: ProviderRefund) -> RefundShown:
     """It was sent before, in the time that is forgotten: most likely for the same goods. Of a part of an order nobody
     can know that, so somebody should look."""
-    if wish.amount != wish.total:
+    if wish.amount != wish.total and refund.amount.refund == wish.amount.amount_minor:
         FORGOTTEN.inc()
         log.error("a refund was there before it was asked for: compare its goods", number=wish.number)
-    return _shown(wish, refund)
+    return _shown(wish, refund).model_copy(update={"forgotten": True})
 
 
 def _shown(wish: SendRefund | QueryRefund | RescueRefund, refund: ProviderRefund) -> RefundShown:

@@ -79,6 +79,8 @@ def refund_shown(payment: Payment | None, heard: RefundShown, at: datetime) -> D
     refund = payment.refund_numbered(heard.number)
     if refund is None:
         return byhand.found(payment, heard, at)
+    if heard.forgotten and refund.is_pending and heard.refund.amount.refund != refund.amount.amount_minor:
+        return byhand.forgotten(payment, refund, heard, at)
     return refunds.show(payment, refund, heard, at)
 
 

@@ -143,6 +143,7 @@ async def test_the_same_number_is_the_same_refund(keys: Path) -> None:
     after.provider.script = [after.provider.says(200, refund_document("SUCCESS"))]
     report = await after.effects().send_refund(wish(), 1)
     assert isinstance(report, RefundShown)
+    assert report.forgotten
     assert after.provider.calls == [LOOK]
 
 
@@ -246,6 +247,21 @@ def test_what_waited_is_taken_up_when_it_is_the_same_number() -> None:
     story = asked_to_refund()
     story.hear(held())
     assert "RefundAccepted" in kinds(story.hear(shown("SUCCESS")))
+
+
+def test_a_number_that_was_given_to_another_case_is_that_ones() -> None:
+    story = asked_to_refund()
+    before = shown("SUCCESS", amount=1_000).model_copy(update={"forgotten": True})
+    told = story.hear(before)
+    assert kinds(told) == ["RefundFound", "RefundRefused"]
+    assert story.payment.promised_minor == 1_000
+    assert story.payment.refund_numbered(number()) == story.payment.refund_of(f"found/{number()}")
+
+
+def test_a_dead_number_of_another_case_is_passed_over() -> None:
+    story = asked_to_refund()
+    told = story.hear(shown("CLOSED", amount=1_000).model_copy(update={"forgotten": True}))
+    assert expect(told, SendRefund).number == number(2)
 
 
 def test_a_case_never_gets_a_number_that_a_found_refund_has() -> None:
