@@ -3,6 +3,7 @@ be heard: a refund whose case the order has never seen. So nobody hears it: ever
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -11,13 +12,21 @@ from typing import Any
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tools.stack.layout import SERVICES
+from contracts import CATALOGUE
+from tools.catalogue.roles import hears
+from tools.catalogue.schemas import topic_name
 from tools.topics.cluster import ClusterRefused
 
-HEARING = tuple(name for name in SERVICES if name != "gateway")
-"""Group ids are the services' names; the gateway hears nothing."""
-OURS = tuple(f"{name}.{kind}" for name in HEARING for kind in ("commands", "events"))
 ANSWER_SECONDS = 15.0
+
+
+def heard() -> dict[str, list[str]]:
+    """The topics each group hears. A group is called like its service."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for message in CATALOGUE.values():
+        for service in hears(message):
+            found[service].add(topic_name(message))
+    return {service: sorted(topics) for service, topics in found.items()}
 
 
 class Groups:
@@ -27,35 +36,42 @@ class Groups:
         self._options: dict[str, Any] = {"bootstrap.servers": address, "log_level": 0}
         self._client = AdminClient(self._options)
         self._address = address
+        self._heard = heard()
 
     def with_members(self) -> list[str]:
         """The groups that somebody is a member of now: services that run."""
-        answers = self._asked(lambda: self._client.describe_consumer_groups(list(HEARING)))
+        answers = self._asked(lambda: self._client.describe_consumer_groups(list(self._heard)))
         found = {name: self._answer(answer) for name, answer in answers.items()}
         return sorted(name for name, group in found.items() if group.members)
 
     def go_to_the_end(self) -> int:
-        """Let every group go on behind what is there now; returns how many records there are of each topic together."""
-        ends = self._ends()
-        for name in HEARING:
-            wish = ConsumerGroupTopicPartitions(name, ends)
+        """Let every group go on behind what is there now; returns how many records were ever written there."""
+        ends = self._ends({topic for topics in self._heard.values() for topic in topics})
+        for group, topics in self._heard.items():
+            places = [place for topic in topics for place in ends.get(topic, ())]
+            wish = ConsumerGroupTopicPartitions(group, places)
             for answer in self._asked(partial(self._client.alter_consumer_group_offsets, [wish])).values():
-                self._answer(answer)
-        return sum(end.offset for end in ends)
+                refused = [place for place in self._answer(answer).topic_partitions if place.error is not None]
+                if refused:  # said partition by partition, in an answer that is none of refusal
+                    raise ClusterRefused(f"{group} on {refused[0].topic}: {refused[0].error.str()}")
+        return sum(place.offset for places in ends.values() for place in places)
 
-    def _ends(self) -> list[TopicPartition]:
+    def _ends(self, wanted: set[str]) -> dict[str, list[TopicPartition]]:
+        """Where each partition of those topics that there are ends."""
         reader = Consumer({**self._options, "group.id": "tuidan-restore", "enable.auto.commit": False})
         try:
-            topics = self._asked(lambda: reader.list_topics(timeout=ANSWER_SECONDS)).topics
-            places = [
-                TopicPartition(name, number) for name in OURS if name in topics for number in topics[name].partitions
-            ]
-            for place in places:
-                asked = partial(reader.get_watermark_offsets, place, timeout=ANSWER_SECONDS)
-                place.offset = self._asked(asked)[1]
-            return places
+            topics = self._asked(partial(reader.list_topics, timeout=ANSWER_SECONDS)).topics
+            ends = {
+                name: [self._end(reader, name, n) for n in topics[name].partitions] for name in wanted & set(topics)
+            }
         finally:
             reader.close()
+        return ends
+
+    def _end(self, reader: Consumer, topic: str, partition: int) -> TopicPartition:
+        place = TopicPartition(topic, partition)
+        place.offset = self._asked(partial(reader.get_watermark_offsets, place, timeout=ANSWER_SECONDS))[1]
+        return place
 
     def _answer(self, future: Future[Any]) -> Any:
         return self._asked(lambda: future.result(ANSWER_SECONDS))
