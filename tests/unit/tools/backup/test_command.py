@@ -1,0 +1,68 @@
+"""`tuidan backup` and `tuidan restore`, as typed in a folder whose stack is down, and where they refuse."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.unit.tools.backup.made import books, made
+from tools.backup.folder import read_manifest
+from tools.cli import app
+from tools.stack.home import Home
+from tools.stack.state import claimed
+
+
+def say(*words: str | Path) -> tuple[int, str]:
+    """Type a command: its exit code and what it said."""
+    result = CliRunner().invoke(app, [str(word) for word in words])
+    return result.exit_code, result.output
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
+    for name in ("TUIDAN_MONGO", "TUIDAN_KAFKA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TUIDAN_HOME", str(tmp_path / "home"))
+    return Home(tmp_path / "home")
+
+
+@pytest.mark.real
+def test_there_and_back_while_the_stack_is_down(home: Home, tmp_path: Path) -> None:
+    made(tmp_path / "old")
+    (home.data("broker") / "log").mkdir(parents=True)
+    code, said = say("restore", tmp_path / "old")
+    assert (code, "3 documents in 3 collections are back" in said) == (0, True), said
+    assert "tuidan reconcile DAY   for each day since 2026-11-01" in said
+    assert not home.data("broker").exists(), "what its topics hold must not be heard"
+    assert "is not empty" in say("restore", tmp_path / "old")[1]
+    code, said = say("backup", tmp_path / "new")
+    assert (code, "the services agree with each other" in said) == (0, True), said
+    assert read_manifest(tmp_path / "new").parts[0].documents == 1
+    assert say("restore", tmp_path / "new", "--replace")[0] == 0
+
+
+@pytest.mark.real
+def test_a_backup_whose_services_do_not_agree_is_said(home: Home, tmp_path: Path) -> None:
+    made(tmp_path / "old", books(payments=[]))
+    code, said = say("restore", tmp_path / "old")
+    assert (code, "2 differences between the services" in said) == (1, True), said
+
+
+def test_nothing_is_put_back_under_a_stack_that_is_up(home: Home, tmp_path: Path) -> None:
+    made(tmp_path / "old")
+    home.make()
+    with claimed(home):
+        code, said = say("restore", tmp_path / "old")
+    assert (code, "Stop it first: tuidan down" in said) == (2, True), said
+
+
+def test_with_a_server_of_ones_own_the_topics_must_be_named(home: Home, tmp_path: Path) -> None:
+    made(tmp_path / "old")
+    code, said = say("restore", tmp_path / "old", "--mongo", "mongodb://127.0.0.1:1")
+    assert (code, "--kafka HOST:PORT" in said) == (2, True), said
+
+
+def test_a_folder_must_be_named(home: Home) -> None:
+    assert say("backup")[0] == 2
