@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from tools.operating import add_operating
 from tools.backup import cli as backups
+from tools.operating import add_operating
 from tools.topics.cli import topics
 
 app = typer.Typer(
@@ -35,7 +35,6 @@ staff = typer.Typer(help="Accounts of the staff.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
 app.add_typer(topics, name="topics")
 add_operating(app, drills)
-backups.join(app)
 backups.join(app, drills)
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Gauge
 
 from chassis.clock import Clock
 from chassis.engine import Engine
@@ -23,7 +23,7 @@ from services.payment.bills import day_of
 from services.payment.model import trade_number
 from services.payment.reconciliation_record import BILLS_KEPT, StartReconciliation, id_of, ready_at
 from services.payment.shown import Trade
-from services.payment.turnstile import Held
+from services.payment.turnstile import HELD, Held
 
 NAME = "restored"
 """The collection; its one document `_id` restored is written by `tuidan restore`: `taken_at`, the moment of the backup,
@@ -33,8 +33,7 @@ NOT_YET_KNOWN = frozenset({"refund-not-ours", "refund-not-accepted-here", "refun
 """Open differences of these kinds: the provider has a refund that no payment here has heard of."""
 LOOKED_AT_LEAST_EVERY = timedelta(seconds=1)
 
-WAITS = Gauge("tuidan_payment_restored", "1 while a restored database was not compared with the provider", ["shop"])
-HELD = Counter("tuidan_payment_restored_held_total", "Refund calls not made, because of that")
+SHORT = Gauge("tuidan_payment_books_short", "1 while a restored database may lack refunds of the provider", ["shop"])
 
 log = structlog.get_logger()
 
@@ -90,7 +89,7 @@ class Restored:
             return True
         if await self._open_days(shop):
             self._looked[shop] = now
-            WAITS.labels(shop).set(1)
+            SHORT.labels(shop).set(1)
             return True
         await self._clear(shop)
         return False
@@ -102,7 +101,7 @@ class Restored:
             if trade.trade_state != REFUNDED:
                 return
             self._refunded.add(order_id)
-        HELD.inc()
+        HELD.labels("RESTORED").inc()
         raise Held("RESTORED", self._clock() + self._again_after)
 
     async def start_due(self, engine: Engine, shops: Iterable[str]) -> None:
@@ -148,7 +147,7 @@ class Restored:
         cleared = [*self._note["cleared"], shop]
         await self._notes.update_all([Update({"_id": NAME}, {"$set": {"cleared": cleared}})])
         self._note = {**self._note, "cleared": cleared}
-        WAITS.labels(shop).set(0)
+        SHORT.labels(shop).set(0)
 
     def _time(self, name: str) -> datetime:
         assert self._note is not None

@@ -158,7 +158,7 @@ def _days(manifest: Manifest, now: str) -> list[str]:
 async def _held(doors: Doors) -> int:
     """How many calls payment has held back since the restore."""
     text = (await doors.payment.ask("GET", "/metrics")).text
-    name = "tuidan_payment_restored_held_total "
+    name = 'tuidan_payment_refunds_held_total{code="RESTORED"} '
     return sum(int(float(line.removeprefix(name))) for line in text.splitlines() if line.startswith(name))
 
 
