@@ -322,6 +322,14 @@ def hand_out(
     run_hand_out(folder, out, stand_in=stand_in)
 
 
+@keys.command(name="secrets")
+def print_secrets(folder: Annotated[Path, typer.Argument(help="Made by `tuidan keys hand-out`.")]) -> None:
+    """Print those folders as Secrets of Kubernetes: … | kubectl --namespace tuidan apply --filename -."""
+    from tools.kubernetes.secrets import run_secrets
+
+    run_secrets(folder)
+
+
 @keys.command(name="rotate-personal")
 def rotate_personal(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest key instead of adding one.")] = False,
