@@ -1,4 +1,4 @@
-"""`tuidan keys secrets`: the folders that `tuidan keys hand-out` makes, as Secrets that the manifests of deploy/k8s name.
+"""`tuidan keys secrets`: the folders that `tuidan keys hand-out` makes, as the Secrets that deploy/k8s names.
 
 A Secret holds files and no folders, so each folder inside a folder is a Secret of its own, named after its way there:
 `payment/wechatpay-keys/` is `keys-payment-wechatpay`."""
