@@ -73,7 +73,7 @@ check: install ## everything that can be checked without running the system
 	  local name=$$1 begin=$$(date +%s%N) out; shift; \
 	  if out=$$("$$@" 2>&1); then word=ok; else word=FAILED; failed=1; fi; \
 	  printf '── %-8s %-6s %4d ms\n' "$$name" "$$word" $$(( ($$(date +%s%N) - begin) / 1000000 )); \
-	  if [ $$word = FAILED ]; then printf '%s\n' "$$out"; fi; \
+	  if [ $$word = FAILED ] || [[ $$out == *SKIPPED:* ]]; then printf '%s\n' "$$out"; fi; \
 	}; \
 	run lint $(BIN)/ruff check --output-format concise $(CODE); \
 	run format $(BIN)/ruff format --check $(CODE); \
@@ -83,7 +83,13 @@ check: install ## everything that can be checked without running the system
 	run schemas $(BIN)/python -m tools.catalogue --check; \
 	if command -v promtool >/dev/null; then run alerts deploy/prometheus/check; \
 	else echo "── alerts   skipped: no promtool here (Debian: apt-get install prometheus)"; fi; \
+	run manifests $(BIN)/python -m tools.manifests; \
 	exit $$failed
+
+# About a minute, once; without Go they are left out, and `make check` says what it did not look at.
+.PHONY: kubernetes-tools
+kubernetes-tools: install ## build kustomize and kube-score, with which `make check` judges deploy/k8s (needs Go)
+	@$(BIN)/python -m tools.manifests build
 
 .PHONY: test
 test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to pytest

@@ -62,7 +62,8 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
     if command is None:
         raise ToolFailed(f"neither kustomize nor kubectl is here; with Go: {BUILD}")
     text = run([*command, str(KUBERNETES / "overlays" / overlay)])
-    return [found for found in yaml.safe_load_all(text) if found is not None]
+    quick = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    return [found for found in yaml.load_all(text, quick) if found is not None]
 
 
 def linted(objects: Sequence[dict[str, Any]], ignored: Sequence[str], version: str) -> list[str] | None:
