@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from tools.backup import cli as backups
+from tools.kubernetes.cli import join
 from tools.operating import add_operating
 from tools.topics.cli import topics
 
@@ -36,6 +37,7 @@ app.add_typer(staff, name="staff")
 app.add_typer(topics, name="topics")
 add_operating(app, drills)
 backups.join(app, drills)
+join(drills, keys)
 
 
 @app.command()
@@ -216,23 +218,6 @@ def containers(
     run_containers(Wanted(calm, max(calm, stormy), build, keep))
 
 
-@drills.command()
-def kubernetes(
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long orders keep coming.")] = 12.0,
-    rate: Annotated[float, typer.Option(min=0.1, help="Orders per second.")] = 2.0,
-    seed: Annotated[int, typer.Option(help="Chooses orders, refunds in trouble, and the order of the victims.")] = 7,
-    build: Annotated[bool, typer.Option(help="Build the images first.")] = True,
-    load: Annotated[str, typer.Option(help="Brings an image to the nodes: 'kind load docker-image {image}'.")] = "",
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the namespace there.")] = False,
-) -> None:
-    """Bring all into a cluster (deploy/k8s/overlays/local) and, under a steady load, delete pods, roll all, put all on
-    two; then compare three ledgers. Exit code 0 it held, 1 it did not, 2 could not be run. Needs docker and kubectl."""
-    from tools.kubernetes.command import run_trial
-    from tools.kubernetes.trial import Wanted
-
-    run_trial(Wanted(minutes, rate, seed, build=build, load=load, keep=keep))
-
-
 @drills.command(name="day")
 def one_day(
     seed: Annotated[int, typer.Option(help="Chooses customers, prices and answers.")] = 7,
@@ -337,14 +322,6 @@ def hand_out(
     from tools.handing_out import run_hand_out
 
     run_hand_out(folder, out, stand_in=stand_in)
-
-
-@keys.command(name="secrets")
-def print_secrets(folder: Annotated[Path, typer.Argument(help="Made by `tuidan keys hand-out`.")]) -> None:
-    """Print those folders as Secrets of Kubernetes: … | kubectl --namespace tuidan apply --filename -."""
-    from tools.kubernetes.secrets import run_secrets
-
-    run_secrets(folder)
 
 
 @keys.command(name="rotate-personal")

@@ -1,4 +1,4 @@
-"""What deploy/k8s promises, held against the services themselves: their settings, ports, topics, keys and time to stop."""
+"""What deploy/k8s promises, held against the services themselves: settings, ports, topics, keys, time to stop."""
 
 from __future__ import annotations
 
