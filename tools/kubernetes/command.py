@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.containers.compose import ContainersFailed, why_no_compose
-from tools.drill import DEFAULT_PACE
 from tools.drill.command import refusing
 from tools.drill.kill_report import case_table
 from tools.drill.report import new_table, print_report
@@ -19,6 +18,11 @@ from tools.kubernetes.cluster import why_no_cluster
 from tools.kubernetes.knocking import gaps
 from tools.kubernetes.trial import Tried, Wanted, attempt
 from tools.place import refuse
+from tools.replay.knock import Pace
+
+PATIENT = Pace(patience=600.0, quiet=600.0)
+"""On a small machine a cluster is busy with itself when pods come and go: a request waits for that."""
+WIDTH = 70
 
 
 def run_trial(wanted: Wanted) -> None:
@@ -29,7 +33,7 @@ def run_trial(wanted: Wanted) -> None:
     console = Console()
     try:
         with refusing("Interrupted: the namespace is removed again."):
-            tried = asyncio.run(attempt(wanted, console, DEFAULT_PACE))
+            tried = asyncio.run(attempt(wanted, console, PATIENT))
     except ContainersFailed as problem:
         refuse(f"{problem}")
     tables = (_pods(tried), _blows(tried), _rolled(tried), _phases(tried))
@@ -37,9 +41,16 @@ def run_trial(wanted: Wanted) -> None:
     raise typer.Exit(0 if tried.good else 1)
 
 
+def _wide(name: tuple[str, str], *columns: str) -> Table:
+    """Wide enough for its title."""
+    table = new_table(name, *columns)
+    table.min_width = WIDTH
+    return table
+
+
 def _pods(tried: Tried) -> Table:
     """From a container's start to its pod's readiness; the cluster tells whole seconds."""
-    table = new_table(("容器启动到就绪", "start to ready, s"), "", "次数 pods", "最短 least", "最长 most")
+    table = _wide(("容器启动到就绪", "start to ready, s"), "", "次数 pods", "最短 least", "最长 most")
     taken: dict[str, list[float]] = defaultdict(list)
     for pod in tried.witnessed.pods.values():
         if pod.start_to_ready is not None:
@@ -50,7 +61,7 @@ def _pods(tried: Tried) -> Table:
 
 
 def _blows(tried: Tried) -> Table:
-    table = new_table(("删除 Pod", "pods deleted, seconds until another was ready"), "", "", "")
+    table = _wide(("删除 Pod", "pods deleted, seconds until another was ready"), "", "", "")
     for one in tried.witnessed.struck:
         recovered = "-" if one.recovered_in is None else f"{one.recovered_in:.1f}"
         table.add_row(one.blow.app, one.blow.how, recovered)
@@ -58,7 +69,7 @@ def _blows(tried: Tried) -> Table:
 
 
 def _rolled(tried: Tried) -> Table:
-    table = new_table(("滚动更新", "rolling update, s (the longer of two)"), "", "")
+    table = _wide(("滚动更新", "rolling update, s (the longer of two)"), "", "")
     for name, seconds in tried.witnessed.rolled.items():
         table.add_row(name, f"{seconds:.1f}")
     return table
@@ -67,10 +78,11 @@ def _rolled(tried: Tried) -> Table:
 def _phases(tried: Tried) -> Table:
     """What somebody inside the cluster saw of the shop."""
     columns = ("时长 s", "请求\nrequests", "失败\nwrong", "最长间隔 s\nlongest gap", "最慢 s\nslowest")
-    table = new_table(("集群内每 0.2 秒一问", "asked from inside, five times a second"), "", *columns)
+    table = _wide(("集群内每 0.2 秒一问", "asked from inside, five times a second"), "", *columns)
     for phase in tried.witnessed.phases:
         found = gaps(tried.knocks, phase.begin, phase.end)
-        wrong = ", ".join(f"{count}×{what}" for what, count in sorted(found.wrong.items())) or "0"
-        row = (f"{phase.seconds:.0f}", str(found.asked), wrong, f"{found.longest:.1f}", f"{found.slowest:.1f}")
-        table.add_row(phase.name, *row)
+        row = (phase.seconds, found.asked, sum(found.wrong.values()))
+        kinds = "".join(f"\n  {count} × {what}" for what, count in sorted(found.wrong.items()))
+        seconds = (f"{found.longest:.1f}", f"{found.slowest:.1f}")
+        table.add_row(phase.name + kinds, *(f"{value:.0f}" for value in row), *seconds)
     return table

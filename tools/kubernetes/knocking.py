@@ -10,36 +10,14 @@ from itertools import pairwise
 from typing import Any
 
 from tools.kubernetes.cluster import Cluster
+from tools.kubernetes.inside import DOORS, OK
 
 NAME = "knocker"
-EVERY_SECONDS = 0.2
 _SECURE = {
     "readOnlyRootFilesystem": True,
     "allowPrivilegeEscalation": False,
     "capabilities": {"drop": ["ALL"]},
 }
-_SCRIPT = f"""
-import json, time, urllib.error, urllib.request
-def ask(url, headers={{}}, body=None):
-    with urllib.request.urlopen(urllib.request.Request(url, body, headers), timeout=10) as answer:
-        return json.load(answer)
-who = {{"customer_id": "knocker", "name": "knocker", "phone": "13800000000", "group": "drill", "scope": []}}
-token = None
-while True:
-    began, what = time.time(), "ok"
-    try:
-        if token is None:
-            body = json.dumps(who).encode()
-            token = ask("http://sandbox:8080/_login/customer", {{"Content-Type": "application/json"}}, body)["token"]
-        ask("http://gateway:8080/mp/v1/orders", {{"Authorization": "Bearer " + token}})
-    except urllib.error.HTTPError as refused:
-        what = str(refused.code)
-        token = None if refused.code == 401 else token
-    except Exception as trouble:
-        what = type(trouble).__name__
-    print(json.dumps([began, time.time(), what]), flush=True)
-    time.sleep(max(0, {EVERY_SECONDS} - (time.time() - began)))
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +31,7 @@ class Knocked:
     @property
     def good(self) -> bool:
         """Whether the shop answered as it should."""
-        return self.what == "ok"
+        return self.what == OK
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +58,9 @@ def gaps(knocks: Sequence[Knocked], begin: float, end: float) -> Gaps:
 
 
 def begin_knocking(cluster: Cluster, version: str) -> None:
-    """Start to ask."""
+    """Start to ask, and wait until the ways through it are open."""
     cluster("apply", "--filename", "-", given="\n---\n".join(map(json.dumps, _manifests(version))))
+    cluster("wait", f"pod/{NAME}", "--for=condition=Ready", "--timeout=100s")
 
 
 def knocked(cluster: Cluster) -> list[Knocked]:
@@ -110,22 +89,30 @@ def _manifests(version: str) -> list[dict[str, Any]]:
                 {
                     "name": NAME,
                     "image": f"tuidan/operator:{version}",
-                    "command": ["python3", "-c", _SCRIPT],
-                    "resources": {"limits": {"memory": "64Mi"}},
+                    "readinessProbe": {"tcpSocket": {"port": DOORS["gateway"]}, "periodSeconds": 1},
+                    "command": ["python3", "-m", "tools.kubernetes.inside"],
+                    "resources": {"limits": {"memory": "128Mi"}},
                     "securityContext": _SECURE,
                 }
             ],
         },
     }
-    doors = [{"podSelector": {"matchLabels": {"app.kubernetes.io/name": name}}} for name in ("gateway", "sandbox")]
-    way = {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": NAME, "labels": labels},
-        "spec": {
-            "podSelector": {"matchLabels": {"app.kubernetes.io/name": NAME}},
-            "policyTypes": ["Egress"],
-            "egress": [{"to": doors, "ports": [{"port": 8080}]}],
-        },
-    }
-    return [way, pod]
+    return [*_ways(labels), pod]
+
+
+def _ways(labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """It may go to each door, and each of them may let it in."""
+
+    def policy(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+        metadata = {"name": name, "labels": labels}
+        return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": metadata, "spec": spec}
+
+    def chosen(*names: str) -> dict[str, Any]:
+        return {"matchExpressions": [{"key": "app.kubernetes.io/name", "operator": "In", "values": list(names)}]}
+
+    ports = [{"port": 8080}]
+    out: dict[str, Any] = {"podSelector": chosen(NAME), "policyTypes": ["Egress"]}
+    out["egress"] = [{"to": [{"podSelector": chosen(*DOORS)}], "ports": ports}]
+    into: dict[str, Any] = {"podSelector": chosen(*DOORS), "policyTypes": ["Ingress"]}
+    into["ingress"] = [{"from": [{"podSelector": chosen(NAME)}], "ports": ports}]
+    return [policy(f"{NAME}-out", out), policy(f"{NAME}-in", into)]

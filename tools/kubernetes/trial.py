@@ -17,7 +17,8 @@ from tools.drill.killing import figures_agree, stock_agrees
 from tools.drill.plan import shares
 from tools.drill.report import Outcome
 from tools.kubernetes.cluster import Cluster, ClusterFailed
-from tools.kubernetes.forwarding import Forwards
+from tools.kubernetes.forwarding import Forward
+from tools.kubernetes.knocking import NAME as KNOCKER
 from tools.kubernetes.knocking import Knocked, begin_knocking, knocked
 from tools.kubernetes.preparing import apply, built, forget
 from tools.kubernetes.trouble import SERVERS, SERVICES, Troubles, Witnessed
@@ -26,7 +27,6 @@ from tools.replay.knock import Pace
 
 NAMESPACE = "tuidan"
 USUAL_PORTS = {"gateway": 8088, "sandbox": 9708, "order": 8188, "payment": 8288}
-PORT = 8080
 READY_SECONDS = 600.0
 GONE_SECONDS = 180.0
 CASES_SECONDS = 600.0
@@ -65,12 +65,12 @@ class Tried:
 class InCluster:
     """The stack that is drilled, as `tools.drill.course.Place` wants it."""
 
-    def __init__(self, cluster: Cluster, forwards: Forwards) -> None:
-        self._cluster, self._forwards = cluster, forwards
+    def __init__(self, cluster: Cluster, forward: Forward) -> None:
+        self._cluster, self._forward = cluster, forward
 
     def address(self, name: str) -> str:
         """Where a service answers on this machine."""
-        return self._forwards.addresses[name]
+        return self._forward.addresses[name]
 
     def restarts(self, name: str) -> int:
         """How often containers of the pods that are there were started again."""
@@ -110,11 +110,11 @@ async def attempt(wanted: Wanted, console: Console, pace: Pace) -> Tried:
         _expect_nothing(cluster)
         timed("apply", lambda: apply(cluster, images))
         timed("from there to all ready", lambda: _wait_all(cluster))
-        forwards = left.enter_context(Forwards(cluster, USUAL_PORTS, PORT))
         begin_knocking(cluster, images.version)
-        troubles = Troubles(cluster, forwards, wanted.seed, wanted.calm, lambda text: _say(console, text))
+        forward = left.enter_context(Forward(cluster, KNOCKER, USUAL_PORTS))
+        troubles = Troubles(cluster, wanted.seed, wanted.calm, lambda text: _say(console, text))
         troubles.look()
-        outcome = await _under_load(wanted, InCluster(cluster, forwards), troubles, console, pace)
+        outcome = await _under_load(wanted, InCluster(cluster, forward), troubles, console, pace)
         troubles.look()
         return Tried(outcome, troubles.seen, knocked(cluster), seconds)
 

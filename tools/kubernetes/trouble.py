@@ -10,7 +10,6 @@ from random import Random
 from typing import Literal, NamedTuple, get_args
 
 from tools.kubernetes.cluster import Cluster, ClusterFailed, Pod
-from tools.kubernetes.forwarding import Forwards
 
 SERVICES = ("order", "payment", "inventory", "notify", "analytics", "gateway")
 SERVERS = ("kafka", "mongo", "redis")
@@ -18,7 +17,6 @@ RECOVERY_SECONDS = 180.0
 GRACE_SECONDS = 1
 """Of who is killed: over before preStop is, so the container gets SIGKILL with everything in its hands."""
 SAMPLE_SECONDS = 2.0
-FORWARDED = ("gateway", "order", "payment")
 
 How = Literal["killed", "deleted"]
 Say = Callable[[str], None]
@@ -78,8 +76,8 @@ def blows(seed: int) -> Iterator[Blow]:
 class Troubles:
     """All of it, in order; what it saw is in `seen`."""
 
-    def __init__(self, cluster: Cluster, forwards: Forwards, seed: int, calm: float, say: Say) -> None:
-        self._cluster, self._forwards, self._seed, self._calm, self._say = cluster, forwards, seed, calm, say
+    def __init__(self, cluster: Cluster, seed: int, calm: float, say: Say) -> None:
+        self._cluster, self._seed, self._calm, self._say = cluster, seed, calm, say
         self.seen = Witnessed()
 
     async def come(self) -> None:
@@ -142,8 +140,6 @@ class Troubles:
         app, how = struck.blow
         grace = (f"--grace-period={GRACE_SECONDS}",) if how == "killed" else ()
         self._cluster("delete", "pod", struck.victim.name, "--wait=false", *grace)
-        if app in FORWARDED:
-            self._forwards.renew(app)
 
         def replaced() -> bool:
             # A StatefulSet's next pod has the same name.
@@ -156,8 +152,6 @@ class Troubles:
             began = time.monotonic()
             self._cluster("rollout", "restart", f"deployment/{name}")
             self._cluster("rollout", "status", f"deployment/{name}", "--timeout=180s", seconds=200)
-            if name in FORWARDED:
-                self._forwards.renew(name)
             taken = time.monotonic() - began
             self.seen.rolled[name] = max(taken, self.seen.rolled.get(name, 0.0))
             self._say(f"rolled {name} in {taken:.1f} s")

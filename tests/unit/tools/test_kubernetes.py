@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from pathlib import Path
@@ -14,7 +15,8 @@ from tests.support.waiting import until
 from tools.cli import app
 from tools.handing_out import READ_BY
 from tools.kubernetes.cluster import Cluster, ClusterFailed, pod, why_no_cluster
-from tools.kubernetes.forwarding import Forwards
+from tools.kubernetes.forwarding import Forward
+from tools.kubernetes.inside import DOORS, to
 from tools.kubernetes.knocking import Knocked, gaps
 from tools.kubernetes.secrets import NotASecret, secrets
 from tools.kubernetes.trouble import SERVERS, SERVICES, blows
@@ -169,15 +171,35 @@ def test_the_longest_gap_is_between_good_answers_and_reaches_to_both_ends() -> N
     assert gaps([], 0, 10).asked == 0
 
 
-async def test_a_way_into_the_cluster_is_laid_again_when_its_pod_goes(kubectl: Path, tmp_path: Path) -> None:
+async def test_the_way_into_the_cluster_is_laid_again_when_it_ends(kubectl: Path, tmp_path: Path) -> None:
     says(kubectl, f'echo "$@" >> {tmp_path}/calls; exec sleep 60')
 
     def calls() -> list[str]:
         return (tmp_path / "calls").read_text("utf-8").splitlines() if (tmp_path / "calls").exists() else []
 
-    with Forwards(Cluster("trial"), {"gateway": 18088}, 8080) as forwards:
+    with Forward(Cluster("trial"), "knocker", {"gateway": 18088, "order": 18188}) as forward:
         await until(lambda: len(calls()) == 1, "it was laid")
-        host, _, port = forwards.addresses["gateway"].rpartition(":")
-        assert calls()[0] == f"--namespace trial port-forward --address {host} service/gateway {port}:8080"
-        forwards.renew("gateway")
+        ports = {name: address.rpartition(":")[2] for name, address in forward.addresses.items()}
+        pairs = f"{ports['gateway']}:{DOORS['gateway']} {ports['order']}:{DOORS['order']}"
+        assert calls()[0] == f"--namespace trial port-forward --address 127.0.0.1 pod/knocker {pairs}"
+        forward.break_off()
         await until(lambda: len(calls()) == 2, "it was laid again")
+
+
+async def test_inside_a_connection_is_handed_on_and_closed_when_nobody_is_there() -> None:
+    async def shout(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        writer.close()
+
+    async with await asyncio.start_server(shout, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        relay = await asyncio.start_server(to("127.0.0.1", port), "127.0.0.1", 0)
+        near = relay.sockets[0].getsockname()[1]
+        reader, writer = await asyncio.open_connection("127.0.0.1", near)
+        writer.write(b"a case\n")
+        assert await reader.read() == b"A CASE\n"
+        writer.close()
+    async with relay:
+        reader, writer = await asyncio.open_connection("127.0.0.1", near)
+        assert await reader.read() == b"", "nobody is there any more"
+        writer.close()

@@ -83,3 +83,14 @@ def test_in_a_shop_only_who_speaks_to_a_provider_gets_out_and_nobody_into_the_sh
                     assert "169.254.0.0/16" in one["ipBlock"]["except"], "where clouds hand out credentials"
                     out.setdefault(app, set()).update(port["port"] for port in rule["ports"])
     assert out == {app: {443} for app in PROVIDED}
+
+
+def test_in_a_shop_only_who_needs_a_server_may_go_to_it() -> None:
+    found = {
+        (app, port["port"])
+        for app in {name for name, _ in pods("production")}
+        for rule in rules("production", app, "egress")
+        if any(one.get("ipBlock", {}).get("cidr") == "10.0.0.0/8" for one in rule["to"])
+        for port in rule["ports"]
+    }
+    assert found == {(who, PORTS[to]) for who, to, _ in ALLOWED if to in PORTS and who in (*SERVICES, "topics")}
