@@ -1,7 +1,7 @@
 // What `make check` renders the manifests with, and judges them by: `make kubernetes-tools` builds both.
 module tuidan/deploy/k8s/tools
 
-go 1.26.0
+go 1.24.0
 
 tool (
 	github.com/zegl/kube-score/cmd/kube-score
