@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 import typer
 
 from tools.backup import cli as backups
-from tools.kubernetes.cli import join
 from tools.operating import add_operating
 from tools.topics.cli import topics
 
@@ -35,9 +34,8 @@ app.add_typer(benches, name="bench")
 staff = typer.Typer(help="Accounts of the staff.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
 app.add_typer(topics, name="topics")
-add_operating(app, drills)
+add_operating(app, drills, keys)
 backups.join(app, drills)
-join(drills, keys)
 
 
 @app.command()

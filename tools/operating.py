@@ -1,5 +1,5 @@
 """What operators add to the `tuidan` command: cases that stand still, dead letters, the messages
-of one order, and the drill of a rolling restart."""
+of one order, the drills of a rolling restart and of a cluster, and keys as a cluster takes them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import typer
 from tools.cases.cli import cases
 from tools.dead.cli import dead
 from tools.drill.cli import rolling
+from tools.kubernetes import cli as kubernetes
 from tools.trace.cli import trace
 
 
-def add_operating(app: typer.Typer, drills: typer.Typer) -> None:
+def add_operating(app: typer.Typer, drills: typer.Typer, keys: typer.Typer) -> None:
     """Hang the commands in."""
     app.add_typer(cases, name="cases")
     app.add_typer(dead, name="dead")
     app.command()(trace)
     drills.command()(rolling)
+    kubernetes.join(drills, keys)
