@@ -85,6 +85,19 @@ def test_in_a_shop_only_who_speaks_to_a_provider_gets_out_and_nobody_into_the_sh
     assert out == {app: {443} for app in PROVIDED}
 
 
+@pytest.mark.parametrize("overlay", ["local", "production"])
+def test_traces_may_go_to_a_collector(overlay: str) -> None:
+    monitoring = {"kubernetes.io/metadata.name": "monitoring"}
+    found = {
+        (app, port["port"])
+        for app in {name for name, _ in pods(overlay)}
+        for rule in rules(overlay, app, "egress")
+        if any(one.get("namespaceSelector", {}).get("matchLabels") == monitoring for one in rule["to"])
+        for port in rule["ports"]
+    }
+    assert found == {(service, 4318) for service in SERVICES}
+
+
 def test_in_a_shop_only_who_needs_a_server_may_go_to_it() -> None:
     found = {
         (app, port["port"])
