@@ -41,7 +41,8 @@ def main(words: list[str]) -> int:
     except ToolFailed as problem:
         lines = [str(problem)]
         words = []
-    print("\n".join(lines))
+    for line in lines:
+        print(line)
     return int(words != ["build"] and any(not line.startswith("SKIPPED") for line in lines))
 
 
