@@ -17,6 +17,7 @@ import structlog
 from chassis import telemetry, tracing
 from chassis.batcher import Batcher
 from chassis.clock import Clock
+from chassis.known import Known
 from chassis.projection import BulkResult, Projection, Update
 from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Said, Stale, hear, refused
 from chassis.relay import Performer, Publisher, Relay, TooLarge
@@ -56,7 +57,12 @@ class Reactor:
         self._store = store
         self._relay = relay
         self._tallies = tallies
+        self._known = Known()
         self._batcher: Batcher[Heard, Outcome] = Batcher(self._flight)
+
+    def marked(self, id: str, said: frozenset[str]) -> None:
+        """What a record had to say was marked as said outside of a save."""
+        self._known.marked(id, said)
 
     async def hear(self, heard: Heard) -> Outcome:
         """Decide and save one message; what it says is in line for the topics when this returns."""
@@ -90,10 +96,16 @@ class Reactor:
     async def _decide(
         self, batch: Sequence[Heard], indexes: Sequence[int], decided: dict[int, Decided[Any] | BaseException]
     ) -> set[str]:
-        """Decide the messages at `indexes` on freshly loaded records and save; returns the record ids that lost."""
+        """Decide the messages at `indexes` on records as they are known here or stored, and save; returns the ids of
+        the records that are to be decided again, on what is stored."""
         ids = {index: self._aggregate.record_id(batch[index].message) for index in indexes}
-        records = await self._store.load(list(dict.fromkeys(ids.values())))
-        known = frozenset(records)
+        wanted = list(dict.fromkeys(ids.values()))
+        assumed = self._known.among(wanted)
+        stored = (
+            await self._store.load([id for id in wanted if id not in assumed]) if len(assumed) < len(wanted) else {}
+        )
+        records = {**assumed, **stored}
+        there = frozenset(records)
         for index in indexes:
             id = ids[index]
             record = records.get(id) or Record(id)
@@ -107,8 +119,10 @@ class Reactor:
                 continue
             decided[index] = outcome
             records[id] = outcome.record
+        unsure = {id for id in assumed if not records[id].fresh}
+        self._known.forget(unsure)
         lost = await self._save([record for record in records.values() if record.fresh])
-        return lost | await self._hidden({ids[index] for index in indexes} - known, records)
+        return lost | unsure | await self._hidden(set(wanted) - there, records)
 
     async def _hidden(self, absent: set[str], records: Mapping[str, Record[Any]]) -> set[str]:
         """Of the records that were not found, and about which nothing is stored now, those that exist all the same. A
@@ -127,10 +141,12 @@ class Reactor:
             replace(record, unsaid=tuple(id for id in record.unsaid if id not in known[record.id]))
             for record in records
         ]
+        self._known.forget(known)  # should nobody tell what became of the save
         lost = await self._store.save(cleaned)
         for record in cleaned:
             if record.id not in lost:
                 self._relay.absorbed(place, record.id, known[record.id])
+                self._known.saved(record)
         return lost
 
     async def _say(self, heard: Heard, decided: Decided[Any] | BaseException) -> Outcome | BaseException:
@@ -188,6 +204,7 @@ class Engine:
             aggregate.name: Reactor(aggregate, store, self.relay, self._tallies)
             for aggregate, store in aggregates.items()
         }
+        self.relay.marked = lambda place, id, said: self._reactors[place].marked(id, said)
         self._hearers: dict[type[Message], Reactor] = {}
         for aggregate in aggregates:
             for message in aggregate.handlers:

@@ -68,6 +68,8 @@ class Relay:
         self._performing: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PERFORMING_MAX)
         self._noting: set[asyncio.Task[None]] = set()
+        self.marked: Callable[[str, str, frozenset[str]], None] = lambda place, record_id, said: None
+        """Is told which messages of which record were marked in the database."""
 
     async def say(self, place: str, record_id: str, says: Sequence[Said], attempt: int = 1) -> list[Awaitable[None]]:
         """Say messages of one record in order. What is returned waits until the topics have them; intents are
@@ -135,6 +137,7 @@ class Relay:
         for place, marks in by_place.items():
             await stores[place].mark_said(marks)
             for record_id, said_ids in marks.items():
+                self.marked(place, record_id, said_ids)
                 self.absorbed(place, record_id, said_ids)
 
     async def sweep(self, stores: Mapping[str, Store]) -> int:

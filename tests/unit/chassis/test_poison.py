@@ -67,7 +67,7 @@ async def test_what_no_store_can_keep_hurts_nobody_else(store: Store, jars: Aggr
 async def test_a_record_that_cannot_be_read_hurts_nobody_else(jars: Aggregate[Jar]) -> None:
     store = MemoryStore(jars)
     process = rig(store, jars)
-    await process.engine.hear(put("h0", jar="torn"))
+    await rig(store, jars).engine.hear(put("h0", jar="torn"))
     store.documents["torn"]["state"] = {"from": "another version"}
     outcomes = await asyncio.gather(
         process.engine.hear(put("h1", jar="b")), process.engine.hear(put("h2", jar="torn")), return_exceptions=True

@@ -1,0 +1,130 @@
+"""Records as this process has last saved them: asked for nothing, trusted for nothing that no save confirms."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from chassis.known import Known
+from chassis.memory import MemoryStore
+from chassis.record import Aggregate, Heard, Record
+from chassis.store import Store, StoreUnavailable
+from tests.unit.chassis.jars import (
+    FULL,
+    JARS,
+    T0,
+    Jar,
+    JarSeen,
+    LookAtJar,
+    MarblesNotPut,
+    MarblesPut,
+    PutMarbles,
+    RemindOfJar,
+    heard,
+    seconds,
+)
+from tests.unit.chassis.rig import Shaky, rig
+
+
+def put(id: str, marbles: int = 1, **more: Any) -> Heard:
+    return heard(PutMarbles(jar_id="a", marbles=marbles), id, **more)
+
+
+class Counted(Shaky):
+    """Counts the records that are asked for."""
+
+    def __init__(self, kept: Store) -> None:
+        super().__init__(kept)
+        self.loaded: list[str] = []
+
+    async def load(self, ids: Any, *, certain: bool = False) -> dict[str, Record[Any]]:
+        self.loaded += ids
+        return await super().load(ids, certain=certain)
+
+
+async def test_what_was_saved_here_is_not_asked_for_again() -> None:
+    store = Counted(MemoryStore(JARS))
+    process = rig(store, JARS)
+    for number in range(5):
+        await process.engine.hear(put(f"h{number}"))
+    assert store.loaded == ["a"]
+    assert (await process.jar("a")).marbles == 5
+
+
+async def test_what_another_process_saved_since_is_what_counts(store: Store, jars: Aggregate[Jar]) -> None:
+    first, second = rig(store, jars), rig(store, jars)
+    for number in range(4):
+        await first.engine.hear(put(f"f{number}", 1))
+        await second.engine.hear(put(f"s{number}", 10))
+    assert (await first.jar("a")).marbles == 44
+    assert (await first.record("a")).version == 8
+    assert first.topics.messages[-1] == MarblesPut(jar_id="a", total=34)
+
+
+async def test_a_refusal_is_never_told_from_memory(store: Store, jars: Aggregate[Jar]) -> None:
+    """Emptied elsewhere: the jar that is full for this process takes the marble."""
+    first = rig(store, jars)
+    await first.engine.hear(put("f", FULL))
+    record = await first.record("a")
+    assert record.state is not None
+    emptied = record.state.model_copy(update={"marbles": 0})
+    await store.save([Record("a", record.version, emptied, record.journal, touched_at=T0)])
+    await first.engine.hear(put("g", 1))
+    assert first.topics.messages[-1] == MarblesPut(jar_id="a", total=1)
+
+
+async def test_a_wish_is_refused_by_what_is_stored(store: Store, jars: Aggregate[Jar]) -> None:
+    first, second = rig(store, jars), rig(store, jars)
+    await first.engine.hear(put("f", 1))
+    await second.engine.hear(put("s", FULL - 1))
+    await first.engine.hear(put("g", 1))
+    assert first.topics.messages[-1] == MarblesNotPut(jar_id="a", why="full")
+
+
+async def test_an_answer_that_stores_nothing_is_given_from_what_is_stored(store: Store, jars: Aggregate[Jar]) -> None:
+    first, second = rig(store, jars), rig(store, jars)
+    await first.engine.hear(put("f", 1))
+    await second.engine.hear(put("s", 5))
+    await first.engine.hear(heard(LookAtJar(jar_id="a"), "look"))
+    assert first.topics.messages[-1] == JarSeen(jar_id="a", total=6)
+
+
+async def test_after_a_save_without_an_answer_the_store_is_asked() -> None:
+    store = Counted(MemoryStore(JARS))
+    process = rig(store, JARS)
+    await process.engine.hear(put("h0"))
+    store.replies_lost = 1
+    with pytest.raises(StoreUnavailable):
+        await process.engine.hear(put("h1"))
+    again = await process.engine.hear(put("h1"))
+    assert again is not None
+    assert again.repeat
+    assert store.loaded == ["a", "a"]
+    assert (await process.jar("a")).marbles == 2
+
+
+async def test_what_was_marked_as_said_is_not_written_back(store: Store, jars: Aggregate[Jar]) -> None:
+    process = rig(store, jars)
+    await process.engine.hear(put("h0"))
+    await process.engine.relay.flush(process.engine.stores)
+    assert (await process.record("a")).unsaid == ()
+    await process.engine.hear(put("h1"))
+    await process.engine.relay.flush(process.engine.stores)
+    assert (await process.record("a")).unsaid == ()
+
+
+async def test_a_timer_of_a_finer_time_than_stores_keep_rings_all_the_same(store: Store, jars: Aggregate[Jar]) -> None:
+    process = rig(store, jars)
+    at = T0 + seconds(60) + timedelta(microseconds=7)
+    await process.engine.hear(heard(RemindOfJar(jar_id="a", at=at), "remind"))
+    (id, due), *_ = await store.due(T0 + seconds(120), 10)
+    assert (id, due) == ("a", process.engine._reactors[jars.name]._known.among(["a"])["a"].wake_at)
+
+
+def test_only_so_many_are_known_the_newest_ones() -> None:
+    known = Known(size_max=2)
+    for id in ("a", "b", "a", "c"):
+        known.saved(Record(id, touched_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    assert set(known.among(["a", "b", "c"])) == {"a", "c"}
