@@ -88,7 +88,6 @@ class Reactor:
             left = [index for index in left if self._aggregate.record_id(batch[index].message) in lost]
             if not left:
                 break
-            telemetry.CONFLICTS.labels(self._aggregate.name).inc(len(left))
         for index in left:
             decided[index] = StoreUnavailable("lost the race for a record too often")
         return decided
@@ -147,6 +146,7 @@ class Reactor:
             if record.id not in lost:
                 self._relay.absorbed(place, record.id, known[record.id])
                 self._known.saved(record)
+        telemetry.CONFLICTS.labels(place).inc(len(lost))
         return lost
 
     async def _say(self, heard: Heard, decided: Decided[Any] | BaseException) -> Outcome | BaseException:

@@ -19,7 +19,11 @@ from chassis import clock, tracing
 MESSAGES_HEARD = Counter("tuidan_messages_heard_total", "Messages heard, by wire name and result", ["wire", "result"])
 MESSAGES_SAID = Counter("tuidan_messages_said_total", "Messages sent to topics, by wire name", ["wire"])
 DEAD_LETTERS = Counter("tuidan_dead_letters_total", "Records put on a dead-letter topic", ["topic", "error"])
-CONFLICTS = Counter("tuidan_save_conflicts_total", "Messages decided again because a record had changed", ["kind"])
+CONFLICTS = Counter(
+    "tuidan_save_conflicts_total",
+    "Records that had changed when they were to be saved, and were decided again",
+    ["kind"],
+)
 RECORDS_SWEPT = Counter("tuidan_records_swept_total", "Records whose unsaid messages a sweep took up", ["kind"])
 EFFECTS_FAILED = Counter("tuidan_effects_failed_total", "Effects that raised instead of reporting", ["intent"])
 BATCH_SIZE = Histogram(
