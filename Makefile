@@ -99,6 +99,11 @@ test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to
 test-containers: install ## Kafka, a MongoDB replica set, Redis and our images in containers; says so where no engine answers
 	@$(BIN)/pytest tests/containers $(ARGS)
 
+.PHONY: bench
+bench: install ## paid cancellations a second and what they cost, on a real Kafka and a MongoDB replica set (docs/performance.md)
+	@$(BIN)/tuidan bench bare
+	@code=0; for provider in at-once sandbox; do $(BIN)/tuidan bench cancellations --provider $$provider $(ARGS) || code=$$?; done; exit $$code
+
 # All services in one process, on virtual time (tests/simulation/README.md).
 SEEDS ?= 1000
 .PHONY: simulate sweep sabotage fuzz

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from tools.backup import cli as backups
+from tools.benches import benches
 from tools.operating import add_operating
 from tools.topics.cli import topics
 
@@ -29,7 +30,6 @@ keys = typer.Typer(help="The keys of personal data at rest.", no_args_is_help=Tr
 app.add_typer(keys, name="keys")
 seeds = typer.Typer(help="Fill the database of the running system for measurements.", no_args_is_help=True)
 app.add_typer(seeds, name="seed")
-benches = typer.Typer(help="Measure the running system.", invoke_without_command=True)
 app.add_typer(benches, name="bench")
 staff = typer.Typer(help="Accounts of the staff.", no_args_is_help=True)
 app.add_typer(staff, name="staff")
@@ -112,43 +112,6 @@ def demo(
     from tools.demo import run_demo
 
     run_demo(invoices, seed)
-
-
-@benches.callback()
-def bench(
-    context: typer.Context,
-    count: Annotated[int, typer.Option(min=1, help="How many paid orders to cancel.")] = 200,
-) -> None:
-    """Measure one paid cancellation at a time on the running system: milliseconds to each milestone."""
-    if context.invoked_subcommand is not None:
-        return
-    from tools.demo import run_bench
-
-    run_bench(count)
-
-
-@benches.command(name="orders")
-def bench_orders(
-    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 200.0,
-    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
-    seed: Annotated[int, typer.Option(help="Of the orders that were seeded; chooses what is asked for, too.")] = 7,
-) -> None:
-    """Measure lists and searches of seeded orders through the gateway: p50, p99, CPU and memory of who answers."""
-    from tools.bench_orders import run_bench_orders
-
-    run_bench_orders(rate, seconds, seed)
-
-
-@benches.command(name="previews")
-def bench_previews(
-    count: Annotated[int, typer.Option(min=1, help="How many paid orders to place first.")] = 200,
-    rate: Annotated[float, typer.Option(min=1, help="Requests per second.")] = 50.0,
-    seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
-) -> None:
-    """Measure seeing what cancelling a paid order would do: p50, p99, CPU and memory of who answers."""
-    from tools.bench_previews import run_bench_previews
-
-    run_bench_previews(count, rate, seconds)
 
 
 @seeds.command(name="orders")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import APIRouter
 
@@ -12,7 +12,7 @@ from chassis.settings import load
 from contracts import notify
 from services.notify.api import router
 from services.notify.confirmations import confirmations
-from services.notify.effects import forgetting, overtaking, performers, push_token, senders
+from services.notify.effects import Senders, forgetting, overtaking, performers, push_token, senders
 from services.notify.erasing import ERASURES, ForgetCustomers
 from services.notify.figures import count_notices
 from services.notify.handlers import NOTICES
@@ -24,8 +24,11 @@ from services.notify.views import Notices
 TOPICS = (notify.COMMANDS,)
 
 
-def service(settings: NotifySettings) -> Service:
-    """The whole service, ready to run."""
+Opening = Callable[[NotifySettings], AbstractAsyncContextManager[Senders]]
+
+
+def service(settings: NotifySettings, *, opening: Opening = senders) -> Service:
+    """The whole service, ready to run. `opening` is another one where no real provider is asked."""
 
     @asynccontextmanager
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
@@ -35,7 +38,7 @@ def service(settings: NotifySettings) -> Service:
         subscriptions = Subscriptions(ledger)
         await subscriptions.prepare()
         count_notices(parts.engine)
-        async with senders(settings) as opened:
+        async with opening(settings) as opened:
             for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
                 parts.engine.perform(intent, performer)
             parts.engine.perform(ForgetCustomers, forgetting(parts.engine, notices, ledger))

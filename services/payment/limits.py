@@ -32,20 +32,24 @@ _LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL',
 
 
 class RefundLimits:
-    """The limits of every merchant, by `shop`. All waits are seconds. `redis` None: this process alone."""
+    """The limits of every merchant, by `shop`. All waits are seconds. `redis` None: this process alone.
+    `calls`: refunds a second and merchant."""
 
-    def __init__(self, redis: Redis | None, monotonic: Callable[[], float] = clock.monotonic) -> None:
+    def __init__(
+        self, redis: Redis | None, monotonic: Callable[[], float] = clock.monotonic, *, calls: Rate = CALLS
+    ) -> None:
+        self._calls = calls
         self._redis = SharedRedis(redis, monotonic, "each process limits its refunds for itself")
         self._own = OwnBuckets(monotonic)
         self._inside: dict[str, str] = {}
 
     async def take_call(self, shop: str, patience: float) -> float:
         """How long to wait before the next call. When that is above `patience` it must not be made."""
-        return await self._take(f"tuidan:refunds:calls:{shop}", CALLS, patience_ms=int(patience * 1000))
+        return await self._take(f"tuidan:refunds:calls:{shop}", self._calls, patience_ms=int(patience * 1000))
 
     async def place_in_line(self, shop: str) -> float:
         """How long whoever was turned away should stay away, so that not all come back at once."""
-        return await self._take(f"tuidan:refunds:later:{shop}", CALLS, patience_ms=_FOR_EVER_MS)
+        return await self._take(f"tuidan:refunds:later:{shop}", self._calls, patience_ms=_FOR_EVER_MS)
 
     async def until_errors(self, shop: str) -> float:
         """How long until another wrong request would be tolerated, 0 = now. Takes nothing."""

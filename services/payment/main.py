@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
 
 import httpx
 from fastapi import APIRouter
 
 from chassis import clock
-from chassis.bucket import connect
+from chassis.bucket import Rate, connect
 from chassis.miniprogram import MiniProgram
 from chassis.service import Parts, Service, every
 from chassis.settings import load, read_key
@@ -23,8 +23,8 @@ from services.payment.callbacks import TRANSFER_FIELD, TRANSFERS_ONLY, callback_
 from services.payment.effects import Effects
 from services.payment.figures import ParkedMoney, count_refunds
 from services.payment.handlers import PAYMENTS
-from services.payment.limits import RefundLimits
-from services.payment.merchants import expect_keys, folders, open_merchants
+from services.payment.limits import CALLS, RefundLimits
+from services.payment.merchants import Merchants, expect_keys, folders, open_merchants
 from services.payment.parking import Parking
 from services.payment.reconciliation import RECONCILIATIONS
 from services.payment.reconciliation_api import reconciliation_routes
@@ -41,15 +41,19 @@ MINI_PROGRAM_SECONDS = 10.0
 LOOK_FOR_DAYS_EVERY_SECONDS = 60.0
 
 
-def service(settings: PaymentSettings) -> Service:
-    """Put the service together. Leaves the process when a key file is missing."""
+Opening = Callable[[PaymentSettings, clock.Clock], AbstractAsyncContextManager[Merchants]]
+
+
+def service(settings: PaymentSettings, *, opening: Opening = open_merchants, calls: Rate = CALLS) -> Service:
+    """Put the service together. `opening` and `calls` (refunds a second and merchant) are other ones where no real
+    provider is asked. Leaves the process when a key file is missing."""
     expect_keys(settings.keys)
 
     @asynccontextmanager
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
         engine, records = parts.engine, parts.database.collection(PAYMENTS.name)
         await records.ensure_index([(TRANSFER_FIELD, 1)], partial=TRANSFERS_ONLY)
-        limits = RefundLimits(connect(settings.redis))
+        limits = RefundLimits(connect(settings.redis), calls=calls)
         turnstile = Turnstile(engine, limits, timedelta(seconds=settings.refund_spacing_seconds), clock.now)
         parking = Parking(engine, turnstile, records)
         await parking.prepare()
@@ -58,7 +62,7 @@ def service(settings: PaymentSettings) -> Service:
         await restored.prepare()
         books = PaymentBooks(records)
         await books.prepare()
-        async with open_merchants(settings, clock.now) as merchants, _mini_programs(settings) as account_of:
+        async with opening(settings, clock.now) as merchants, _mini_programs(settings) as account_of:
             count_refunds(engine)
             ParkedMoney(records, lambda: merchants.shops).join(parts.readings)
             Effects(merchants).join(engine)

@@ -80,14 +80,16 @@ class Merchants:
 
 
 @asynccontextmanager
-async def open_merchants(settings: PaymentSettings, clock: Clock) -> AsyncIterator[Merchants]:
-    """The merchants in the keys folder. `clock` is the wall's. Raises UnusableKeys when the keys of one cannot be used
-    now (`expect_keys` says so earlier)."""
+async def open_merchants(
+    settings: PaymentSettings, clock: Clock, provider: type[WechatPay] = WechatPay
+) -> AsyncIterator[Merchants]:
+    """The merchants in the keys folder. `clock` is the wall's; `provider` is who speaks for each. Raises UnusableKeys
+    when the keys of one cannot be used now (`expect_keys` says so earlier)."""
     hosts = HostChoice(settings.provider_hosts)
     async with http_client(settings.provider_url) as http:
 
         def make(shop: str, folder: Path) -> WechatPay:
-            return WechatPay(http, KeyFolder(folder), settings.callback_url, clock, shop=shop, hosts=hosts)
+            return provider(http, KeyFolder(folder), settings.callback_url, clock, shop=shop, hosts=hosts)
 
         def find(known: frozenset[str]) -> Mapping[str, WechatPay]:
             found = {}

@@ -26,8 +26,8 @@ from tools.replay.knock import Json, Pace, UnexpectedAnswerError, expect, proble
 from tools.replay.opening import open_shop
 from tools.stack.home import Home
 from tools.stack.layout import tuidan_plan
-from tools.stack.plan import Plan, python_module
-from tools.stack.replica_set import NAME as SET
+from tools.stack.plan import Plan
+from tools.stack.replica_set import in_a_set
 
 Fate = Literal["before", "again", "forgotten", "by-hand", "two", "lost", "new"]
 """before: cancelled before the backup. again: cancelled after it, and after the restore once more. forgotten: cancelled
@@ -85,9 +85,7 @@ def loss_plan(home: Home) -> Plan:
     plan, programs = tuidan_plan(home), []
     for program in plan:
         if program.name == "mongo":
-            made = python_module("tools.stack.replica_set")
-            command = (*program.command, "--replSet", SET)
-            programs.append(replace(program, command=command, furnish=(*made, "--address", "{mongo.address}")))
+            programs.append(in_a_set(program))
         elif program.name == "payment":
             look = {"TUIDAN_RESTORED_LOOK_SECONDS": str(LOOK_SECONDS)}
             programs.append(replace(program, env={**program.env, **look}))

@@ -5,13 +5,21 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+from dataclasses import replace
 
 from chassis.mongo import Server
 from chassis.store import StoreUnavailable
+from tools.stack.plan import Program, python_module
 
 NAME = "tuidan"
 LOOKS = 300
 LOOK_EVERY_SECONDS = 0.1
+
+
+def in_a_set(mongo: Program) -> Program:
+    """The stack's MongoDB as a replica set of one."""
+    make = (*python_module("tools.stack.replica_set"), "--address", "{mongo.address}")
+    return replace(mongo, command=(*mongo.command, "--replSet", NAME), furnish=make)
 
 
 async def make_set(address: str) -> None:

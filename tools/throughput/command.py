@@ -1,0 +1,161 @@
+"""`tuidan bench cancellations`: a stack of its own, three loads, what they cost, an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from tools.drill.command import refusing
+from tools.replay import doors
+from tools.replay.knock import Pace
+from tools.stack import Stack, down, up
+from tools.stack.control import Draw
+from tools.stack.display import UpDisplay
+from tools.stack.layout import SERVICES
+from tools.steady import quantile
+from tools.throughput.bare import RECORDS, WRITES, bare_loop, workers
+from tools.throughput.cost import Moment, moment
+from tools.throughput.ground import Provider, bare_plan, throughput_plan
+from tools.throughput.load import Load, Paid, Seen, paid_orders
+from tools.throughput.watching import watched
+
+PROCESSES = (*SERVICES, "mongo", "broker", "redis", "sandbox")
+WARM = 200
+IDLE = 200
+STEADY_SECONDS = 20.0
+HALF = 0.5
+TARGET_RATE = 300.0
+TARGET_IDLE_MS = (45.0, 150.0)
+CONNECTIONS = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """How many orders are cancelled at saturation, with how many cases under way, and who refunds and tells."""
+
+    count: int = 3_000
+    in_flight: int = 256
+    provider: Provider = "at-once"
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One load: what was seen and what the machine spent."""
+
+    name: str
+    seen: Seen
+    before: Moment
+    after: Moment
+
+
+def run_bench_cancellations(wanted: Wanted, *, keep: bool) -> None:
+    """Measure a stack of its own. Exit code 1 when a target is missed, 2 when it could not be measured."""
+    console = Console()
+    with _own_stack(lambda place: throughput_plan(place, wanted.provider), console, keep=keep) as stack:
+        measured = asyncio.run(_measure(stack, wanted, console))
+    raise typer.Exit(0 if _show(console, measured, wanted) else 1)
+
+
+def run_bench_bare(count: int, in_flight: int, *, keep: bool) -> None:
+    """Measure the bare loop. Exit code 2 when it could not be measured."""
+    console = Console()
+    with _own_stack(bare_plan, console, keep=keep) as stack:
+        kafka, mongo = stack.address("broker"), f"mongodb://{stack.address('mongo')}"
+        with workers(kafka, mongo):
+            asyncio.run(bare_loop(kafka, WARM, 16))
+            idle = asyncio.run(bare_loop(kafka, IDLE, 1))
+            full = asyncio.run(bare_loop(kafka, count, in_flight))
+    console.print(f"the bare loop: {RECORDS} records and {WRITES} writes a case", highlight=False)
+    for name, seen in (("idle", idle), ("saturated", full)):
+        told = sorted(seen.told)
+        times = "   ".join(f"p{share * 100:.0f} {quantile(told, share) * 1000:.0f} ms" for share in (0.5, 0.99))
+        console.print(f"{name:10} {seen.rate:5.0f} cases/s   {times}", highlight=False)
+
+
+@contextmanager
+def _own_stack(draw: Draw, console: Console, *, keep: bool) -> Iterator[Stack]:
+    home = Path(tempfile.mkdtemp(prefix="tuidan-bench-"))
+    with refusing("Interrupted: the benchmark's stack is stopped again."):
+        try:
+            with UpDisplay(console) as display:
+                stack = up(home, plan=draw, progress=display.show)
+            yield stack
+        finally:
+            down(home)
+            if keep:
+                console.print(f"data and logs: {home}", highlight=False)
+            else:
+                shutil.rmtree(home, ignore_errors=True)
+
+
+async def _measure(stack: Stack, wanted: Wanted, console: Console) -> list[Measured]:
+    gateway, sandbox = (f"http://{stack.address(name)}" for name in ("gateway", "sandbox"))
+    found: list[Measured] = []
+    async with AsyncExitStack() as held:
+        shop, outside = await held.enter_async_context(doors(gateway, sandbox, Pace(), None))
+        told = await held.enter_async_context(watched(stack.address("broker")))
+        pool = aiohttp.TCPConnector(limit=CONNECTIONS)
+        http = await held.enter_async_context(aiohttp.ClientSession(gateway, connector=pool))
+        load = Load(http, told)
+
+        async def take(name: str, orders: list[Paid], work: Callable[[list[Paid]], Coroutine[Any, Any, Seen]]) -> Seen:
+            before = await moment(stack, PROCESSES)
+            seen = await work(orders)
+            found.append(Measured(name, seen, before, await moment(stack, PROCESSES)))
+            return seen
+
+        orders = await paid_orders(shop, outside, WARM + IDLE + wanted.count, console)
+        await load.at_once(orders[:WARM], 16)
+        await take("idle", orders[WARM : WARM + IDLE], lambda some: load.at_once(some, 1))
+        full = await take("saturated", orders[WARM + IDLE :], lambda some: load.at_once(some, wanted.in_flight))
+        half = full.rate * HALF
+        more = await paid_orders(shop, outside, max(1, int(half * STEADY_SECONDS)), console)
+        await take("half load", more, lambda some: load.steadily(some, half))
+    return found
+
+
+def _show(console: Console, measured: list[Measured], wanted: Wanted) -> bool:
+    """Print what came out; whether the targets are met."""
+    console.print(f"paid cancellations, request to customer told; providers: {wanted.provider}", highlight=False)
+    table = Table("load", "cases", "cases/s", "told p50 ms", "p99", "worst", "accepted p50 ms", "p99", "failed")
+    for one in measured:
+        told, answered = sorted(one.seen.told), sorted(one.seen.answered)
+        times = [f"{quantile(told, share) * 1000:.0f}" for share in (0.5, 0.99, 1.0)] if told else ["-"] * 3
+        accepted = [f"{quantile(answered, share) * 1000:.0f}" for share in (0.5, 0.99)] if answered else ["-"] * 2
+        table.add_row(one.name, str(len(told)), f"{one.seen.rate:.0f}", *times, *accepted, str(len(one.seen.wrong)))
+    console.print(table)
+    for one in measured:
+        for wrong in one.seen.wrong[:3]:
+            console.print(f"{one.name}: {wrong}", highlight=False, markup=False)
+    _show_cost(console, measured)
+    idle, full = measured[0].seen, measured[1].seen
+    ordered = [seconds * 1000 for seconds in sorted(idle.told)]
+    within = all(quantile(ordered, share) <= limit for share, limit in zip((0.5, 0.99), TARGET_IDLE_MS, strict=True))
+    return full.rate >= TARGET_RATE and within and not any(one.seen.wrong for one in measured)
+
+
+def _show_cost(console: Console, measured: list[Measured]) -> None:
+    full = next(one for one in measured if one.name == "saturated")
+    cases, seconds = max(1, len(full.seen.told)), full.seen.seconds
+    table = Table("process", "CPU s per 1,000 cases", "share of a core", "MB")
+    spent = {name: full.after.cores[name] - full.before.cores[name] for name in full.after.cores}
+    for name, used in spent.items():
+        table.add_row(name, f"{used / cases * 1000:.2f}", f"{used / seconds:.0%}", f"{full.after.megabytes[name]:.0f}")
+    total = sum(spent.values())
+    table.add_row("all of them", f"{total / cases * 1000:.2f}", f"{total / seconds:.0%}", "")
+    console.print(table)
+    operations = {name: full.after.operations[name] - full.before.operations[name] for name in full.after.operations}
+    shown = ", ".join(f"{count / cases:.1f} {name}" for name, count in operations.items() if count)
+    console.print(f"MongoDB, operations a case: {shown}", highlight=False)
+    console.print(f"Kafka, records a case: {(full.after.records - full.before.records) / cases:.1f}", highlight=False)
