@@ -15,6 +15,8 @@ from services.order.story import case_shown_to_all, masked_contact, shown_to_all
 
 WaitsFor = Literal["approval", "undo-window", "parcel", "person"]
 BY_STATUS = [("state.cases.status", 1), ("_id", 1)]
+BY_OPEN_TASK = [("state.tasks.done_at", 1), ("_id", 1)]
+_HAS_TASKS = {"state.tasks.task_id": {"$exists": True}}
 _STATUSES = ("open", "completed", "undone")
 
 
@@ -66,9 +68,8 @@ class OrderViews:
     async def prepare(self) -> None:
         """Make the indexes that the lists read."""
         await self._orders.ensure_index(BY_STATUS, partial={"state.cases.case_id": {"$exists": True}})
-        await self._orders.ensure_index(
-            [("state.tasks.task_id", 1)], partial={"state.tasks.task_id": {"$exists": True}}
-        )
+        await self._orders.ensure_index([("state.tasks.task_id", 1)], partial=_HAS_TASKS)
+        await self._orders.ensure_index(BY_OPEN_TASK, partial=_HAS_TASKS)
 
     async def cases(
         self, *, status: str | None, waits_for: WaitsFor | None = None, after: str, limit: int
@@ -90,12 +91,9 @@ class OrderViews:
 
     async def tasks(self, *, after: str, limit: int) -> dict[str, Any]:
         """The open tasks of a page of orders that have any."""
-        wanted = {
-            "_id": {"$gt": after},
-            "state.tasks.task_id": {"$exists": True},
-            "state.tasks": {"$elemMatch": {"done_at": None}},
-        }
-        found = await self._orders.find(wanted, fields=["state.tasks"], sort=[("_id", 1)], limit=limit)
+        wanted = {"_id": {"$gt": after}, **_HAS_TASKS, "state.tasks.done_at": None}
+        fields, order = ["state.tasks"], [("_id", 1)]
+        found = await self._orders.find(wanted, fields=fields, sort=order, limit=limit, index=BY_OPEN_TASK)
         listed = [
             {"order_id": document["_id"], **task}
             for document in found
@@ -150,7 +148,7 @@ class OrderViews:
         )
         open_tasks = await self._orders.aggregate(
             [
-                {"$match": {"state.tasks.task_id": {"$exists": True}}},
+                {"$match": {**_HAS_TASKS, "state.tasks.done_at": None}},
                 {"$unwind": "$state.tasks"},
                 {"$match": {"state.tasks.done_at": None}},
                 {"$count": "n"},
