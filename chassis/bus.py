@@ -17,18 +17,17 @@ from typing import Any
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from chassis.clock import monotonic
 from chassis.delivery import Delivery, Receiver, in_order
-from chassis.relay import TooLarge
+from chassis.sending import Sender
 
 COMMIT_EVERY_SECONDS = 0.2
 SESSION_TIMEOUT_MS = 10_000
 HEARTBEATS_PER_SESSION = 3
-SEND_DEADLINE_SECONDS = 20.0
 STOP_DEADLINE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 STUCK_AFTER_SECONDS = 60.0
@@ -37,10 +36,6 @@ IDLE_AFTER_MS = 1_000
 IDLE_FETCH_WAIT_MS = 50
 
 log = structlog.get_logger()
-
-
-class Unsent(Exception):
-    """The broker has not acknowledged in time; nobody knows whether it has the record."""
 
 
 class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
@@ -81,14 +76,12 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         self._broker = KafkaBroker(
             servers,
             client_id=group,
-            enable_idempotence=True,
-            acks="all",
-            allow_auto_create_topics=False,
-            linger_ms=0,
+            consumer_only=True,
             graceful_timeout=STOP_DEADLINE_SECONDS,
             logger=None,
             apply_types=False,
         )
+        self._sender = Sender(servers, group)
         self._receiver: Receiver | None = None
         self._topics: tuple[str, ...] = ()
         self._consumer: AIOKafkaConsumer | None = None
@@ -121,7 +114,8 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         subscriber(self._hear)
 
     async def start(self) -> None:
-        """Connect, join the group, begin to hear."""
+        """Connect, join the group, begin to hear. Raises KafkaError when no broker answers."""
+        await self._sender.start()
         await self._broker.connect()
         config = self._broker.config.broker_config
         built_from: Any = config.builder  # made by `connect`, used by `start`
@@ -149,31 +143,21 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
     async def stop(self) -> None:
         """Stop hearing, then sending. Bounded: an idempotent producer without a broker would wait for ever."""
         await self.stop_hearing()
-        async with _in_time("the last messages"):
+        async with _in_time("the consumer's connections"):
             await self._broker.stop()
+        async with _in_time("the last messages"):
+            await self._sender.stop()
         self._started = False
 
     async def send(
         self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
     ) -> Awaitable[object]:
-        """Put a record in line (see `relay.Publisher`). Never `publish_batch`: with it the key does not choose the
-        partition."""
-        text: dict[str, str] = {name: _Exactly(value, "utf-8", "surrogateescape") for name, value in headers}
-        try:
-            future = await asyncio.wait_for(
-                self._broker.publish(body, topic, key=key, headers=text, no_confirm=True), SEND_DEADLINE_SECONDS
-            )
-        except MessageSizeTooLargeError as problem:
-            raise TooLarge(f"{topic}: {problem}") from problem
-        except TimeoutError as problem:
-            raise Unsent(
-                f"{topic}: not taken within {SEND_DEADLINE_SECONDS:.0f} s: no room, or no such topic"
-            ) from problem
-        return _within(future, topic)
+        """Put a record in line (see `relay.Publisher`)."""
+        return await self._sender.send(topic, key, body, headers)
 
     async def ping(self) -> bool:
         """Whether the broker answers and, where topics are heard, partitions are ours."""
-        if not self._started or not await self._broker.ping(timeout=2.0):
+        if not self._started or not await self._sender.ping():
             return False
         return self._receiver is None or bool(self._assigned())
 
@@ -319,22 +303,6 @@ async def _in_time(what: str) -> AsyncIterator[None]:
         if isinstance(problem, asyncio.CancelledError) and ours is not None and ours.cancelling():
             raise  # it is really us who is cancelled, not one of aiokafka's own tasks
         log.warning("stopped before it was finished", unfinished=what, problem=repr(problem)[:300])
-
-
-class _Exactly(str):
-    """A header as it came, byte for byte, readable or not: FastStream takes text and encodes it itself."""
-
-    def encode(self, encoding: str = "utf-8", errors: str = "surrogateescape") -> bytes:
-        return super().encode(encoding, errors)
-
-
-async def _within(future: Awaitable[object], topic: str) -> object:
-    try:
-        return await asyncio.wait_for(asyncio.shield(future), SEND_DEADLINE_SECONDS)
-    except MessageSizeTooLargeError as problem:
-        raise TooLarge(f"{topic}: {problem}") from problem
-    except TimeoutError as problem:
-        raise Unsent(f"no acknowledgement from {topic} within {SEND_DEADLINE_SECONDS:.0f} s") from problem
 
 
 async def _keep_raw(records: Any, parse: Any) -> KafkaMessage:

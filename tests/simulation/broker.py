@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from chassis.bus import SEND_DEADLINE_SECONDS, Unsent
 from chassis.delivery import Delivery
+from chassis.sending import SEND_DEADLINE_SECONDS, Unsent
 from tests.simulation.sea import Sea, later
 
 PARTITIONS = 4

@@ -214,6 +214,7 @@ class KafkaMember:
             for loop in running:
                 loop.cancel()
         await self.bus._broker.stop()
+        await self.bus._sender.stop()
 
 
 class KafkaBench:

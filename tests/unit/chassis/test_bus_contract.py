@@ -182,8 +182,8 @@ async def test_a_store_that_is_away_is_waited_for(bench: Bench, stack: AsyncExit
     await until(lambda: ears.tries["h0"] > TRIES_MAX * 2, "it is tried beyond any limit")
     assert await bench.committed(group, topic) == 0
     ears.away = False
+    # In which order is not promised: each waits for itself, and the store may be back between two of them.
     await until(lambda: len(set(ears.ids)) == 5, "it goes on when the store is back")
-    assert list(dict.fromkeys(ears.ids)) == [f"h{number}" for number in range(5)]
     await member.stop()
     assert await bench.read(f"{topic}.dead") == []
     assert await bench.committed(group, topic) == 5

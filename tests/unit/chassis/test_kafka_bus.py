@@ -12,10 +12,11 @@ from aiokafka.errors import CommitFailedError
 from structlog.testing import capture_logs
 
 from chassis import bus as bus_module
-from chassis import clock
-from chassis.bus import STUCK_EXIT_CODE, KafkaBus, Unsent
+from chassis import clock, sending
+from chassis.bus import STUCK_EXIT_CODE, KafkaBus
 from chassis.delivery import Receiver
 from chassis.relay import TooLarge
+from chassis.sending import Unsent
 from tests.support.kafka import Broker, Raw, running_broker
 from tests.support.waiting import give_way, until
 from tests.unit.chassis.buses import Ears, KafkaBench, KafkaMember, new_name, quick_groups, raw
@@ -177,7 +178,7 @@ async def test_ready_is_who_has_partitions_and_a_broker_that_answers(bench: Kafk
 async def test_a_broker_that_is_away_is_waited_for_and_nothing_waits_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(bus_module, "SEND_DEADLINE_SECONDS", 0.3)
+    monkeypatch.setattr(sending, "SEND_DEADLINE_SECONDS", 0.3)
     monkeypatch.setattr(bus_module, "STOP_DEADLINE_SECONDS", 0.3)
     quick_groups(monkeypatch.setattr)
     ears = Ears()
@@ -196,7 +197,7 @@ async def test_a_broker_that_is_away_is_waited_for_and_nothing_waits_for_ever(
         assert not await member.bus.ping()
 
         broker.come_back()
-        monkeypatch.setattr(bus_module, "SEND_DEADLINE_SECONDS", 20)
+        monkeypatch.setattr(sending, "SEND_DEADLINE_SECONDS", 20)
         await (await member.bus.send(topic, *put_now("again")))
         await until(lambda: "again" in ears.ids, "it hears again")
         assert await member.bus.ping()
