@@ -440,6 +440,11 @@ async def test_while_the_database_is_away_refunds_go_on_with_what_was_known() ->
                 raise StoreUnavailable("away")
             return await super().load(ids, certain=certain)
 
+        async def save(self, records: Sequence[Record[Any]]) -> set[str]:
+            if self.away:
+                raise StoreUnavailable("away")
+            return await super().save(records)
+
     time, store = Time(), Away(ACCOUNTS)
     process = Process(time, accounts=store)
     store.away = True
