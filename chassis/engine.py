@@ -141,7 +141,8 @@ class Reactor:
             for record in records
         ]
         self._known.forget(known)  # should nobody tell what became of the save
-        lost = await self._store.save(cleaned)
+        with self._relay.saving(place, known):
+            lost = await self._store.save(cleaned)
         for record in cleaned:
             if record.id not in lost:
                 self._relay.absorbed(place, record.id, known[record.id])

@@ -8,8 +8,9 @@ when no save comes.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -65,6 +66,7 @@ class Relay:
         self._clock = clock
         self._sweep_after = sweep_after
         self._said: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._saving: set[tuple[str, str]] = set()
         self._performing: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PERFORMING_MAX)
         self._noting: set[asyncio.Task[None]] = set()
@@ -121,6 +123,16 @@ class Relay:
         """Ids that have been said but may still stand as unsaid in the database."""
         return frozenset(self._said.get((place, record_id), ()))
 
+    @contextlib.contextmanager
+    def saving(self, place: str, record_ids: Iterable[str]) -> Iterator[None]:
+        """Inside, these records are being saved: a mark made meanwhile would be written back."""
+        places = {(place, record_id) for record_id in record_ids}
+        self._saving |= places
+        try:
+            yield
+        finally:
+            self._saving -= places
+
     def absorbed(self, place: str, record_id: str, said: frozenset[str]) -> None:
         """A save has taken these ids off the record."""
         left = self._said[place, record_id] - said
@@ -130,10 +142,11 @@ class Relay:
             self._said.pop((place, record_id), None)
 
     async def flush(self, stores: Mapping[str, Store]) -> None:
-        """Mark in the database what was said and not absorbed by a later save."""
+        """Mark in the database what was said and not absorbed by a later save; what is being saved waits."""
         by_place: dict[str, dict[str, frozenset[str]]] = defaultdict(dict)
         for (place, record_id), said in self._said.items():
-            by_place[place][record_id] = frozenset(said)
+            if (place, record_id) not in self._saving:
+                by_place[place][record_id] = frozenset(said)
         for place, marks in by_place.items():
             await stores[place].mark_said(marks)
             for record_id, said_ids in marks.items():

@@ -102,6 +102,27 @@ async def test_said_marks_go_in_with_a_flush_when_no_save_comes(process: Rig) ->
     assert process.engine.relay.known_said("jars", "a") == frozenset()
 
 
+async def test_what_is_acknowledged_during_a_save_is_not_written_back_by_it(process: Rig) -> None:
+    store = process.store
+    assert isinstance(store, Shaky)
+    held = process.topics.held = asyncio.Event()
+    first = asyncio.create_task(process.engine.hear(put("h1")))
+    await until(lambda: process.topics.ids == [message_id("h1", 0)])
+
+    async def acknowledge_and_mark() -> None:
+        store.before_save = None
+        held.set()
+        await first
+        await process.flush()
+
+    store.before_save = acknowledge_and_mark
+    await process.engine.hear(put("h2"))
+    await process.flush()
+    assert (await process.record("a")).unsaid == ()
+    process.clock.later(60)
+    assert await restarted(process).sweep() == 0, "nobody says it again"
+
+
 async def test_marks_outlive_a_store_that_is_away(process: Rig) -> None:
     store = process.store
     assert isinstance(store, Shaky)
