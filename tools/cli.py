@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from tools.backup import cli as backups
-from tools.benches import benches
+from tools.bench.cli import benches
 from tools.operating import add_operating
 from tools.topics.cli import topics
 

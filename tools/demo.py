@@ -11,7 +11,7 @@ from typing import NoReturn
 import typer
 from rich.console import Console
 
-from tools.bench import latency
+from tools.bench.latency import latency
 from tools.replay import run
 from tools.replay.knock import UnexpectedAnswerError
 from tools.replay.settle import HangingError

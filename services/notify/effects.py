@@ -94,12 +94,18 @@ class SmsSender(Protocol):
     async def find(self, phone: str, mark: str, since: datetime, until: datetime) -> Seen: ...
 
 
+class WechatSender(Protocol):
+    """WeChat's subscribe messages. `message`: the body of one."""
+
+    async def send(self, message: Mapping[str, Any]) -> Answer: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Senders:
     """Everyone who can carry a notice. `seconds`: the longest that one intent may take, over all its calls.
     `look_seconds`: the unit of the waits before looks."""
 
-    wechat: Wechat
+    wechat: WechatSender
     wechat_templates: Mapping[str, WechatTemplate]
     sms: Mapping[str, SmsSender]
     sms_account: SmsAccount

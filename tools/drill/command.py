@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import signal
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NoReturn
+from typing import Literal
 
-import typer
-from confluent_kafka import KafkaException
 from rich.console import Console
 
 from tools.drill import DEFAULT_PACE, Orders, drill
@@ -24,15 +17,12 @@ from tools.drill.killing import Raid, drill_kill, raid_plan
 from tools.drill.report import print_report
 from tools.drill.rolling import drill_rolling, rolling_plan, signs_of
 from tools.drill.rolling_report import passage_table, restart_table
-from tools.records import KafkaRefused
-from tools.replay.knock import UnexpectedAnswerError
-from tools.stack import Stack, StackError, down, up
+from tools.own_stack import on_own_stack
+from tools.stack import Stack, down, up
 from tools.stack.display import UpDisplay
 from tools.stack.home import Home
 from tools.stack.layout import Kafka, choose_kafka
 from tools.stack.plan import Plan
-
-FAILED, NOT_RUN = 1, 2
 
 
 def run_drill(orders: Orders, *, keep: bool) -> None:
@@ -54,34 +44,6 @@ def run_rolling_drill(raid: Raid, kafka: Kafka | Literal["auto"], *, keep: bool)
     console = Console()
     here = _as_can_be_had(raid, kafka, console)
     on_own_stack(lambda home, _: _rolled(home, here, console), keep=keep)
-
-
-def on_own_stack(drilled: Callable[[Path, Console], bool], *, keep: bool) -> None:
-    """Drill in a new folder, stop what runs there and, unless `keep`, delete it. Exit codes as above."""
-    console, home = Console(), Path(tempfile.mkdtemp(prefix="tuidan-drill-"))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends us so must not leave the stack behind
-    with refusing():
-        try:
-            good = drilled(home, console)
-        finally:
-            down(home)
-            if keep:
-                _say(console, f"数据与日志 · data and logs: {home}")
-            else:
-                shutil.rmtree(home, ignore_errors=True)
-    if not good:
-        raise typer.Exit(FAILED)
-
-
-@contextmanager
-def refusing(interrupted: str = "Interrupted: the drill's stack is stopped again.") -> Iterator[None]:
-    """What keeps a drill from being run is said in words, with exit code 2."""
-    try:
-        yield
-    except (StackError, UnexpectedAnswerError, TimeoutError, KafkaException, KafkaRefused) as problem:
-        _refuse(f"The drill could not be run: {problem}")
-    except KeyboardInterrupt:
-        _refuse(interrupted)
 
 
 def _drilled(home: Path, orders: Orders, console: Console) -> bool:
@@ -141,8 +103,3 @@ def _own_disk(home: Home, held: ExitStack, console: Console) -> Disk | None:
 
 def _say(console: Console, text: str) -> None:
     console.print(text, highlight=False, markup=False)
-
-
-def _refuse(text: str) -> NoReturn:
-    sys.stderr.write(text + "\n")
-    raise typer.Exit(NOT_RUN)

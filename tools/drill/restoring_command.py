@@ -18,7 +18,6 @@ from tools.backup.crosscheck import compare
 from tools.backup.folder import Manifest, check_files
 from tools.backup.place import forget_topics, stack_mongo
 from tools.drill import DEFAULT_PACE
-from tools.drill.command import on_own_stack
 from tools.drill.course import DOORS, Place
 from tools.drill.doors import Doors, opened
 from tools.drill.ledger import Ledger, Movement
@@ -37,6 +36,7 @@ from tools.drill.restoring import (
 )
 from tools.drill.restoring_judge import Found, figures, judge
 from tools.drill.settle import Say, stand
+from tools.own_stack import on_own_stack
 from tools.replay.judge.sides import Check
 from tools.replay.knock import Pace
 from tools.replay.report import yuan

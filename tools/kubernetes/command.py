@@ -11,12 +11,12 @@ from rich.console import Console
 from rich.table import Table
 
 from tools.containers.compose import ContainersFailed, why_no_compose
-from tools.drill.command import refusing
 from tools.drill.kill_report import case_table
 from tools.drill.report import new_table, print_report
 from tools.kubernetes.cluster import why_no_cluster
 from tools.kubernetes.knocking import gaps
 from tools.kubernetes.trial import Tried, Wanted, attempt
+from tools.own_stack import refusing
 from tools.place import refuse
 from tools.replay.knock import Pace
 
@@ -32,7 +32,7 @@ def run_trial(wanted: Wanted) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends us so must not leave everything behind
     console = Console()
     try:
-        with refusing("Interrupted: the namespace is removed again."):
+        with refusing("drill", "Interrupted: the namespace is removed again."):
             tried = asyncio.run(attempt(wanted, console, PATIENT))
     except ContainersFailed as problem:
         refuse(f"{problem}")

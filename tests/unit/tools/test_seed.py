@@ -14,7 +14,7 @@ from chassis.mongo import Database
 from chassis.personal import Ring, WrongKeyFile, make_first_keys
 from services.order.handlers import ORDERS
 from tests.support.fixtures import mongo_url
-from tools.bench_orders import Asker
+from tools.bench.orders import Asker
 from tools.seed.orders import Plan, Writer, fill, order_id, seeded
 from tools.seed.shop import customer
 

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 
 from chassis import clock
-from tools.drill.command import FAILED, on_own_stack, refusing
 from tools.drill.day import begun, play, verdict
 from tools.drill.day.account import first_account
 from tools.drill.day.telling import Language, Teller
 from tools.drill.report import print_verdict
+from tools.own_stack import FAILED, on_own_stack, refusing
 from tools.replay.knock import Pace
 from tools.stack import Stack, up
 from tools.stack.display import UpDisplay
@@ -30,7 +30,7 @@ def run_day(seed: int, language: Language, *, keep: bool) -> None:
     console, home = Console(), current_home()
     _say(console, f"种子 · seed {seed}: --seed {seed}")
     if _is_up(home):
-        with refusing("Interrupted: the stack goes on, and the rules are what they were."):
+        with refusing("drill", "Interrupted: the stack goes on, and the rules are what they were."):
             good = asyncio.run(live(Stack(home.root), seed, language, console))
         if not good:
             raise typer.Exit(FAILED)

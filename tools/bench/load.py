@@ -14,12 +14,12 @@ import aiohttp
 from rich.console import Console
 from rich.progress import Progress
 
-from tools.bench import until_state
+from tools.bench.latency import until_state
+from tools.bench.watching import Told
 from tools.replay.client import Outside, Shop
 from tools.replay.driver import Driver
 from tools.replay.opening import open_shop
 from tools.replay.plan import Order, OrderLine, Product, orders_alone
-from tools.throughput.watching import Told
 
 PRODUCTS = tuple(Product(f"bench-{n}", f"bench {n}", "goods", (300 + n,), 1_000_000) for n in range(50))
 BODY = json.dumps({"reason": {"family": "customer", "code": "changed-mind"}}).encode()

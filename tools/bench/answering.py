@@ -1,4 +1,4 @@
-"""`python -m tools.throughput.answering payment|notify`: a service whose providers answer at once, in its own process,
+"""`python -m tools.bench.answering payment|notify`: a service whose providers answer at once, in its own process,
 when it wants to refund or to tell. What is measured then is ours alone. Payments still go to the sandbox."""
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from chassis.service import Service
 from chassis.settings import load
 from contracts.message import Money
 from services.notify import main as notify
-from services.notify.clients import Answer, Seen, Wechat
+from services.notify.clients import Answer, Seen
 from services.notify.effects import Senders, senders
 from services.notify.model import SmsTemplate
 from services.notify.settings import NotifySettings
@@ -56,7 +56,7 @@ class Generous(WechatPay):
         )
 
 
-class Silent(Wechat):
+class SilentWechat:
     """Every message is sent."""
 
     async def send(self, message: Mapping[str, Any]) -> Answer:
@@ -83,7 +83,7 @@ def _generous(settings: PaymentSettings, now: Clock) -> AbstractAsyncContextMana
 @asynccontextmanager
 async def _silent(settings: NotifySettings) -> AsyncIterator[Senders]:
     async with senders(settings) as opened:
-        yield replace(opened, wechat=Silent(opened.wechat._account), sms=dict.fromkeys(opened.sms, SilentSms()))
+        yield replace(opened, wechat=SilentWechat(), sms=dict.fromkeys(opened.sms, SilentSms()))
 
 
 def service(name: str) -> Service:

@@ -27,7 +27,7 @@ def bench_orders(
     seed: Annotated[int, typer.Option(help="Of the orders that were seeded; chooses what is asked for, too.")] = 7,
 ) -> None:
     """Measure lists and searches of seeded orders through the gateway: p50, p99, CPU and memory of who answers."""
-    from tools.bench_orders import run_bench_orders
+    from tools.bench.orders import run_bench_orders
 
     run_bench_orders(rate, seconds, seed)
 
@@ -39,7 +39,7 @@ def bench_previews(
     seconds: Annotated[float, typer.Option(min=1, help="How long.")] = 30.0,
 ) -> None:
     """Measure seeing what cancelling a paid order would do: p50, p99, CPU and memory of who answers."""
-    from tools.bench_previews import run_bench_previews
+    from tools.bench.previews import run_bench_previews
 
     run_bench_previews(count, rate, seconds)
 
@@ -47,14 +47,14 @@ def bench_previews(
 @benches.command(name="cancellations")
 def bench_cancellations(
     count: Annotated[int, typer.Option(min=100, help="How many paid orders are cancelled at saturation.")] = 3_000,
-    in_flight: Annotated[int, typer.Option(min=1, help="How many cases are under way then.")] = 256,
+    in_flight: Annotated[int, typer.Option(min=1, help="How many cases are under way then.")] = 128,
     provider: Annotated[
         Literal["at-once", "sandbox"], typer.Option(help="Who refunds and tells: nobody at all, or the sandbox.")
     ] = "at-once",
     keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
 ) -> None:
     """Measure paid cancellations on a stack of its own, with a real Kafka: cases a second, times, cost."""
-    from tools.throughput.command import Wanted, run_bench_cancellations
+    from tools.bench.cancellations import Wanted, run_bench_cancellations
 
     run_bench_cancellations(Wanted(count, in_flight, provider), keep=keep)
 
@@ -66,6 +66,6 @@ def bench_bare(
     keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
 ) -> None:
     """Measure the same writes and records without the services: what this machine's Kafka and MongoDB allow."""
-    from tools.throughput.command import run_bench_bare
+    from tools.bench.cancellations import run_bench_bare
 
     run_bench_bare(count, in_flight, keep=keep)

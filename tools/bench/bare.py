@@ -18,8 +18,8 @@ from confluent_kafka.cimpl import NewTopic
 
 from chassis.mongo import Collection, Database
 from chassis.projection import Update
+from tools.bench.load import Seen
 from tools.stack.plan import python_module
-from tools.throughput.load import Seen
 
 PROCESSES = 5
 RECORDS, WRITES = 12, 36
@@ -123,7 +123,7 @@ def workers(kafka: str, mongo: str) -> Iterator[list[int]]:
     running: list[subprocess.Popen[str]] = []
     try:
         for number in range(PROCESSES):
-            command = (*python_module("tools.throughput.bare"), str(number), kafka, mongo)
+            command = (*python_module("tools.bench.bare"), str(number), kafka, mongo)
             running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
         for one in running:
             assert one.stdout is not None

@@ -14,10 +14,10 @@ from rich.console import Console
 from chassis.mongo import Database
 from chassis.store import StoreUnavailable
 from services.order.handlers import ORDERS
+from tools.bench.steady import NO_ANSWER, Opened, Question, ask_steadily, opened, show, sign_in
 from tools.place import refuse
 from tools.seed.orders import GOODS, ORDERS_EACH, order_id, seeded
 from tools.seed.shop import Customer, customer, goods, popular
-from tools.steady import NO_ANSWER, Opened, Question, ask_steadily, opened, show, sign_in
 
 TARGET_MS = 50.0
 CUSTOMERS = 100

@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import typer
 from rich.console import Console
 from rich.table import Table
 
-from tools.drill.command import refusing
+from tools.bench.bare import RECORDS, WRITES, bare_loop, workers
+from tools.bench.cost import Moment, moment
+from tools.bench.ground import Provider, bare_plan, throughput_plan
+from tools.bench.load import Load, Paid, Seen, paid_orders
+from tools.bench.steady import quantile
+from tools.bench.watching import watched
+from tools.own_stack import on_own_stack
 from tools.replay import doors
 from tools.replay.knock import Pace
-from tools.stack import Stack, down, up
+from tools.stack import Stack, up
 from tools.stack.control import Draw
 from tools.stack.display import UpDisplay
 from tools.stack.layout import SERVICES
-from tools.steady import quantile
-from tools.throughput.bare import RECORDS, WRITES, bare_loop, workers
-from tools.throughput.cost import Moment, moment
-from tools.throughput.ground import Provider, bare_plan, throughput_plan
-from tools.throughput.load import Load, Paid, Seen, paid_orders
-from tools.throughput.watching import watched
 
 PROCESSES = (*SERVICES, "mongo", "broker", "redis", "sandbox")
 WARM = 200
@@ -45,7 +42,7 @@ class Wanted:
     """How many orders are cancelled at saturation, with how many cases under way, and who refunds and tells."""
 
     count: int = 3_000
-    in_flight: int = 256
+    in_flight: int = 128
     provider: Provider = "at-once"
 
 
@@ -61,42 +58,37 @@ class Measured:
 
 def run_bench_cancellations(wanted: Wanted, *, keep: bool) -> None:
     """Measure a stack of its own. Exit code 1 when a target is missed, 2 when it could not be measured."""
-    console = Console()
-    with _own_stack(lambda place: throughput_plan(place, wanted.provider), console, keep=keep) as stack:
-        measured = asyncio.run(_measure(stack, wanted, console))
-    raise typer.Exit(0 if _show(console, measured, wanted) else 1)
+
+    def task(home: Path, console: Console) -> bool:
+        stack = _started(home, lambda place: throughput_plan(place, wanted.provider), console)
+        return show(console, asyncio.run(_measure(stack, wanted, console)), wanted)
+
+    on_own_stack(task, keep=keep, what="benchmark")
 
 
 def run_bench_bare(count: int, in_flight: int, *, keep: bool) -> None:
     """Measure the bare loop. Exit code 2 when it could not be measured."""
-    console = Console()
-    with _own_stack(bare_plan, console, keep=keep) as stack:
+
+    def task(home: Path, console: Console) -> bool:
+        stack = _started(home, bare_plan, console)
         kafka, mongo = stack.address("broker"), f"mongodb://{stack.address('mongo')}"
         with workers(kafka, mongo):
             asyncio.run(bare_loop(kafka, WARM, 16))
             idle = asyncio.run(bare_loop(kafka, IDLE, 1))
             full = asyncio.run(bare_loop(kafka, count, in_flight))
-    console.print(f"the bare loop: {RECORDS} records and {WRITES} writes a case", highlight=False)
-    for name, seen in (("idle", idle), ("saturated", full)):
-        told = sorted(seen.told)
-        times = "   ".join(f"p{share * 100:.0f} {quantile(told, share) * 1000:.0f} ms" for share in (0.5, 0.99))
-        console.print(f"{name:10} {seen.rate:5.0f} cases/s   {times}", highlight=False)
+        console.print(f"the bare loop: {RECORDS} records and {WRITES} writes a case", highlight=False)
+        for name, seen in (("idle", idle), ("saturated", full)):
+            told = sorted(seen.told)
+            times = "   ".join(f"p{share * 100:.0f} {quantile(told, share) * 1000:.0f} ms" for share in (0.5, 0.99))
+            console.print(f"{name:10} {seen.rate:5.0f} cases/s   {times}", highlight=False)
+        return True
+
+    on_own_stack(task, keep=keep, what="benchmark")
 
 
-@contextmanager
-def _own_stack(draw: Draw, console: Console, *, keep: bool) -> Iterator[Stack]:
-    home = Path(tempfile.mkdtemp(prefix="tuidan-bench-"))
-    with refusing("Interrupted: the benchmark's stack is stopped again."):
-        try:
-            with UpDisplay(console) as display:
-                stack = up(home, plan=draw, progress=display.show)
-            yield stack
-        finally:
-            down(home)
-            if keep:
-                console.print(f"data and logs: {home}", highlight=False)
-            else:
-                shutil.rmtree(home, ignore_errors=True)
+def _started(home: Path, draw: Draw, console: Console) -> Stack:
+    with UpDisplay(console) as display:
+        return up(home, plan=draw, progress=display.show)
 
 
 async def _measure(stack: Stack, wanted: Wanted, console: Console) -> list[Measured]:
@@ -125,8 +117,8 @@ async def _measure(stack: Stack, wanted: Wanted, console: Console) -> list[Measu
     return found
 
 
-def _show(console: Console, measured: list[Measured], wanted: Wanted) -> bool:
-    """Print what came out; whether the targets are met."""
+def show(console: Console, measured: list[Measured], wanted: Wanted) -> bool:
+    """Print what came out; whether every customer was told and the targets are met."""
     console.print(f"paid cancellations, request to customer told; providers: {wanted.provider}", highlight=False)
     table = Table("load", "cases", "cases/s", "told p50 ms", "p99", "worst", "accepted p50 ms", "p99", "failed")
     for one in measured:
@@ -140,9 +132,11 @@ def _show(console: Console, measured: list[Measured], wanted: Wanted) -> bool:
             console.print(f"{one.name}: {wrong}", highlight=False, markup=False)
     _show_cost(console, measured)
     idle, full = measured[0].seen, measured[1].seen
+    if any(one.seen.wrong or not one.seen.told for one in measured):
+        return False
     ordered = [seconds * 1000 for seconds in sorted(idle.told)]
     within = all(quantile(ordered, share) <= limit for share, limit in zip((0.5, 0.99), TARGET_IDLE_MS, strict=True))
-    return full.rate >= TARGET_RATE and within and not any(one.seen.wrong for one in measured)
+    return full.rate >= TARGET_RATE and within
 
 
 def _show_cost(console: Console, measured: list[Measured]) -> None:

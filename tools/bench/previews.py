@@ -13,14 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
-from tools.bench import until_state
+from tools.bench.latency import until_state
+from tools.bench.steady import NO_ANSWER, Opened, Question, ask_steadily, opened, show, sign_in
 from tools.place import refuse
 from tools.replay import doors
 from tools.replay.driver import Driver
 from tools.replay.knock import Pace
 from tools.replay.opening import open_shop
 from tools.replay.plan import Order, OrderLine, Product, orders_alone
-from tools.steady import NO_ANSWER, Opened, Question, ask_steadily, opened, show, sign_in
 
 TARGET_MS = 60.0
 CUSTOMERS = 20

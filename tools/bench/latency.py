@@ -10,13 +10,13 @@ from typing import Any
 from rich.console import Console
 from rich.progress import Progress
 
+from tools.bench.steady import quantile
 from tools.replay import doors
 from tools.replay.client import Shop
 from tools.replay.driver import Driver
 from tools.replay.knock import Pace
 from tools.replay.opening import open_shop
 from tools.replay.plan import Cancellation, Order, OrderLine, Product, orders_alone
-from tools.steady import quantile
 
 PRODUCT = Product("bench", "bench", "goods", (300,), 1_000_000)
 CUSTOMER = "bench-1"  # one who accepts WeChat messages, as most do

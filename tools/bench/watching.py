@@ -1,4 +1,5 @@
-"""Who has been told, as an outsider sees it: the first record on notify's topic about each case, by our own clock."""
+"""Who has been told that the money is on its way, as an outsider sees it: the first record on notify's topic that says
+so of a case, by our own clock."""
 
 from __future__ import annotations
 
@@ -11,6 +12,9 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from contracts import notify
 from contracts.message import Envelope
+
+BEFORE = frozenset({"cancellation-begun"})
+"""What a customer may hear first, when nothing is known of the money yet."""
 
 
 class Told:
@@ -60,4 +64,6 @@ async def _read(consumer: AIOKafkaConsumer, told: Told) -> None:
     async for record in consumer:
         envelope = Envelope.from_headers(record.headers)
         if envelope.type == notify.CustomerTold.wire and envelope.saga:
-            told.note(envelope.saga, time.perf_counter())
+            at = time.perf_counter()
+            if notify.CustomerTold.model_validate_json(record.value).outcome not in BEFORE:
+                told.note(envelope.saga, at)

@@ -42,5 +42,5 @@ def _measured(program: Program, provider: Provider) -> Program:
         return program
     quiet = replace(program, env={**program.env, **QUIET})
     if provider == "at-once" and program.name in ANSWERED_AT_ONCE:
-        return replace(quiet, command=(*python_module("tools.throughput.answering"), program.name))
+        return replace(quiet, command=(*python_module("tools.bench.answering"), program.name))
     return quiet
