@@ -3,10 +3,12 @@ begins from the very same state, whatever ran before, and what it leaves behind 
 
 from __future__ import annotations
 
+import atexit
 import gc
 import json
 import os
 import select
+import shutil
 import signal
 import sys
 import tempfile
@@ -40,6 +42,7 @@ class Ready:
     def made(cls, names: Iterable[str] = SHAPES) -> Ready:
         """Build them: a second each."""
         folder = Path(tempfile.mkdtemp(prefix="tuidan-simulation-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)  # copies of this process end without
         make_small_keys(folder)
         ready = cls()
         for name in names:
