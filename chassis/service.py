@@ -31,7 +31,7 @@ from chassis.readings import Readings, wire_readings
 from chassis.record import Aggregate
 from chassis.relay import Publisher
 from chassis.settings import HttpSettings, ServiceSettings
-from chassis.store import StoreUnavailable
+from chassis.store import RESTORING, StoreUnavailable
 from contracts.message import Topic
 
 FLUSH_EVERY_SECONDS = 1.0
@@ -212,6 +212,7 @@ class Service:
             projections={projection: database.collection(projection.name) for projection in self._projections},
             sweep_after=timedelta(seconds=settings.sweep_after_seconds),
         )
+        await until_answered(lambda: _expect_whole(database))
         for store in stores.values():
             await until_answered(store.prepare)
         wire_readings(self._readings, engine, bus.lags)
@@ -328,6 +329,12 @@ async def until_answered(call: Callable[[], Awaitable[None]]) -> None:
                 log.warning("waiting for the store", problem=str(trouble)[:300])
             told = True
             await clock.pause(START_RETRY_SECONDS)
+
+
+async def _expect_whole(database: Database) -> None:
+    """A service that decides on half of what was known would send money again."""
+    if await database.collection(RESTORING).find({}, limit=1):
+        raise StoreUnavailable("half of a backup is put back: finish it with tuidan restore")
 
 
 async def _flush_last(engine: Engine) -> None:

@@ -13,6 +13,9 @@ from chassis.record import Entry, Record, Said
 
 S = TypeVar("S", bound=BaseModel)
 
+RESTORING = "restoring"
+"""A collection that is there while a backup is put back, and after one that was cut: what is there is not all."""
+
 
 class StoreUnavailable(Exception):
     """The store did not answer: nobody knows whether the last write happened. Hear the message again; what was heard

@@ -16,11 +16,12 @@ from typing import Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from chassis.store import RESTORING
 from tools.stack.layout import SERVICES
 
 MANIFEST = "manifest.json"
 DATABASES = tuple(f"tuidan_{name}" for name in SERVICES)
-LEFT_OUT = frozenset({"readiness", "restoring"})
+LEFT_OUT = frozenset({"readiness", RESTORING})
 """Collections that say something about a running database only."""
 PIECE = 1 << 20
 _SMALLEST = 5

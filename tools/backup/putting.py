@@ -9,13 +9,13 @@ from pathlib import Path
 from chassis import clock
 from chassis.mongo import Server, plain
 from chassis.projection import Document
+from chassis.store import RESTORING
 from tools.backup.folder import LEFT_OUT, Content, Manifest, Part, Progress, check_files, documents, split
 from tools.backup.taking import BackupRefused, connected
 
 PAYMENT = "tuidan_payment"
 RESTORED = "restored"
 """Where the payment service reads that it was restored: `services/payment/restored.py`."""
-MARK = "restoring"
 TOGETHER = 500
 TOGETHER_BYTES = 8 << 20
 
@@ -32,7 +32,7 @@ async def put(server: Server, folder: Path, say: Progress, *, replace: bool = Fa
         await _is_free(server, manifest)
     for database in manifest.databases:
         await server.drop(database)
-        await server.put(database, MARK, [{"_id": manifest.digest, "at": clock.now()}])
+        await server.put(database, RESTORING, [{"_id": manifest.digest, "at": clock.now()}])
     parts = [part for part in manifest.parts if part.name != f"{PAYMENT}/{RESTORED}"]
     for part in parts:
         await _write(server, folder, part, say)
@@ -40,7 +40,7 @@ async def put(server: Server, folder: Path, say: Progress, *, replace: bool = Fa
         await _read_back(server, part, say)
     await server.put(PAYMENT, RESTORED, [restored(folder, manifest)])
     for database in manifest.databases:
-        await server.drop(database, MARK)
+        await server.drop(database, RESTORING)
     return manifest
 
 
@@ -48,7 +48,7 @@ async def _is_free(server: Server, manifest: Manifest) -> None:
     """Nothing is there, or only what an earlier try of this same backup has left."""
     for database in manifest.databases:
         names = await server.collections(database)
-        if MARK in names and await _is_ours(server, database, manifest):
+        if RESTORING in names and await _is_ours(server, database, manifest):
             continue
         full = [name for name in names if name not in LEFT_OUT and await server.count(database, name)]
         if full:
@@ -59,7 +59,7 @@ async def _is_free(server: Server, manifest: Manifest) -> None:
 
 
 async def _is_ours(server: Server, database: str, manifest: Manifest) -> bool:
-    marks = [document async for piece in server.raw(database, MARK) for document in split(piece)]
+    marks = [document async for piece in server.raw(database, RESTORING) for document in split(piece)]
     return any(manifest.digest.encode() in mark for mark in marks)
 
 

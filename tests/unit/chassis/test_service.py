@@ -23,6 +23,7 @@ from chassis.projection import Projection, Update
 from chassis.record import Aggregate
 from chassis.service import Parts, Service, _Server
 from chassis.settings import ServiceSettings
+from chassis.store import RESTORING
 from contracts.message import CATALOGUE, Message, Topic
 from tests.support.kafka import Broker
 from tests.support.proxy import Door, door_to
@@ -383,3 +384,25 @@ async def test_a_service_that_waits_for_its_topics_can_be_stopped(
     async with service.app.router.lifespan_context(service.app):
         assert service._waiting.why is not None
     assert not service._running
+
+
+async def test_half_of_a_backup_is_not_decided_on(kafka: Broker, door: Door, polisher: Polisher) -> None:
+    service, wired = make(kafka, door, polisher)
+    database = Database(service._settings.mongo, f"tuidan_{service.name}")
+    mark = database.collection(RESTORING)
+    await mark.update_all([Update({"_id": "backup"}, {"$set": {"at": T0}}, upsert=True)])
+    stop = asyncio.Event()
+
+    async def live() -> None:
+        async with service.app.router.lifespan_context(service.app):
+            await stop.wait()
+
+    with capture_logs() as logs:
+        living = asyncio.create_task(live())
+        await until(lambda: any("tuidan restore" in str(line.get("problem")) for line in logs), "it says what to do")
+    assert not wired
+    await mark.delete({})
+    await until(lambda: wired, "it goes on by itself")
+    stop.set()
+    await living
+    await database.close()
