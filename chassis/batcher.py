@@ -54,3 +54,19 @@ class Batcher(Generic[I, O]):
                 future.set_exception(outcome)
             else:
                 future.set_result(outcome)
+
+
+class Shared(Generic[O]):
+    """One question that many ask at once. Who asks while an answer is under way is answered by the next: what is
+    answered was looked at after it was asked."""
+
+    def __init__(self, look: Callable[[], Awaitable[O]]) -> None:
+        self._look = look
+        self._batcher: Batcher[None, O] = Batcher(self._answer)
+
+    async def now(self) -> O:
+        """The answer. Raises what looking raises."""
+        return await self._batcher.submit(None)
+
+    async def _answer(self, askers: Sequence[None]) -> Sequence[O]:
+        return [await self._look()] * len(askers)

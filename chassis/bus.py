@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
+from chassis import clock
 from chassis.clock import monotonic
 from chassis.delivery import Delivery, Receiver, in_order
 from chassis.sending import Sender
@@ -43,10 +44,24 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
     looks again, which would add to the latency of every hop.
 
     Where an empty fetch is held for a short time only (the embedded broker answers it after its full waiting time),
-    the time grows while nothing comes, so that an idle service costs little."""
+    the time grows while nothing comes, so that an idle service costs little.
+
+    `gather_ms`: how long it waits for more before it looks, unless it lately found as much as it may take."""
+
+    def __init__(self, *topics: str, gather_ms: int = 0, **options: Any) -> None:
+        super().__init__(*topics, **options)
+        self._gather_seconds = gather_ms / 1_000
+        self._behind = False
 
     async def getmany(self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
         """Records by partition, never none."""
+        if self._gather_seconds and not self._behind:
+            await clock.pause(self._gather_seconds)
+        found = await self._getmany(*partitions, max_records=max_records)
+        self._behind = max_records is not None and sum(map(len, found.values())) >= max_records
+        return found
+
+    async def _getmany(self, *partitions: Any, max_records: int | None) -> Any:
         fetcher = self._fetcher
         while True:
             found = await super().getmany(*partitions, timeout_ms=IDLE_AFTER_MS, max_records=max_records)
@@ -65,12 +80,14 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         group: str,
         *,
         fetch_wait_ms: int = 500,
+        gather_ms: int = 0,
         batch_max: int = 500,
         session_ms: int | None = None,
     ) -> None:
         self._servers = servers
         self._group = group
         self._fetch_wait_ms = fetch_wait_ms
+        self._gather_ms = gather_ms
         self._batch_max = batch_max
         self._session_ms = session_ms or SESSION_TIMEOUT_MS
         self._broker = KafkaBroker(
@@ -119,7 +136,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         await self._broker.connect()
         config = self._broker.config.broker_config
         built_from: Any = config.builder  # made by `connect`, used by `start`
-        config.builder = partial(PatientConsumer, **built_from.keywords)
+        config.builder = partial(PatientConsumer, gather_ms=self._gather_ms, **built_from.keywords)
         await self._broker.start()
         self._started = True
         self._tasks = [asyncio.create_task(self._commit_for_ever()), asyncio.create_task(self._watch())]

@@ -59,6 +59,7 @@ class Reactor:
         self._tallies = tallies
         self._known = Known()
         self._batcher: Batcher[Heard, Outcome] = Batcher(self._flight)
+        self._readings: Batcher[str, Record[Any] | None] = Batcher(self._read)
 
     def marked(self, id: str, said: frozenset[str]) -> None:
         """What a record had to say was marked as said outside of a save."""
@@ -67,6 +68,21 @@ class Reactor:
     async def hear(self, heard: Heard) -> Outcome:
         """Decide and save one message; what it says is in line for the topics when this returns."""
         return await self._batcher.submit(heard)
+
+    async def read(self, id: str) -> Record[Any] | None:
+        """One record as it is stored now."""
+        return await self._readings.submit(id)
+
+    async def _read(self, ids: Sequence[str]) -> list[Record[Any] | BaseException | None]:
+        try:
+            stored = await self._store.load(list(dict.fromkeys(ids)))
+        except StoreUnavailable:
+            raise
+        except Exception as problem:  # why: one record that cannot be read must not hide the others
+            if len(ids) == 1:
+                return [problem]
+            return [found for id in ids for found in await self._read([id])]
+        return [stored.get(id) for id in ids]
 
     async def _flight(self, batch: Sequence[Heard]) -> list[Outcome | BaseException]:
         telemetry.BATCH_SIZE.labels(self._aggregate.name).observe(len(batch))
@@ -263,8 +279,8 @@ class Engine:
         return outcome.decided
 
     async def read(self, aggregate: Aggregate[Any], id: str) -> Record[Any] | None:
-        """One record as it is stored now."""
-        return (await self.stores[aggregate.name].load([id])).get(id)
+        """One record as it is stored now. Who asks while another read is under way shares the next one."""
+        return await self._reactors[aggregate.name].read(id)
 
 
 def _writer(target: Writable) -> Callable[[Sequence[Sequence[Update]]], Awaitable[Sequence[BaseException | None]]]:

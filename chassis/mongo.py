@@ -6,7 +6,6 @@ Writes are acknowledged by a majority and journaled. One document per record; se
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -83,9 +82,10 @@ class Collection:
             found: list[dict[str, Any]] = await cursor.to_list(None)
             return found
 
-    async def find_certainly(self, id: str) -> dict[str, Any] | None:
-        """One document as the majority has it: a primary that was replaced answers old things for some seconds until
-        it knows (mongodb.com/docs/manual/reference/read-concern-linearizable). Waits for the majority. A standalone
+    async def find_certainly(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Documents, each as the majority has it: a primary that was replaced answers old things for some seconds until
+        it knows (mongodb.com/docs/manual/reference/read-concern-linearizable). The server looks first and then waits
+        until a majority confirms that it leads: so each is certain, though not all as of one moment. A standalone
         server has no others, and refuses the question."""
         with _answering():
             if self._replicated is None:
@@ -93,7 +93,8 @@ class Collection:
                 self._replicated = "setName" in hello or hello.get("msg") == "isdbgrid"
             concern = ReadConcern("linearizable" if self._replicated else "local")
             reading = self._collection.with_options(read_concern=concern)
-            found: dict[str, Any] | None = await reading.find_one({"_id": id}, max_time_ms=_SOCKET_MS)
+            cursor = reading.find({"_id": {"$in": list(ids)}}, max_time_ms=_SOCKET_MS)
+            found: list[dict[str, Any]] = await cursor.to_list(None)
             return found
 
     async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]:
@@ -166,8 +167,7 @@ class MongoStore:
 
     async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
         if certain:
-            looks = await asyncio.gather(*(self._collection.find_certainly(id) for id in ids))
-            found = [document for document in looks if document is not None]
+            found = await self._collection.find_certainly(ids)
         else:
             found = await self._collection.find({"_id": {"$in": list(ids)}})
         return {document["_id"]: self._keeping.record(document) for document in found}

@@ -66,6 +66,7 @@ class Relay:
         self._clock = clock
         self._sweep_after = sweep_after
         self._said: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._left_over: set[tuple[str, str]] = set()
         self._saving: set[tuple[str, str]] = set()
         self._performing: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PERFORMING_MAX)
@@ -141,12 +142,16 @@ class Relay:
         else:
             self._said.pop((place, record_id), None)
 
-    async def flush(self, stores: Mapping[str, Store]) -> None:
-        """Mark in the database what was said and not absorbed by a later save; what is being saved waits."""
+    async def flush(self, stores: Mapping[str, Store], *, everything: bool = False) -> None:
+        """Mark in the database what was said before the last flush (`everything`: up to now) and not absorbed by a
+        save since. Most is: the next save of the record comes soon, and a mark alone costs as much as a save. What is
+        being saved waits."""
         by_place: dict[str, dict[str, frozenset[str]]] = defaultdict(dict)
         for (place, record_id), said in self._said.items():
-            if (place, record_id) not in self._saving:
+            left_over = everything or (place, record_id) in self._left_over
+            if left_over and (place, record_id) not in self._saving:
                 by_place[place][record_id] = frozenset(said)
+        self._left_over = set(self._said)
         for place, marks in by_place.items():
             await stores[place].mark_said(marks)
             for record_id, said_ids in marks.items():

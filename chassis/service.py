@@ -34,7 +34,8 @@ from chassis.settings import HttpSettings, ServiceSettings
 from chassis.store import RESTORING, StoreUnavailable
 from contracts.message import Topic
 
-FLUSH_EVERY_SECONDS = 1.0
+FLUSH_EVERY_SECONDS = 3.0
+"""Twice this is well below the time after which a sweep would say again what stands as unsaid."""
 START_RETRY_SECONDS = 1.0
 STARTUP_FAILED = 3
 """uvicorn's own exit code for it."""
@@ -66,7 +67,11 @@ def _open_database(name: str, settings: ServiceSettings, ring: Ring | None) -> D
 
 def _open_bus(name: str, settings: ServiceSettings) -> Bus:
     return KafkaBus(
-        settings.kafka, name, fetch_wait_ms=settings.kafka_fetch_wait_ms, session_ms=settings.kafka_session_ms
+        settings.kafka,
+        name,
+        fetch_wait_ms=settings.kafka_fetch_wait_ms,
+        gather_ms=settings.kafka_gather_ms,
+        session_ms=settings.kafka_session_ms,
     )
 
 
@@ -339,6 +344,6 @@ async def _expect_whole(database: Database) -> None:
 
 async def _flush_last(engine: Engine) -> None:
     try:
-        await engine.relay.flush(engine.stores)
+        await engine.relay.flush(engine.stores, everything=True)
     except StoreUnavailable:
         log.warning("stopped without marking what was said; it will be said again")

@@ -34,6 +34,9 @@ class ServiceSettings(HttpSettings):
         10_000, ge=1_000, le=300_000, description="a killed member's share waits this long for its successor"
     )
     kafka_fetch_wait_ms: int = Field(500, ge=1, le=5_000, description="how long the broker may hold an empty fetch")
+    kafka_gather_ms: int = Field(
+        0, ge=0, le=5_000, description="how long messages gather before they are heard together; 0: heard at once"
+    )
     mongo: str = Field(pattern=r"^mongodb(\+srv)?://", description="MongoDB connection string")
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     sweep_after_seconds: float = Field(

@@ -26,6 +26,7 @@ from contracts.notify import Channel, Outcome
 from services.notify.alibaba import AlibabaSms
 from services.notify.clients import Answer, Seen, Wechat
 from services.notify.erasing import CustomersForgotten, ForgetCustomer, ForgetCustomers
+from services.notify.handlers import NOTICES
 from services.notify.limits import e164, sms_values, subscribe_data
 from services.notify.model import (
     SUPERSEDES,
@@ -191,9 +192,15 @@ def performers(senders: Senders, subscriptions: Subscriptions, overtake: Overtak
 
 
 def overtaking(engine: Engine) -> Overtake:
-    """How a notice hears that it is untrue by now, at once and not by a topic."""
+    """How a notice hears that it is untrue by now, at once and not by a topic. Most were never asked for, or have
+    ended: they are not spoken to."""
 
     async def overtake(overtaken: Overtaken) -> None:
+        # "No such notice" is believed here: a majority has just acknowledged the save that asked for the call, so
+        # whoever answers now has what was acknowledged before it (decision 0042).
+        record = await engine.read(NOTICES, overtaken.notice_id)
+        if record is None or record.state is None or record.state.ended:
+            return
         id = message_id(f"{overtaken.notice_id}/{overtaken.by}/{overtaken.call}", "overtaken")
         await engine.hear(Heard(overtaken, id, engine.clock(), answers_travel=False))
 

@@ -6,10 +6,12 @@ twice changes nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from chassis.batcher import Batcher
 from chassis.projection import Document
 from services.notify.quota import Fact, Quota, quota
 
@@ -54,6 +56,7 @@ class Subscriptions:
 
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
+        self._noting: Batcher[Fact, None] = Batcher(self._note_all)
 
     async def prepare(self) -> None:
         """Make the indexes that `quota` and `quotas` read."""
@@ -62,9 +65,11 @@ class Subscriptions:
 
     async def note(self, facts: Iterable[Fact]) -> None:
         """Write down what was heard."""
-        found = [{"_id": fact.id, **fact.model_dump(exclude={"id"})} for fact in facts]
-        if found:
-            await self._documents.insert_new(found)
+        await asyncio.gather(*(self._noting.submit(fact) for fact in facts))
+
+    async def _note_all(self, facts: Sequence[Fact]) -> Sequence[None]:
+        await self._documents.insert_new({"_id": fact.id, **fact.model_dump(exclude={"id"})} for fact in facts)
+        return [None] * len(facts)
 
     async def quota(self, openid: str, template_id: str) -> Quota:
         """What is known about one customer and one template."""

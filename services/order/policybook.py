@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, get_args
 
+from chassis.batcher import Shared
 from chassis.mongo import Collection
 from chassis.problem import Problem
 from chassis.projection import Update
@@ -26,10 +27,11 @@ class PolicyBook:
         self._policies = policies
         self.reasons = reasons
         self._known: dict[int, Policy] = {0: BUILT_IN}
+        self._active = Shared(self._active_version)
 
     async def active(self) -> Policy:
         """The one that decides now."""
-        return await self.version(await self._active_version())
+        return await self.version(await self._active.now())
 
     async def ready(self, asked: CancelOrder, *, from_topic: bool = False) -> ReadyToCancel:
         """`asked` with the policy that decides it, and the reasons that may be given."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from chassis.batcher import Shared
 from chassis.mongo import Collection
 from chassis.problem import Problem
 from contracts.order import Actor
@@ -21,11 +22,15 @@ class ReasonBook:
     def __init__(self, reasons: Collection) -> None:
         self._reasons = reasons
         self._known: dict[int, ReasonList] = {0: BUILT_IN}
+        self._newest = Shared(self._newest_version)
 
     async def newest(self) -> ReasonList:
         """The one that counts now."""
+        return await self.version(await self._newest.now())
+
+    async def _newest_version(self) -> int:
         found = await self._reasons.find(_EVERY, fields=["version"], sort=[("_id", -1)], limit=1)
-        return await self.version(int(found[0]["version"]) if found else 0)
+        return int(found[0]["version"]) if found else 0
 
     async def version(self, version: int) -> ReasonList:
         """One version. Raises a 404 problem when there is none."""

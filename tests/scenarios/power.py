@@ -227,7 +227,7 @@ class House:
             await timers.ring(engine)
             await engine.relay.sweep(engine.stores)
             await engine.relay.drain(10)
-            await engine.relay.flush(engine.stores)
+            await engine.relay.flush(engine.stores, everything=True)
 
     def _anything_left(self) -> bool:
         return any(self.broker.waiting(name, [topic.name for topic in topics], 1) for name, topics in TOPICS.items())

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from chassis.documents import Documents
 from chassis.store import StoreUnavailable
-from tests.simulation.loop import EPOCH, Sight
+from tests.simulation.loop import ACTOR, EPOCH, Sight
 from tests.simulation.sea import Sea, later
 
 T = TypeVar("T")
@@ -23,7 +23,10 @@ SOCKET_SECONDS = 5.0
 @dataclass
 class Weather:
     """What goes wrong now. `away`: nobody answers. Shares of operations: `refused` (not done, an error), `unanswered`
-    (done, and the answer is lost), `stale` (a read that an old primary answers with what it last had)."""
+    (done, and the answer is lost), `stale` (a read that an old primary answers with what it last had). A process that
+    the new primary has acknowledged a write to knows it from then on, and asks the old one no more: drivers go by the
+    election (specifications.readthedocs.io, server discovery: "Using electionId and setVersion to detect stale
+    primaries")."""
 
     away: bool = False
     refused: float = 0.0
@@ -54,6 +57,7 @@ class Storage:
         self._sweep_after = sweep_after
         self.read_stale = False
         self._old: dict[str, dict[str, dict[str, Any]]] = {}
+        self._moved_on: set[str] = set()
         self._seen: tuple[int, float | None] = (-1, None)
 
     async def through(self, what: str, work: Callable[[], T]) -> T:
@@ -66,7 +70,8 @@ class Storage:
         if draw < self.weather.refused:
             await later(self._sea.delay(), lambda: None)
             raise StoreUnavailable("not primary")
-        if draw < self.weather.refused + self.weather.stale and what.startswith("read"):
+        stale = draw < self.weather.refused + self.weather.stale and ACTOR.get().name not in self._moved_on
+        if stale and what.startswith("read"):
             found = await later(self._sea.delay(), lambda: self._read_old(work))
         else:
             found = await later(self._sea.delay(), work)
@@ -75,12 +80,15 @@ class Storage:
         if draw > 1 - self.weather.unanswered:
             await asyncio.sleep(SOCKET_SECONDS)
             raise StoreUnavailable("the answer was lost")
+        if what.startswith(("write", "certain")):
+            self._moved_on.add(ACTOR.get().name)
         await self._sea.cross(f"{what} answered")
         return found
 
     def remember(self) -> None:
         """What there is now is what an old primary shows from now on."""
         self._old = {name: dict(one.documents) for name, one in self.collections.items()}
+        self._moved_on.clear()
 
     def _read_old(self, work: Callable[[], T]) -> T:
         self.read_stale = True

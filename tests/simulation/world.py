@@ -35,6 +35,8 @@ STAFF_STAYS_SECONDS = 300.0
 SETTLED_WITHIN_STEPS = 300_000
 """Four times what any world needed: one that goes round in circles is stopped by work, not by time."""
 LOOK_SECONDS = 20.0
+RESTING_LOOKS = 3
+"""What was said is marked by the second flush after it at the latest."""
 LOOK_SECONDS_MAX = 6 * 3_600.0
 
 SHAPES = {
@@ -187,9 +189,11 @@ class World:
         """Wait until nothing is left to happen, or long enough."""
         until, pause, looks = self.loop.now + SETTLED_WITHIN_SECONDS, LOOK_SECONDS, 0
         steps = self.loop.steps + SETTLED_WITHIN_STEPS
-        while looks < 2 and self.loop.now < until and self.loop.steps < steps:
+        while looks < RESTING_LOOKS and self.loop.now < until and self.loop.steps < steps:
             await asyncio.sleep(pause)
             looks = looks + 1 if self._at_rest() else 0
+            if looks:
+                self._wake()
             pause = LOOK_SECONDS if looks else min(LOOK_SECONDS_MAX, pause * 1.5)
 
     async def _replayed(self, before: Evidence) -> list[Violation]:
@@ -199,6 +203,11 @@ class World:
         await asyncio.sleep(LOOK_SECONDS)
         await self.settle()
         return same_after_replay(before, self.evidence(final=True))
+
+    def _wake(self) -> None:
+        """Loops that would sleep on look once more: what a process has in mind only is not seen from here."""
+        for storage in self.house.storages.values():
+            self.loop.changed(storage.sight)
 
     def _at_rest(self) -> bool:
         for storage in self.house.storages.values():

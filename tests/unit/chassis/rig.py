@@ -181,8 +181,8 @@ class Rig:
     async def sweep(self) -> int:
         return await self.engine.relay.sweep(self.engine.stores)
 
-    async def flush(self) -> None:
-        await self.engine.relay.flush(self.engine.stores)
+    async def flush(self, *, everything: bool = True) -> None:
+        await self.engine.relay.flush(self.engine.stores, everything=everything)
 
     async def settle(self) -> None:
         """Wait for running effects."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chassis.batcher import Batcher
+from chassis.batcher import Batcher, Shared
 from tests.support.waiting import give_way
 
 
@@ -83,3 +83,38 @@ async def test_whoever_gives_up_waiting_holds_up_nobody() -> None:
     with pytest.raises(asyncio.CancelledError):
         await impatient
     assert work.batches == [[1, 2]], "what was taken up is done all the same"
+
+
+async def test_who_asks_while_an_answer_is_under_way_is_answered_by_a_later_look() -> None:
+    looks = 0
+    gate = asyncio.Event()
+
+    async def look() -> int:
+        nonlocal looks
+        looks += 1
+        answer = looks
+        await gate.wait()
+        return answer
+
+    shared = Shared(look)
+    first = asyncio.create_task(shared.now())
+    await give_way()
+    rest = [asyncio.create_task(shared.now()) for _ in range(5)]
+    await give_way()
+    gate.set()
+    assert await asyncio.gather(first, *rest) == [1, 2, 2, 2, 2, 2]
+
+
+async def test_an_answer_that_fails_fails_for_those_who_shared_it_only() -> None:
+    answers: list[int | Exception] = [OSError("away"), 7]
+
+    async def look() -> int:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    shared = Shared(look)
+    failed = await asyncio.gather(shared.now(), shared.now(), return_exceptions=True)
+    assert [type(outcome) for outcome in failed] == [OSError, OSError]
+    assert await shared.now() == 7

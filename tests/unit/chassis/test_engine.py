@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from chassis.engine import Engine
 from chassis.memory import MemoryStore
-from chassis.record import Aggregate, Heard, Refusal
+from chassis.record import Aggregate, Heard, Record, Refusal
 from chassis.store import Store, StoreUnavailable
 from contracts.message import message_id
 from tests.unit.chassis.jars import (
@@ -74,6 +76,34 @@ async def test_what_only_an_old_primary_does_not_know_is_decided_again() -> None
     assert seen is not None
     assert process.topics.messages[-1] == JarSeen(jar_id="a", total=1)
     assert store.deposed == 0
+
+
+async def test_who_reads_at_once_shares_one_reading(process: Rig) -> None:
+    for jar in ("a", "b"):
+        await process.engine.hear(put(f"h-{jar}", jar=jar))
+    loads: list[Sequence[str]] = []
+    load = process.store.load
+
+    async def counted(ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
+        loads.append(ids)
+        return await load(ids, certain=certain)
+
+    process.store.load = counted  # type: ignore[method-assign]
+    jars = process.engine.aggregates[0]
+    found = await asyncio.gather(*(process.engine.read(jars, id) for id in ("a", "b", "a", "nowhere")))
+    assert [record and record.id for record in found] == ["a", "b", "a", None]
+    assert loads == [["a", "b", "nowhere"]]
+
+
+async def test_a_record_that_cannot_be_read_hides_no_other() -> None:
+    store = MemoryStore(JARS)
+    process = rig(store, JARS)
+    for jar in ("a", "b"):
+        await process.engine.hear(put(f"h-{jar}", jar=jar))
+    store.documents["b"] = {**store.documents["b"], "state": {"marbles": "many"}}
+    whole, broken = await asyncio.gather(*(process.engine.read(JARS, id) for id in ("a", "b")), return_exceptions=True)
+    assert isinstance(whole, Record)
+    assert isinstance(broken, ValidationError)
 
 
 async def test_a_message_heard_twice_at_once_counts_once(process: Rig) -> None:

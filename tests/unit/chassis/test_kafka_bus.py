@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
 
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import CommitFailedError
 from structlog.testing import capture_logs
 
 from chassis import bus as bus_module
 from chassis import clock, sending
-from chassis.bus import STUCK_EXIT_CODE, KafkaBus
+from chassis.bus import STUCK_EXIT_CODE, KafkaBus, PatientConsumer
 from chassis.delivery import Receiver
 from chassis.relay import TooLarge
 from chassis.sending import Unsent
@@ -245,3 +246,36 @@ async def test_a_batch_that_does_not_end_is_waited_for_once_not_at_each_step_of_
             await bus.stop_hearing()
             await bus.stop()
     assert [line["unfinished"] for line in logs if "unfinished" in line] == ["the batch in hand"]
+
+
+async def test_messages_gather_before_they_are_heard_unless_it_is_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    happened: list[object] = []
+    answers = [4, 4, 1, 0, 2]
+
+    async def pause(seconds: float) -> None:
+        happened.append(f"waits {seconds} s")
+
+    async def getmany(consumer: PatientConsumer, *partitions: TopicPartition, **limits: int) -> dict[object, object]:
+        happened.append(answers.pop(0))
+        return {TopicPartition("topic", 0): ["record"] * happened[-1]} if happened[-1] else {}  # type: ignore[operator]
+
+    monkeypatch.setattr(clock, "pause", pause)
+    monkeypatch.setattr(AIOKafkaConsumer, "getmany", getmany)
+    consumer = unconnected(gather_ms=250)
+    for _ in range(4):
+        await consumer.getmany(max_records=4)
+    assert happened == ["waits 0.25 s", 4, 4, 1, "waits 0.25 s", 0, 2]
+
+    happened.clear()
+    answers[:] = [1, 1]
+    at_once = unconnected(gather_ms=0)
+    for _ in range(2):
+        await at_once.getmany(max_records=4)
+    assert happened == [1, 1]
+
+
+def unconnected(gather_ms: int) -> PatientConsumer:
+    consumer = PatientConsumer(bootstrap_servers="127.0.0.1:1", gather_ms=gather_ms)
+    consumer._fetcher = SimpleNamespace(_fetch_max_wait_ms=0)
+    consumer._closed = True  # nothing of it is open, and it would complain
+    return consumer

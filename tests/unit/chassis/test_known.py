@@ -108,10 +108,10 @@ async def test_after_a_save_without_an_answer_the_store_is_asked() -> None:
 async def test_what_was_marked_as_said_is_not_written_back(store: Store, jars: Aggregate[Jar]) -> None:
     process = rig(store, jars)
     await process.engine.hear(put("h0"))
-    await process.engine.relay.flush(process.engine.stores)
+    await process.flush()
     assert (await process.record("a")).unsaid == ()
     await process.engine.hear(put("h1"))
-    await process.engine.relay.flush(process.engine.stores)
+    await process.flush()
     assert (await process.record("a")).unsaid == ()
 
 

@@ -102,6 +102,14 @@ async def test_said_marks_go_in_with_a_flush_when_no_save_comes(process: Rig) ->
     assert process.engine.relay.known_said("jars", "a") == frozenset()
 
 
+async def test_a_flush_leaves_what_was_said_just_now_to_the_next_save(process: Rig) -> None:
+    await process.engine.hear(put("h1"))
+    await process.flush(everything=False)
+    assert (await process.record("a")).unsaid == (message_id("h1", 0),)
+    await process.flush(everything=False)
+    assert (await process.record("a")).unsaid == (), "no save came"
+
+
 async def test_what_is_acknowledged_during_a_save_is_not_written_back_by_it(process: Rig) -> None:
     store = process.store
     assert isinstance(store, Shaky)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 
 from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
-from chassis.record import Heard
+from chassis.record import Heard, Record
 from chassis.saga import Saga
 from contracts.message import CaseId, Command, Intent, Money, OrderId
 from contracts.notify import CustomerTold, Outcome, TellCustomer
@@ -154,3 +155,24 @@ async def test_the_notice_hears_at_once_that_it_is_untrue() -> None:
     assert record.state is not None
     assert (record.state.superseded_at, record.wake_at) == (NOW, None)
     assert await engine.read(NOTICES, "case-1/refund-to-confirm") is None
+
+
+async def test_notices_that_were_never_asked_for_or_have_ended_are_not_spoken_to() -> None:
+    class Asked(MemoryStore):
+        """Remembers who asked for certainty, which costs a write."""
+
+        certainly = 0
+
+        async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
+            self.certainly += certain
+            return await super().load(ids, certain=certain)
+
+    store = Asked(NOTICES)
+    engine = Engine("notify", {NOTICES: store}, MemoryBroker(), lambda: NOW)
+    ended = tell(outcome="refund-delayed", to=addressee(openid="", phone=""))
+    await engine.hear(Heard(ended, "command-1", NOW))
+    before = dict(store.documents)
+    drop = overtaking(engine)
+    for name in (ended.notice_id, "case-1/refund-to-confirm"):
+        await drop(Overtaken(notice_id=name, by="refund-arrived", call="wechat/1"))
+    assert (store.documents, store.certainly) == (before, 0)

@@ -122,7 +122,7 @@ class Shelf:
             for engine in self.engines.values():
                 await timers.ring(engine)
                 await engine.relay.drain(10)
-                await engine.relay.flush(engine.stores)
+                await engine.relay.flush(engine.stores, everything=True)
 
     async def passes(self, time: timedelta) -> None:
         """Time passes, and what was to happen meanwhile happens."""
