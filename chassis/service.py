@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,7 +17,7 @@ from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 
-from chassis import clock, problem, telemetry, timers, tracing
+from chassis import clock, garbage, problem, telemetry, timers, tracing
 from chassis.bus import KafkaBus
 from chassis.delivery import Receiver
 from chassis.engine import Engine
@@ -35,7 +34,6 @@ from chassis.settings import HttpSettings, ServiceSettings
 from chassis.store import RESTORING, StoreUnavailable
 from contracts.message import Topic
 
-COLLECT_AFTER = (20_000, 20, 20)
 FLUSH_EVERY_SECONDS = 3.0
 """Twice this is well below the time after which a sweep would say again what stands as unsaid."""
 START_RETRY_SECONDS = 1.0
@@ -302,19 +300,11 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
         timeout_keep_alive=75,
     )
     server = _Server(config)
-    _collect_seldom()
+    garbage.collect_seldom()
     server.run()
     tracing.end()
     if not server.started:
         raise SystemExit(STARTUP_FAILED)
-
-
-def _collect_seldom() -> None:
-    """Leave what was loaded at the start out of every later collection, and look less often for cycles: nearly
-    everything a service makes is a tree, which goes without them (docs/performance.md)."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:

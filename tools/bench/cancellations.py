@@ -15,11 +15,13 @@ from rich.table import Table
 
 from tools.bench.bare import RECORDS, WRITES, bare_loop, workers
 from tools.bench.cost import Moment, moment
+from tools.bench.flames import NoFlames, drawn, painter
 from tools.bench.ground import Provider, bare_plan, throughput_plan
 from tools.bench.load import Load, Paid, Seen, paid_orders
 from tools.bench.steady import quantile
 from tools.bench.watching import watched
 from tools.own_stack import on_own_stack
+from tools.place import refuse
 from tools.replay import doors
 from tools.replay.knock import Pace
 from tools.stack import Stack, up
@@ -39,11 +41,13 @@ CONNECTIONS = 512
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How many orders are cancelled at saturation, with how many cases under way, and who refunds and tells."""
+    """How many orders are cancelled at saturation, with how many cases under way, who refunds and tells, and where
+    pictures of what the services do meanwhile go."""
 
     count: int = 3_000
     in_flight: int = 128
     provider: Provider = "at-once"
+    flames: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,12 @@ def run_bench_cancellations(wanted: Wanted, *, keep: bool) -> None:
         stack = _started(home, lambda place: throughput_plan(place, wanted.provider), console)
         return show(console, asyncio.run(_measure(stack, wanted, console)), wanted)
 
-    on_own_stack(task, keep=keep, what="benchmark")
+    try:
+        if wanted.flames is not None:
+            painter()
+        on_own_stack(task, keep=keep, what="benchmark")
+    except NoFlames as problem:
+        refuse(f"The benchmark could not be drawn: {problem}")
 
 
 def run_bench_bare(count: int, in_flight: int, *, keep: bool) -> None:
@@ -110,7 +119,8 @@ async def _measure(stack: Stack, wanted: Wanted, console: Console) -> list[Measu
         orders = await paid_orders(shop, outside, WARM + IDLE + wanted.count, console)
         await load.at_once(orders[:WARM], 16)
         await take("idle", orders[WARM : WARM + IDLE], lambda some: load.at_once(some, 1))
-        full = await take("saturated", orders[WARM + IDLE :], lambda some: load.at_once(some, wanted.in_flight))
+        with drawn(stack, SERVICES, wanted.flames):
+            full = await take("saturated", orders[WARM + IDLE :], lambda some: load.at_once(some, wanted.in_flight))
         half = full.rate * HALF
         more = await paid_orders(shop, outside, max(1, int(half * STEADY_SECONDS)), console)
         await take("half load", more, lambda some: load.steadily(some, half))

@@ -1,5 +1,6 @@
 """`tuidan bench …`: how fast, and at what cost."""
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
@@ -51,12 +52,15 @@ def bench_cancellations(
     provider: Annotated[
         Literal["at-once", "sandbox"], typer.Option(help="Who refunds and tells: nobody at all, or the sandbox.")
     ] = "at-once",
+    flames: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Draw flame graphs of the services at saturation (py-spy).")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
 ) -> None:
     """Measure paid cancellations on a stack of its own, with a real Kafka: cases a second, times, cost."""
     from tools.bench.cancellations import Wanted, run_bench_cancellations
 
-    run_bench_cancellations(Wanted(count, in_flight, provider), keep=keep)
+    run_bench_cancellations(Wanted(count, in_flight, provider, flames), keep=keep)
 
 
 @benches.command(name="bare")
