@@ -16,7 +16,7 @@ from rich.table import Table
 from tools.bench.bare import RECORDS, WRITES, bare_loop, workers
 from tools.bench.cost import Moment, moment
 from tools.bench.flames import NoFlames, drawn, painter
-from tools.bench.ground import Provider, bare_plan, throughput_plan
+from tools.bench.ground import Provider, bare_plan, store, throughput_plan
 from tools.bench.load import Load, Paid, Seen, paid_orders
 from tools.bench.steady import quantile
 from tools.bench.watching import watched
@@ -41,12 +41,13 @@ CONNECTIONS = 512
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """How many orders are cancelled at saturation, with how many cases under way, who refunds and tells, and where
-    pictures of what the services do meanwhile go."""
+    """How many orders are cancelled at saturation, with how many cases under way, who refunds and tells, how many
+    orders are there beforehand, and where pictures of what the services do meanwhile go."""
 
     count: int = 3_000
     in_flight: int = 128
     provider: Provider = "at-once"
+    stored: int = 0
     flames: Path | None = None
 
 
@@ -65,6 +66,7 @@ def run_bench_cancellations(wanted: Wanted, *, keep: bool) -> None:
 
     def task(home: Path, console: Console) -> bool:
         stack = _started(home, lambda place: throughput_plan(place, wanted.provider), console)
+        asyncio.run(store(stack, wanted.stored, console))
         return show(console, asyncio.run(_measure(stack, wanted, console)), wanted)
 
     try:

@@ -52,6 +52,7 @@ def bench_cancellations(
     provider: Annotated[
         Literal["at-once", "sandbox"], typer.Option(help="Who refunds and tells: nobody at all, or the sandbox.")
     ] = "at-once",
+    stored: Annotated[int, typer.Option(min=0, help="How many finished orders are there beforehand.")] = 0,
     flames: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Draw flame graphs of the services at saturation (py-spy).")
     ] = None,
@@ -60,7 +61,7 @@ def bench_cancellations(
     """Measure paid cancellations on a stack of its own, with a real Kafka: cases a second, times, cost."""
     from tools.bench.cancellations import Wanted, run_bench_cancellations
 
-    run_bench_cancellations(Wanted(count, in_flight, provider, flames), keep=keep)
+    run_bench_cancellations(Wanted(count, in_flight, provider, stored, flames), keep=keep)
 
 
 @benches.command(name="bare")
