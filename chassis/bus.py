@@ -33,6 +33,8 @@ STOP_DEADLINE_SECONDS = 10.0
 LOOK_SECONDS = 5.0
 STUCK_AFTER_SECONDS = 60.0
 STUCK_EXIT_CODE = 70
+METADATA_MS = 60_000
+"""How long a partition that was added may go unseen (five minutes, if nobody says otherwise)."""
 IDLE_AFTER_MS = 1_000
 IDLE_FETCH_WAIT_MS = 50
 
@@ -81,6 +83,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         *,
         fetch_wait_ms: int = 500,
         gather_ms: int = 0,
+        metadata_ms: int = METADATA_MS,
         batch_max: int = 500,
         session_ms: int | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         self._broker = KafkaBroker(
             servers,
             client_id=group,
+            metadata_max_age_ms=metadata_ms,
             consumer_only=True,
             graceful_timeout=STOP_DEADLINE_SECONDS,
             logger=None,
