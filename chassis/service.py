@@ -34,8 +34,8 @@ from chassis.settings import HttpSettings, ServiceSettings
 from chassis.store import RESTORING, StoreUnavailable
 from contracts.message import Topic
 
-FLUSH_EVERY_SECONDS = 3.0
-"""Twice this is well below the time after which a sweep would say again what stands as unsaid."""
+FLUSH_SHARE = 0.2
+"""Of the time after which a sweep says again what stands as unsaid: the second flush marks it at the latest."""
 START_RETRY_SECONDS = 1.0
 STARTUP_FAILED = 3
 """uvicorn's own exit code for it."""
@@ -265,7 +265,7 @@ class Service:
             for seconds, work, what in (
                 (settings.timers_every_seconds, lambda: timers.ring(engine), "timers"),
                 (settings.sweep_every_seconds, lambda: engine.relay.sweep(engine.stores), "sweep"),
-                (FLUSH_EVERY_SECONDS, lambda: engine.relay.flush(engine.stores), "flush"),
+                (settings.sweep_after_seconds * FLUSH_SHARE, lambda: engine.relay.flush(engine.stores), "flush"),
             )
         ]
 

@@ -171,7 +171,7 @@ async def started(
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     quick_groups(monkeypatch.setattr)
-    monkeypatch.setattr(service_module, "FLUSH_EVERY_SECONDS", 0.02)
+    monkeypatch.setattr(service_module, "FLUSH_SHARE", 0.002)
     monkeypatch.setattr(readiness, "READY_CHECK_SECONDS", 0.5)
     monkeypatch.setattr(service_module, "START_RETRY_SECONDS", 0.02)
 
