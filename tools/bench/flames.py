@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from tools.stack.control import Stack
 SAMPLES_A_SECOND = 50
 """Few enough that the services are hardly slower for it."""
 WRITTEN_WITHIN_SECONDS = 30.0
+_TITLE = re.compile(r'(<text id="title"[^>]*>)[^<]*')
 
 
 class NoFlames(Exception):
@@ -43,6 +45,14 @@ def drawn(stack: Stack, names: Sequence[str], folder: Path | None) -> Iterator[N
         ended = {name: _end(one) for name, one in running.items()}
     if wrong := {name: said for name, said in ended.items() if said}:
         raise NoFlames("; ".join(f"{name}: {said}" for name, said in wrong.items()))
+    for name in names:
+        _entitle(folder / f"{name}.svg", f"{name} under load")
+
+
+def _entitle(picture: Path, title: str) -> None:
+    """In place of the command that drew it, with its paths."""
+    drawing = picture.read_text(encoding="utf-8")
+    picture.write_text(_TITLE.sub(rf"\g<1>{title}", drawing, count=1), encoding="utf-8")
 
 
 def _watch(pid: int, file: Path) -> subprocess.Popen[str]:

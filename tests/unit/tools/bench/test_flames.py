@@ -22,7 +22,7 @@ open(place + ".began", "w").close()
 if pid == "13":
     sys.exit("Error: Permission Denied: Try running again with elevated permissions")
 signal.sigwait([signal.SIGINT])
-open(place, "w").write(f"<svg>{{pid}}</svg>")
+open(place, "w").write(f'<svg><text id="title" x="1">{{sys.argv[0]}}</text>{{pid}}</svg>')
 """
 
 
@@ -53,7 +53,7 @@ async def test_each_process_has_a_picture_of_what_it_did_meanwhile(stack: Stack,
     with drawn(stack, ["order"], picture.parent):
         await until(picture.with_suffix(".svg.began").exists)
         assert not picture.exists()
-    assert picture.read_text() == "<svg>12</svg>"
+    assert picture.read_text() == '<svg><text id="title" x="1">order under load</text>12</svg>'
 
 
 async def test_what_could_not_be_drawn_is_said_with_the_reason(stack: Stack, tmp_path: Path) -> None:
