@@ -35,9 +35,9 @@ STAFF_STAYS_SECONDS = 300.0
 SETTLED_WITHIN_STEPS = 300_000
 """Four times what any world needed: one that goes round in circles is stopped by work, not by time."""
 LOOK_SECONDS = 20.0
-RESTING_LOOKS = 3
-"""What was said is marked by the second flush after it at the latest."""
 LOOK_SECONDS_MAX = 6 * 3_600.0
+FLUSHES = 2
+"""What was said is marked by the second flush after it at the latest."""
 
 SHAPES = {
     "plain": Shape(nightly=False),
@@ -189,12 +189,14 @@ class World:
         """Wait until nothing is left to happen, or long enough."""
         until, pause, looks = self.loop.now + SETTLED_WITHIN_SECONDS, LOOK_SECONDS, 0
         steps = self.loop.steps + SETTLED_WITHIN_STEPS
-        while looks < RESTING_LOOKS and self.loop.now < until and self.loop.steps < steps:
+        while looks < 2 and self.loop.now < until and self.loop.steps < steps:
             await asyncio.sleep(pause)
             looks = looks + 1 if self._at_rest() else 0
-            if looks:
-                self._wake()
             pause = LOOK_SECONDS if looks else min(LOOK_SECONDS_MAX, pause * 1.5)
+        for _ in range(FLUSHES):
+            if self._said_in_mind():
+                self._wake()
+                await asyncio.sleep(LOOK_SECONDS)
 
     async def _replayed(self, before: Evidence) -> list[Violation]:
         """Hear everything once more, from the beginning: what changed that should not have."""
@@ -204,8 +206,12 @@ class World:
         await self.settle()
         return same_after_replay(before, self.evidence(final=True))
 
+    def _said_in_mind(self) -> bool:
+        """Whether a process still knows of messages that it has said and not marked, which shows in no database."""
+        return any(size for name, size in self.house.sizes().items() if name.endswith(" said"))
+
     def _wake(self) -> None:
-        """Loops that would sleep on look once more: what a process has in mind only is not seen from here."""
+        """Loops that would sleep on, because nothing has changed in the databases, look once more."""
         for storage in self.house.storages.values():
             self.loop.changed(storage.sight)
 
