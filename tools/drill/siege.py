@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -62,10 +62,7 @@ class Siege:
                 await self.pace.sleep(max(0.0, due - self.pace.clock()))
                 under_way.add(asyncio.create_task(self._strike(Struck(self.pace.clock() - began, fault))))
         finally:
-            if under_way:
-                await asyncio.wait(under_way)
-            for task in under_way:
-                task.result()
+            await _all_over(under_way)
 
     async def _strike(self, struck: Struck) -> None:
         self.struck.append(struck)
@@ -157,3 +154,18 @@ class Siege:
         "disk-full": _disk_full,
         "slow-disk": _slow_disk,
     }
+
+
+async def _all_over(tasks: Set[asyncio.Task[None]]) -> None:
+    """Wait for all of them, also when cancelled meanwhile: a plan may have come to its end before the load has. Raises
+    what they raised."""
+    cancelled = False
+    while any(not task.done() for task in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError:
+            cancelled = True
+    for task in tasks:
+        task.result()
+    if cancelled:
+        raise asyncio.CancelledError

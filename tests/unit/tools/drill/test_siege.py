@@ -124,7 +124,8 @@ async def test_who_is_stopped_goes_on_in_the_end(victim: subprocess.Popen[bytes]
     assert clock.now >= 9.0
 
 
-async def test_the_end_of_the_load_waits_for_what_lasts(victim: subprocess.Popen[bytes]) -> None:
+@pytest.mark.parametrize("later", [[Fault(10_000.0, "kill", "order")], []], ids=["more to come", "the plan at its end"])
+async def test_the_end_of_the_load_waits_for_what_lasts(victim: subprocess.Popen[bytes], later: list[Fault]) -> None:
     clock, process = Clock(), psutil.Process(victim.pid)
     frozen, thawing = asyncio.Event(), asyncio.Event()
 
@@ -141,7 +142,7 @@ async def test_the_end_of_the_load_waits_for_what_lasts(victim: subprocess.Popen
         return True
 
     siege = Siege(Street(victim, clock), Pace(sleep=sleep, clock=clock), is_well)
-    load = asyncio.create_task(siege.go_on([Fault(1.0, "freeze", "payment", 8.0), Fault(10_000.0, "kill", "order")]))
+    load = asyncio.create_task(siege.go_on([Fault(1.0, "freeze", "payment", 8.0), *later]))
     await within(frozen, "the process is frozen")
     load.cancel()
     await give_way()
