@@ -22,7 +22,6 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from chassis import clock
-from chassis.clock import monotonic
 from chassis.delivery import Delivery, Receiver, in_order
 from chassis.sending import Sender
 
@@ -110,7 +109,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         self._hearing: dict[TopicPartition, int] = {}
         self._in_hand = asyncio.Lock()
         self._draining = False
-        self._progress_at = monotonic()
+        self._progress_at = clock.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
         self._started = False
 
@@ -251,7 +250,7 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
             if done:
                 for (topic, partition), offset in in_order(deliveries).items():
                     self._noted[TopicPartition(topic, partition)] = offset
-                self._progress_at = monotonic()
+                self._progress_at = clock.monotonic()
 
     async def _commit_for_ever(self) -> None:
         while True:
@@ -291,11 +290,11 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
             await asyncio.sleep(STUCK_AFTER_SECONDS / 4)
             consumer = self._find_consumer()
             if consumer is None or self._in_hand.locked():
-                self._progress_at = monotonic()
+                self._progress_at = clock.monotonic()
                 continue
             if not await self._lags(consumer):
-                self._progress_at = monotonic()
-            elif monotonic() - self._progress_at > STUCK_AFTER_SECONDS:
+                self._progress_at = clock.monotonic()
+            elif clock.monotonic() - self._progress_at > STUCK_AFTER_SECONDS:
                 log.critical("records wait but nothing moves: leaving, to be started again")
                 os._exit(STUCK_EXIT_CODE)
 

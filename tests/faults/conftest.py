@@ -11,9 +11,10 @@ import pytest
 
 from tests.support.drills import Drilled, drill_at
 from tools.drill.disk import Disk, mounted, why_no_disk
-from tools.stack import down
+from tools.stack import Plan, Stack, down, up
 from tools.stack.home import Home
 from tools.stack.jars import why_no_kafka
+from tools.stack.layout import tuidan_plan
 
 
 @pytest.fixture
@@ -30,6 +31,16 @@ def home(tmp_path: Path) -> Iterator[Home]:
     place.make()
     yield place
     down(place.root)
+
+
+@pytest.fixture
+def lone_kafka(kafka_or_skip: None, home: Home) -> Stack:
+    """A real Kafka and nothing else."""
+
+    def drawn(place: Home) -> Plan:
+        return Plan(tuple(program for program in tuidan_plan(place, "native") if program.name == "broker"))
+
+    return up(home.root, plan=drawn)
 
 
 @pytest.fixture

@@ -8,21 +8,15 @@ import signal
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from tools.stack import Plan, Stack, up
-from tools.stack.home import Home
-from tools.stack.layout import tuidan_plan
+from tools.stack import Stack
 from tools.topics.cluster import Cluster
 from tools.topics.drift import differences
 from tools.topics.listing import read
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("kafka_or_skip")]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 
 ANSWER_SECONDS = 30.0
 TOPIC = "order.events"
-
-
-def _only_kafka(home: Home) -> Plan:
-    return Plan(tuple(program for program in tuidan_plan(home, "native") if program.name == "broker"))
 
 
 def _write(address: str, *bodies: bytes) -> None:
@@ -42,8 +36,8 @@ def _read(address: str, count: int) -> set[bytes]:
         consumer.close()
 
 
-def test_kafka_comes_back_on_its_port_with_its_topics_and_its_data(home: Home) -> None:
-    stack: Stack = up(home.root, plan=_only_kafka)
+def test_kafka_comes_back_on_its_port_with_its_topics_and_its_data(lone_kafka: Stack) -> None:
+    stack = lone_kafka
     address = stack.address("broker")
     listed = read(copies=1)
     assert differences(listed, Cluster(address).found(topic.name for topic in listed)) == []

@@ -15,19 +15,13 @@ from contracts.notify import CustomerTold
 from tests.support.waiting import until
 from tests.unit.chassis.buses import Ears
 from tests.unit.chassis.jars import T0, headers_of
-from tools.stack import Plan, Stack, up
-from tools.stack.home import Home
-from tools.stack.layout import tuidan_plan
+from tools.stack import Stack
 
-pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300), pytest.mark.usefixtures("kafka_or_skip")]
+pytestmark = [pytest.mark.real, pytest.mark.slow, pytest.mark.timeout(300)]
 
 TOPIC = "jars"
 PARTITIONS = 2
 ANSWER_SECONDS = 30.0
-
-
-def _only_kafka(home: Home) -> Plan:
-    return Plan(tuple(program for program in tuidan_plan(home, "native") if program.name == "broker"))
 
 
 def _write(producer: Producer, id: str, partition: int) -> None:
@@ -39,9 +33,8 @@ def _write(producer: Producer, id: str, partition: int) -> None:
     assert producer.flush(ANSWER_SECONDS) == 0
 
 
-async def test_a_partition_that_is_added_is_heard_and_so_are_the_others(home: Home) -> None:
-    stack: Stack = up(home.root, plan=_only_kafka)
-    address, ears = stack.address("broker"), Ears()
+async def test_a_partition_that_is_added_is_heard_and_so_are_the_others(lone_kafka: Stack) -> None:
+    address, ears = lone_kafka.address("broker"), Ears()
     admin = AdminClient({"bootstrap.servers": address})
     for made in admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1), NewTopic(f"{TOPIC}.dead", 1, 1)]).values():
         made.result()
@@ -51,7 +44,7 @@ async def test_a_partition_that_is_added_is_heard_and_so_are_the_others(home: Ho
     await bus.start()
     try:
         await until(bus.ping, "a new broker has made its group coordinator", seconds=60)
-        producer = Producer({"bootstrap.servers": address, "acks": "all", "topic.metadata.refresh.interval.ms": 500})
+        producer = Producer({"bootstrap.servers": address, "acks": "all"})
         _write(producer, "before", 0)
         await until(lambda: ears.ids == ["before"])
         admin.create_partitions([NewPartitions(TOPIC, PARTITIONS + 1)])[TOPIC].result()

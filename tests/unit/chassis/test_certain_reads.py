@@ -45,6 +45,22 @@ async def test_a_replica_set_is_asked_what_the_majority_has(replica_set: str, dr
 
 
 @pytest.mark.parametrize("driver", ["motor", "pymongo"])
+async def test_many_records_are_one_question_to_the_majority(replica_set: str, driver: Driver) -> None:
+    database = Database(replica_set, f"asked_{driver}", driver)
+    async with AsyncMongoClient[dict[str, Any]](replica_set) as client:
+        try:
+            store = database.store(JARS)
+            await store.save([jar_with("here"), jar_with("there")])
+            await client[f"asked_{driver}"].command("profile", 2)
+            assert set(await store.load(["here", "there", "nowhere"], certain=True)) == {"here", "there"}
+            await client[f"asked_{driver}"].command("profile", 0)
+            asked = client[f"asked_{driver}"]["system.profile"].find({"op": "query", "ns": f"asked_{driver}.jars"})
+            assert [one["command"]["readConcern"]["level"] async for one in asked] == ["linearizable"]
+        finally:
+            await database.close()
+
+
+@pytest.mark.parametrize("driver", ["motor", "pymongo"])
 async def test_whatever_the_address_says_the_primary_is_asked(driver: Driver) -> None:
     database = Database("mongodb://127.0.0.1:1/?readPreference=secondaryPreferred", "anywhere", driver)
     try:

@@ -13,11 +13,12 @@ from aiokafka.errors import CommitFailedError
 from structlog.testing import capture_logs
 
 from chassis import bus as bus_module
-from chassis import clock, sending
+from chassis import clock, sending, service
 from chassis.bus import STUCK_EXIT_CODE, KafkaBus, PatientConsumer
 from chassis.delivery import Receiver
 from chassis.relay import TooLarge
 from chassis.sending import Unsent
+from services.analytics.settings import AnalyticsSettings
 from tests.support.kafka import Broker, Raw, running_broker
 from tests.support.waiting import give_way, until
 from tests.unit.chassis.buses import Ears, KafkaBench, KafkaMember, new_name, quick_groups, raw
@@ -272,6 +273,20 @@ async def test_messages_gather_before_they_are_heard_unless_it_is_behind(monkeyp
     for _ in range(2):
         await at_once.getmany(max_records=4)
     assert happened == [1, 1]
+
+
+async def test_what_a_service_sets_is_what_its_consumer_does(bench: KafkaBench, topic: str, ears: Ears) -> None:
+    settings = AnalyticsSettings(kafka=bench.broker.address, mongo="mongodb://127.0.0.1:1", http_port=1)
+    bus = service._open_bus(new_name("group"), settings)
+    assert isinstance(bus, KafkaBus)
+    bus.listen([topic], Receiver("tests", ears, bus, clock.now))
+    await bus.start()
+    try:
+        consumer = bus._find_consumer()
+        assert isinstance(consumer, PatientConsumer)
+        assert consumer._gather_seconds == settings.kafka_gather_ms / 1_000 > 0
+    finally:
+        await bus.stop()
 
 
 def unconnected(gather_ms: int) -> PatientConsumer:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
 
 from chassis.mongo import Database
+from chassis.projection import Document
 from services.notify.quota import Fact
 from services.notify.subscriptions import FACTS_MAX, NAME, TEMPLATES_MAX, Subscriptions
 from tests.support.fixtures import database, mongo_driver, mongo_url
@@ -55,6 +58,24 @@ async def test_a_long_history_is_read_in_part() -> None:
         for n in range(many)
     )
     assert (await subscriptions.quotas("o"))["t"] == await subscriptions.quota("o", "t")
+
+
+async def test_facts_that_come_at_once_are_written_together() -> None:
+    class Counted(Shelf):
+        sizes: list[int]
+
+        async def insert_new(self, documents: Iterable[Document]) -> frozenset[int]:
+            wanted = list(documents)
+            self.sizes.append(len(wanted))
+            return await super().insert_new(wanted)
+
+    shelf = Counted()
+    shelf.sizes = []
+    subscriptions = Subscriptions(shelf)
+    facts = [Fact(id=f"{n}", openid=f"o-{n}", template_id="t", what="sent", source="send", at=NOW) for n in range(9)]
+    await asyncio.gather(*(subscriptions.note([fact]) for fact in facts))
+    assert shelf.sizes == [9]
+    assert [(await subscriptions.quota(f"o-{n}", "t")).left for n in (0, 8)] == [0, 0]
 
 
 @pytest.mark.real
