@@ -257,6 +257,22 @@ async def test_ready_tells_which_part_is_away_and_comes_back(
     assert await kafka.committed(running.service.name, running.topic.name) == 1
 
 
+async def test_a_service_that_stops_marks_what_it_said_just_now(
+    kafka: Broker, door: Door, polisher: Polisher, jar: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service_module, "FLUSH_SHARE", 1_000)  # not before it stops
+    async with started(kafka, door, polisher) as running:
+        running.tell(put=PutMarbles(jar_id=jar, marbles=4))
+        await running.said(jar, MarblesPut)
+        await until(lambda: running.parts.engine.relay.known_said("jars", jar), "the topic has it")
+        assert (await running.parts.engine.stores["jars"].load([jar]))[jar].unsaid
+    database = Database(running.service._settings.mongo, f"tuidan_{running.service.name}")
+    try:
+        assert (await database.store(jar_aggregate()).load([jar]))[jar].unsaid == ()
+    finally:
+        await database.close()
+
+
 async def test_a_service_may_be_started_before_its_database(kafka: Broker, door: Door, polisher: Polisher) -> None:
     door.shut()
     service, _ = make(kafka, door, polisher)
