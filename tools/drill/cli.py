@@ -1,4 +1,4 @@
-"""`tuidan drill rolling`: what it can be told."""
+"""`tuidan drill rolling` and `tuidan drill away`: what they can be told."""
 
 from __future__ import annotations
 
@@ -28,3 +28,21 @@ def rolling(
 
     raid = Raid("native", minutes, seed, pause, rate, instances, troubled, patience)
     run_rolling_drill(raid, kafka, keep=keep)
+
+
+def away(
+    server: Annotated[Literal["broker", "mongo", "redis"], typer.Argument(help="Which server.")],
+    seconds: Annotated[float, typer.Option(min=1, help="How long it is away.")] = 600.0,
+    seed: Annotated[int, typer.Option(help="Chooses orders and trouble.")] = 7,
+    rate: Annotated[float, typer.Option(min=0.01, help="Orders per second.")] = 0.3,
+    instances: Annotated[int, typer.Option(min=1, max=5, help="Of every service.")] = 1,
+    troubled: Annotated[float, typer.Option(min=0, max=0.9, help="Share of refunds with trouble.")] = 0.1,
+    patience: Annotated[float, typer.Option(min=1, help="Seconds until every case must have ended.")] = 600.0,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
+) -> None:
+    """Take Kafka, MongoDB or Redis away for ten minutes while orders come, and bring it back; nothing else restarts.
+    Then compare all books; exit code 0 agrees, 1 differs, 2 could not be run. Needs Java."""
+    from tools.drill.command import run_kill_drill
+    from tools.drill.killing import absence
+
+    run_kill_drill(absence(server, seconds, seed, rate, instances, troubled, patience), "native", keep=keep)

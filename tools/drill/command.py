@@ -18,6 +18,7 @@ from tools.drill.report import print_report
 from tools.drill.rolling import drill_rolling, rolling_plan, signs_of
 from tools.drill.rolling_report import passage_table, restart_table
 from tools.own_stack import on_own_stack
+from tools.replay.knock import Pace
 from tools.stack import Stack, down, up
 from tools.stack.display import UpDisplay
 from tools.stack.home import Home
@@ -67,7 +68,7 @@ def _killed(root: Path, raid: Raid, console: Console) -> bool:
         with UpDisplay(console) as display:
             stack = up(root, plan=draw, progress=display.show)
         plan = Plan.load(home.plan)
-        outcome, struck = asyncio.run(drill_kill(stack, raid, plan, disk, console, DEFAULT_PACE))
+        outcome, struck = asyncio.run(drill_kill(stack, raid, plan, disk, console, _patient(raid)))
     tables = (fault_table(struck), slowest_recoveries(struck), case_table(outcome.evidence, outcome.shares))
     print_report(outcome, console, *tables)
     return outcome.good
@@ -91,6 +92,12 @@ def _as_can_be_had(raid: Raid, kafka: Kafka | Literal["auto"], console: Console)
     if chosen == "embedded" and raid.instances > 1:
         _say(console, "内置代理每组只服务一个成员 · the embedded broker serves one member per group: one instance each")
     return replace(raid, kafka=chosen, instances=raid.instances if chosen == "native" else 1)
+
+
+def _patient(raid: Raid) -> Pace:
+    """Everybody asks on for as long as something planned may stay away."""
+    longest = max((fault.seconds for fault in raid.chosen), default=0.0)
+    return replace(DEFAULT_PACE, patience=DEFAULT_PACE.patience + longest)
 
 
 def _own_disk(home: Home, held: ExitStack, console: Console) -> Disk | None:

@@ -45,7 +45,8 @@ class Place(Processes, Protocol):
 @dataclass(frozen=True, slots=True)
 class Course:
     """`programs`: who must be ready in the end. `shares`: which refunds meet trouble. `apart`: seconds between two
-    orders, 0 for as fast as they go. `patience`: seconds that cases may take to come to their end after the load."""
+    orders, 0 for as fast as they go. `patience`: seconds that cases may take to come to their end after the load.
+    `linger`: see `Load`."""
 
     programs: tuple[str, ...]
     seed: int
@@ -54,6 +55,7 @@ class Course:
     patience: float
     in_flight: int = IN_FLIGHT
     apart: float = 0.0
+    linger: float = 0.0
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ async def run(
     async with opened({name: place.address(name) for name in DOORS}, pace, transport) as doors:
         await open_shop(PRODUCTS, doors.shop)
         await doors.shop.begin_at_once()
-        load = Load(doors, course.seed, course.count, course.apart)
+        load = Load(doors, course.seed, course.count, course.apart, course.linger)
         async with _running(People(doors, load).live()):
             async with AsyncExitStack() as trouble:
                 for work in troubles(doors, seen):

@@ -1,7 +1,8 @@
 """Which fault hits whom when, drawn from the drill's seed. Pure: the same seed on the same ground is the same plan.
 
-Faults are dealt like cards: a deck holds every kind, is shuffled, and is played to its end before the next one. So a
-short drill has met every kind, and a long one meets each as often as the others."""
+Faults are dealt like cards: a deck holds every kind (but `away`, which lasts too long to be one of many), is shuffled,
+and is played to its end before the next one. So a short drill has met every kind, and a long one meets each as often as
+the others."""
 
 from __future__ import annotations
 
@@ -11,12 +12,13 @@ from itertools import count
 from random import Random
 from typing import Literal, NamedTuple
 
-Kind = Literal["kill", "terminate", "freeze", "disk-full", "slow-disk", "stutter"]
+Kind = Literal["kill", "terminate", "freeze", "away", "disk-full", "slow-disk", "stutter"]
 
 KINDS: dict[Kind, tuple[str, str]] = {
     "kill": ("强杀", "kill -9"),
     "terminate": ("体面重启", "SIGTERM under load"),
     "freeze": ("停过会话时限再续，一时两主", "SIGSTOP past the session, then SIGCONT: two owners"),
+    "away": ("长时间连不上", "away: killed, and nothing listens in its place"),
     "disk-full": ("数据库磁盘写满", "the database's disk full"),
     "slow-disk": ("数据库磁盘阵阵停顿", "the database's disk stalling: its file system frozen"),
     "stutter": ("数据库进程阵阵停顿（慢盘替身）", "the database stopped in bursts, in place of a slow disk"),

@@ -3,7 +3,7 @@ the database's disk is full or slow, on a real Kafka with several instances of e
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,9 +14,10 @@ from tools.drill.balancer import balanced
 from tools.drill.course import DOORS, Course, Place, Seen, run
 from tools.drill.disk import Disk
 from tools.drill.doors import Doors
-from tools.drill.faults import Ground, faults, within
+from tools.drill.faults import Fault, Ground, faults, within
 from tools.drill.judge import COMPLETED, Evidence
 from tools.drill.letters import dead_letters
+from tools.drill.load import IN_FLIGHT
 from tools.drill.plan import shares
 from tools.drill.report import Outcome
 from tools.drill.siege import Siege, Struck, Well
@@ -29,7 +30,12 @@ from tools.stack.plan import Plan, Program
 from tools.stack.probes import ask
 
 HIT = ("order", "payment", "inventory", "notify", "analytics", "gateway")
+SERVERS = ("mongo", "redis", "broker")
 EMBEDDED_SESSION_SECONDS = 3.0
+BEFORE_SECONDS, AFTERWARDS_SECONDS = 20.0, 40.0
+"""How long orders come before a server goes away for long, and after it is back."""
+LINGER_SECONDS = 60.0
+"""Until when an order is cancelled then: some that were paid before are cancelled while the server is away."""
 CHECKPOINT_SECONDS = 2
 """MongoDB writes its data files this often on the drill's disk: with the usual minute nobody would feel a full disk."""
 CAUGHT_UP_WITHIN_SECONDS = 60.0
@@ -38,7 +44,8 @@ CAUGHT_UP_WITHIN_SECONDS = 60.0
 @dataclass(frozen=True, slots=True)
 class Raid:
     """What is drilled: `rate` orders a second for `minutes`, one fault every `every` seconds on average. `troubled`:
-    share of the refunds that meet trouble at the provider as well. `instances` of each service."""
+    share of the refunds that meet trouble at the provider as well. `instances` of each service. `chosen`: these faults
+    strike, in place of those that are drawn."""
 
     kafka: Kafka
     minutes: float = 10.0
@@ -48,6 +55,18 @@ class Raid:
     instances: int = 2
     troubled: float = 0.1
     patience: float = 600.0
+    chosen: tuple[Fault, ...] = ()
+
+    def planned(self, *, has_disk: bool) -> Iterator[Fault]:
+        """Every fault, in order."""
+        plan = self.chosen or faults(self.seed, self.every, self.ground(has_disk=has_disk))
+        return within(plan, self.minutes * 60)
+
+    @property
+    def in_flight(self) -> int:
+        """How many customers wait at once. Where a server stays away for long everybody who comes has to wait, and it
+        must not be those few who came first."""
+        return max(IN_FLIGHT, self.count) if self.chosen else IN_FLIGHT
 
     @property
     def count(self) -> int:
@@ -61,9 +80,18 @@ class Raid:
     def ground(self, *, has_disk: bool) -> Ground:
         """What can be hit. The embedded broker keeps nothing: killing it proves nothing about the services. The
         sandbox is never hit, its ledger is the judge's first book."""
-        servers = ("mongo", "redis", "broker") if self.kafka == "native" else ("mongo", "redis")
+        servers = SERVERS if self.kafka == "native" else SERVERS[:2]
         session = SESSION_MS / 1000 if self.kafka == "native" else EMBEDDED_SESSION_SECONDS
         return Ground(self.programs(), servers, session, has_disk)
+
+
+def absence(
+    server: str, seconds: float, seed: int, rate: float, instances: int, troubled: float, patience: float
+) -> Raid:
+    """Nothing happens but that one server is away for so long, with orders before, meanwhile and after."""
+    fault = Fault(BEFORE_SECONDS, "away", server, seconds)
+    minutes = (BEFORE_SECONDS + seconds + AFTERWARDS_SECONDS) / 60
+    return Raid("native", minutes, seed, 0.0, rate, instances, troubled, patience, (fault,))
 
 
 def raid_plan(home: Home, raid: Raid, *, has_disk: bool) -> Plan:
@@ -88,8 +116,7 @@ async def drill_kill(
 
     def troubles(doors: Doors, seen: Seen) -> tuple[Coroutine[Any, Any, None], ...]:
         siege.kills = seen.kills
-        planned = faults(raid.seed, raid.every, raid.ground(has_disk=disk is not None))
-        return (siege.go_on(within(planned, raid.minutes * 60)),)
+        return (siege.go_on(raid.planned(has_disk=disk is not None)),)
 
     async def more(doors: Doors, evidence: Evidence) -> list[Check]:
         return [
@@ -107,7 +134,9 @@ async def drill_kill(
             count=raid.count,
             shares=shares(raid.seed, raid.troubled),
             patience=raid.patience,
+            in_flight=raid.in_flight,
             apart=1 / raid.rate,
+            linger=LINGER_SECONDS if raid.chosen else 0.0,
         ),
         console,
         pace,
@@ -132,6 +161,8 @@ def well_by(raid: Raid, plan: Plan, addresses: Mapping[str, str]) -> Well:
         return await ask(programs[name].check, addresses[name], programs[name].path) is None
 
     async def well(name: str) -> bool:
+        if raid.chosen and name in SERVERS:  # it is back when everybody is
+            return all([await answers(one) for one in (name, *raid.programs())])
         if name != "mongo":
             return await answers(name)
         # It answers with a full disk too; whether it takes writes is known to those who write.

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tools.drill.doors import Doors, cancellation_body, order_body
-from tools.drill.plan import Visit, visit
+from tools.drill.plan import Visit, lingers, visit
 from tools.replay.knock import UnexpectedAnswerError, expect, problem
 
 IN_FLIGHT = 128
@@ -32,14 +32,15 @@ class Driven:
 
 
 class Load:
-    """`count` orders of one seed, one every `apart` seconds, or as fast as they go. Only what is in flight is kept in
-    memory, and two numbers per case."""
+    """`count` orders of one seed, one every `apart` seconds, or as fast as they go; each is cancelled up to `linger`
+    seconds after it was paid. Only what is in flight is kept in memory, and two numbers per case."""
 
-    def __init__(self, doors: Doors, seed: int, count: int, apart: float = 0.0) -> None:
+    def __init__(self, doors: Doors, seed: int, count: int, apart: float = 0.0, linger: float = 0.0) -> None:
         self._doors = doors
         self._seed = seed
         self._count = count
         self._apart = apart
+        self._linger = linger
         self._began = 0.0
         self.driven = Driven()
 
@@ -97,6 +98,8 @@ class Load:
 
         await pace.again(paid)
         self.driven.paid += 1
+        if self._linger:
+            await pace.sleep(self._linger * lingers(self._seed, one.number))
         who, door = (self._doors.staff, "admin") if one.by_staff else (customer, "mp")
         path = f"/{door}/v1/orders/{order_id}/cancellation"
         answer = await who.ask("POST", path, cancellation_body(one), key=f"{one.key}-cancel")

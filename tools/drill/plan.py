@@ -103,6 +103,11 @@ def _some(lines: tuple[OrderLine, ...], dice: Random) -> tuple[tuple[int, int], 
     return tuple((line.line_no, dice.randint(1, line.quantity)) for line in chosen)
 
 
+def lingers(seed: int, number: int) -> float:
+    """How long, between 0 and 1, the customer of that order keeps it."""
+    return _dice(seed, f"lingers/{number}").random()
+
+
 def shares(seed: int, troubled: float = TROUBLED_SHARE) -> Shares:
     """Which refund numbers meet which trouble, in the sandbox's own words. `troubled`: share of all numbers."""
     weights = {kind: WEIGHTS.get(kind, 1) for kind in get_args(Road)}

@@ -22,6 +22,7 @@ from tools.stack import StackError
 
 WELL_WITHIN_SECONDS = 120.0
 LOOK_EVERY_SECONDS = 0.1
+SUCCESSOR_LOOK_SECONDS = 0.02
 
 Well = Callable[[str], Awaitable[bool]]
 """Whether a program does its work now, asked of the program itself."""
@@ -122,6 +123,21 @@ class Siege:
                 process.resume()
         return 0
 
+    async def _away(self, fault: Fault) -> int:
+        gone = self.place.pid(fault.victim)
+        os.kill(gone, signal.SIGKILL)
+        while self._pid_now(fault.victim) in (None, gone):
+            await self.pace.sleep(SUCCESSOR_LOOK_SECONDS)
+        # What is started in its place is stopped before it listens: whoever connects is refused.
+        await self._freeze(fault)
+        return 1
+
+    def _pid_now(self, victim: str) -> int | None:
+        try:
+            return self.place.pid(victim)
+        except StackError:
+            return None
+
     async def _stutter(self, fault: Fault) -> int:
         until = self.pace.clock() + fault.seconds
         while self.pace.clock() < until:
@@ -150,6 +166,7 @@ class Siege:
         "kill": _kill,
         "terminate": _terminate,
         "freeze": _freeze,
+        "away": _away,
         "stutter": _stutter,
         "disk-full": _disk_full,
         "slow-disk": _slow_disk,

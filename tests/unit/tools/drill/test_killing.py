@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -19,9 +20,9 @@ from tools.drill.disk import NoDiskError, mounted, why_no_disk
 from tools.drill.doors import opened
 from tools.drill.faults import Fault
 from tools.drill.kill_report import case_table, fault_table, slowest_recoveries
-from tools.drill.killing import CHECKPOINT_SECONDS, Raid, all_recovered, raid_plan
+from tools.drill.killing import CHECKPOINT_SECONDS, Raid, absence, all_recovered, raid_plan, well_by
 from tools.drill.load import Load
-from tools.drill.plan import shares
+from tools.drill.plan import lingers, shares
 from tools.drill.siege import Struck
 from tools.replay.knock import Pace
 from tools.stack.home import Home
@@ -55,6 +56,29 @@ def test_only_who_was_hit_has_to_recover() -> None:
     check = all_recovered(STRUCK)
     assert check.compared == 3
     assert check.differences == ["order-2: not well again after freeze at 12 s"]
+
+
+def test_a_server_that_is_away_for_long_is_the_only_fault_and_all_who_come_meanwhile_wait() -> None:
+    raid = absence("broker", 600.0, seed=7, rate=0.3, instances=1, troubled=0.1, patience=600.0)
+    assert list(raid.planned(has_disk=True)) == [Fault(20.0, "away", "broker", 600.0)]
+    assert raid.minutes * 60 == 660.0
+    assert raid.in_flight == raid.count == 198
+    assert list(raid.planned(has_disk=False)) == list(raid.planned(has_disk=True))
+
+
+async def test_a_server_that_was_away_is_back_when_everybody_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = {"notify"}
+
+    async def ask(check: str, address: str, path: str) -> str | None:
+        return "not ready" if address in waiting else None
+
+    monkeypatch.setattr("tools.drill.killing.ask", ask)
+    raid = absence("broker", 600.0, seed=7, rate=0.3, instances=1, troubled=0.1, patience=600.0)
+    plan = raid_plan(Home(Path("unused")), replace(raid, kafka="embedded"), has_disk=False)
+    well = well_by(raid, plan, {program.name: program.name for program in plan})
+    assert not await well("broker")
+    waiting.clear()
+    assert await well("broker")
 
 
 def test_lost_and_doubled_cases_are_counted() -> None:
@@ -111,6 +135,15 @@ async def test_customers_come_when_it_is_time() -> None:
         await load.run(in_flight=2)
     assert len(load.driven.asked) == 5
     assert load.driven.seconds >= 40.0
+
+
+async def test_customers_may_keep_an_order_for_a_while() -> None:
+    world, clock = FakeWorld(), Clock()
+    places = dict.fromkeys(("gateway", "sandbox", "order", "payment"), "shop")
+    async with opened(places, Pace(sleep=clock.sleep, clock=clock), world.transport()) as doors:
+        load = Load(doors, seed=7, count=2, linger=100.0)
+        await load.run(in_flight=1)
+    assert load.driven.seconds == pytest.approx(sum(100 * lingers(7, number) for number in range(2)), abs=1.0)
 
 
 def test_checkpoints_are_frequent_only_where_the_disk_is_filled(tmp_path: Path) -> None:

@@ -21,12 +21,15 @@ from tools.replay.knock import Pace
 from tools.stack import StackError
 
 
-@pytest.fixture
-def victim() -> Iterator[subprocess.Popen[bytes]]:
+def _idler() -> Iterator[subprocess.Popen[bytes]]:
     """A process that does nothing until it is ended."""
     with subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"]) as process:
         yield process
         process.kill()
+
+
+victim = pytest.fixture(_idler, name="victim")
+successor = pytest.fixture(_idler, name="successor")
 
 
 class Street:
@@ -77,6 +80,40 @@ async def test_a_process_is_ended_and_its_recovery_is_timed(
     assert (struck.at, struck.left_alone) == (2.0, False)
     assert struck.recovered_in == pytest.approx(3.0, abs=0.2)
     assert [kill.service for kill in siege.kills] == (["payment"] if kind == "kill" else []), "the judge counts kill -9"
+
+
+async def test_who_is_away_is_killed_and_its_successor_does_not_come_up_until_it_is_over(
+    victim: subprocess.Popen[bytes], successor: subprocess.Popen[bytes]
+) -> None:
+    clock, process = Clock(), psutil.Process(successor.pid)
+    looks = iter([None, successor.pid])
+
+    class Replaced(Street):
+        """Nobody runs for a moment, then its successor does."""
+
+        def pid(self, name: str) -> int:
+            if victim.poll() is None:
+                return victim.pid
+            if next(looks, successor.pid) is None:
+                raise StackError("payment is not running")
+            return successor.pid
+
+    async def sleep(seconds: float) -> None:
+        if seconds == 600.0:
+            victim.wait(timeout=10)
+            await until(lambda: process.status() == psutil.STATUS_STOPPED, "it is stopped")
+        clock.now += seconds
+        await give_way(1)
+
+    async def is_well(name: str) -> bool:
+        return process.status() != psutil.STATUS_STOPPED
+
+    siege = Siege(Replaced(victim, clock), Pace(sleep=sleep, clock=clock), is_well)
+    await siege.go_on([Fault(1.0, "away", "payment", 600.0)])
+    assert victim.returncode == -signal.SIGKILL
+    assert siege.struck[0].recovered_in is not None
+    assert clock.now >= 601.0
+    await until(lambda: process.status() != psutil.STATUS_STOPPED, "it goes on")
 
 
 async def test_who_is_down_is_left_alone(victim: subprocess.Popen[bytes]) -> None:
