@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from chassis.delivery import Delivery
+from chassis.relay import TooLarge
 from chassis.sending import SEND_DEADLINE_SECONDS, Unsent
 from tests.simulation.sea import Sea, later
 
@@ -19,6 +20,8 @@ PARTITIONS = 4
 BATCH_MAX = 100
 SESSION_SECONDS = 10.0
 HEARTBEAT_SECONDS = 3.0
+RECORD_BYTES_MAX = 1_048_576
+"""What the producer of a service takes, without what the protocol adds. Others may have larger ones."""
 
 Place = tuple[str, int]
 Send = tuple[Place, bytes, bytes, tuple[tuple[str, bytes], ...], asyncio.Future[None]]
@@ -65,6 +68,9 @@ class SimBroker:
     ) -> Awaitable[object]:
         """See `relay.Publisher`. Records of one sender reach a partition in the order of the calls."""
         await self.sea.cross(f"send {topic} {_id_of(headers)}")
+        size = len(key) + len(body) + sum(len(name) + len(value) for name, value in headers)
+        if size > RECORD_BYTES_MAX:
+            raise TooLarge(f"{topic}: {size} bytes")
         place = (topic, zlib.crc32(key) % self.partitions)
         draw = self._draw()
         if draw < self.weather.unstored:
@@ -79,6 +85,14 @@ class SimBroker:
         if draw > 1 - self.weather.unacknowledged:
             return _no_acknowledgement(topic)
         return asyncio.ensure_future(self._acknowledged(topic, stored))
+
+    def put(self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
+        """A record of somebody who is none of the services."""
+        send = ((topic, zlib.crc32(key) % self.partitions), key, body, tuple(headers), asyncio.Future[None]())
+        if self.weather.down:
+            self._waiting.append(send)
+        else:
+            self._store(send)
 
     async def _acknowledged(self, topic: str, stored: asyncio.Future[None]) -> object:
         try:

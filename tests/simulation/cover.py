@@ -6,9 +6,12 @@ import io
 import os
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import coverage
+
+from tests.simulation.plan import Plan
 
 SOURCES = ["services", "chassis"]
 REPLACEMENTS = [
@@ -21,7 +24,7 @@ REPLACEMENTS = [
     "chassis/expressions.py",
 ]
 """What the simulation replaces the drivers with: they are in no figure."""
-REAL = ["chassis/bus.py", "chassis/mongo.py", "services/gateway/pool.py"]
+REAL = ["chassis/bus.py", "chassis/sending.py", "chassis/mongo.py", "services/gateway/pool.py"]
 """What the simulation replaces: real drivers, that no world can reach."""
 
 _watches: list[tuple[coverage.Coverage, Path]] = []
@@ -35,22 +38,21 @@ def begin() -> None:
     _watches.append((watch, folder))
 
 
-def covered(seeds: int, first: int, missing: bool) -> tuple[float, float]:
+def covered(plans: Iterable[Plan], missing: bool) -> tuple[float, float]:
     """Run worlds one after the other, each watched, and print what was reached; the percentage of lines and branches
     without the real drivers, and with them. Raises RuntimeError when nobody watches."""
     if not _watches:
         raise RuntimeError("nobody watches: begin() comes first")
     watch, folder = _watches[0]
     from tests.simulation.runner import Ready
-    from tests.simulation.seeds import plan_of
     from tests.simulation.world import Options
 
     ready = Ready.made()
-    for seed in range(first, first + seeds):
+    for plan in plans:
         child = os.fork()
         if child == 0:
             try:
-                ready.live(plan_of(seed), (), Options())
+                ready.live(plan, (), Options())
             finally:
                 watch.stop()
                 watch.save()

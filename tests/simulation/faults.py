@@ -11,6 +11,7 @@ from tests.simulation.people import Door
 from tests.simulation.plan import Fault
 from tests.simulation.rolling import NEW
 from tests.simulation.sabotages import attacks
+from tests.simulation.strangers import look_at_everybody, spoil_topics
 
 End = Callable[[], Awaitable[None]]
 PLENTY_MINOR = 10**12
@@ -271,6 +272,14 @@ async def _provider_call(place: Place, fault: Fault) -> None:
     )
 
 
+async def _poison(place: Place, fault: Fault) -> None:
+    spoil_topics(place.house.broker, fault)
+
+
+async def _looked_at(place: Place, fault: Fault) -> None:
+    await look_at_everybody(place.house)
+
+
 KINDS: Mapping[str, Callable[[Place, Fault], Awaitable[End | None]]] = {
     "kill": _kill,
     "kill-at": _kill_at,
@@ -285,6 +294,8 @@ KINDS: Mapping[str, Callable[[Place, Fault], Awaitable[End | None]]] = {
     "held": _held,
     "rewound": _rewound,
     "group-reset": _group_reset,
+    "poison": _poison,
+    "looked-at": _looked_at,
     "database-away": _database("away"),
     "database-refuses": _database("refused"),
     "database-unanswered": _database("unanswered"),

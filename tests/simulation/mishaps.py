@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from sandbox.fault_mix import Road
 from tests.simulation.plan import SERVICES, Fault
+from tests.simulation.strangers import SPOILS
 
 Draw = Callable[[Random, str, str, float], dict[str, Any]]
 """What a fault needs besides its time: of chance, a service, a process, and how long it lasts."""
@@ -75,6 +76,11 @@ FAULTS: dict[str, tuple[int, Draw]] = {
     "held": (3, lambda dice, service, who, lasts: {"partition": dice.randrange(4), "lasts": lasts}),
     "rewound": (3, lambda dice, service, who, lasts: {"group": service, "records": dice.randint(1, 50)}),
     "group-reset": (1, lambda dice, service, who, lasts: {"group": service}),
+    "poison": (
+        2,
+        lambda dice, service, who, lasts: {"how": dice.choice(tuple(SPOILS)), "number": dice.randrange(10**6)},
+    ),
+    "looked-at": (2, lambda dice, service, who, lasts: {}),
     "database-away": (3, lambda dice, service, who, lasts: {"service": service, "lasts": lasts}),
     "database-refuses": (
         3,

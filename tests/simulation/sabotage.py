@@ -54,6 +54,12 @@ _LIST = (
         tilts.crashes_with_messages_in_hand,
     ),
     Guard(
+        "dead-letters",
+        "a record that nobody can read is passed over, and nobody ever learns of it",
+        switches.dead_letters,
+        tilts.spoiled_topics,
+    ),
+    Guard(
         "undo-before-original",
         "an undo overtakes its original, and the original is granted afterwards",
         switches.undo_first,

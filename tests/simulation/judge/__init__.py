@@ -83,6 +83,7 @@ _LIST = (
     Check("products", "I11", "the products shown are the newest read", figures.products),
     Check("undone-cases", "I12", "an undone case leaves nothing behind", stock.undone_cases),
     Check("nothing-passed-over", "I13", "what was read was heard, answered or buried", hearing.nothing_passed_over),
+    Check("foreign-buried", "I13", "what nobody can read is in the dead letters", hearing.foreign_buried),
     Check("buried-rightly", "I13", "dead letters are true, and none is of our own making", hearing.buried_rightly),
     Check("repeats-change-nothing", "I14", "a repeat changes nothing", hearing.repeats_change_nothing),
     Check("whole-fen", "I15", "amounts are whole fen and shares add up", money.whole_fen),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.simulation.evidence import Row, Violation
+from tests.simulation.judge.hearing import origin
 from tests.simulation.judge.reading import Message, Reading
 
 Facts = dict[str, dict[str, list[dict[str, Any]]]]
@@ -78,9 +79,9 @@ def _told(reading: Reading, *, read: bool = False) -> Iterator[Message]:
     """The events that analytics can read, or only those that it has read. What it could not take lies in the dead
     letters."""
     letters = [letter for letter in reading.letters if letter.header("dead_service") == "analytics"]
-    buried = {(letter.header("dead_topic"), letter.raw) for letter in letters}
+    buried = {origin(letter)[1:] for letter in letters}
     for message in _read(reading) if read else reading.messages:
-        if message.wire in _TELLS and message.body and (message.topic, message.raw) not in buried:
+        if message.wire in _TELLS and not message.foreign and message.place not in buried:
             yield message
 
 
@@ -199,7 +200,7 @@ def products(reading: Reading) -> Iterable[Violation]:
     for (group, topic, partition), upto in reading.evidence.committed.items():
         listed = reading.standing.get((topic, partition), ()) if group == "order" else ()
         for message in listed:
-            if message.wire != "product-listed.v1" or message.offset >= upto:
+            if message.wire != "product-listed.v1" or message.foreign or message.offset >= upto:
                 continue
             have = known.get(message.body["product_id"], {}).get("revision", 0)
             if have < message.body["revision"]:

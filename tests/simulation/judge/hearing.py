@@ -35,14 +35,29 @@ def nothing_passed_over(reading: Reading) -> Iterable[Violation]:
             message
             for message in reading.standing.get((topic, partition), ())
             if message.offset < upto
+            and not message.foreign
             and message.id not in heard
             and message.id not in answered
             and message.wire not in ignored
-            and (group, *_place(message)) not in buried
+            and (group, *message.place) not in buried
         ]
         for message in _unaccounted(reading, group, traceless, answered):
             what = f"{message!r} was read by {group} and left no trace"
             yield Violation("I13", f"{topic}/{partition}/{message.offset}", what)
+
+
+def foreign_buried(reading: Reading) -> Iterable[Violation]:
+    """What none of the services wrote, and nobody can read, is among the dead letters of every service that has passed
+    it.
+    """
+    foreign = [message for message in reading.messages if message.foreign]
+    if not foreign:
+        return
+    buried = {origin(letter) for letter in reading.letters}
+    for (group, topic, partition), upto in reading.evidence.committed.items():
+        for message in reading.standing.get((topic, partition), ()):
+            if message.foreign and message.offset < upto and (group, *message.place) not in buried:
+                yield Violation("I13", "/".join(message.place), f"{message!r} was passed over by {group}")
 
 
 def _unaccounted(reading: Reading, group: str, traceless: list[Message], answered: set[str]) -> Iterator[Message]:
@@ -66,15 +81,10 @@ def _about(message: Message) -> tuple[str, ...]:
     return (message.wire, message.key, *more)
 
 
-def _place(message: Message) -> tuple[str, str, str]:
-    return (message.topic, str(message.partition), str(message.offset))
-
-
-def origin(letter: Message) -> tuple[str, str, str, str]:
-    """The service that buried a record, and where the record stands: topic, partition, offset."""
+def origin(letter: Message) -> tuple[str, ...]:
+    """The service that buried a record, and where the record stands (see `Message.place`)."""
     names = ("dead_service", "dead_topic", "dead_partition", "dead_offset")
-    service, topic, partition, offset = (letter.header(name) for name in names)
-    return service, topic, partition, offset
+    return tuple(letter.header(name) for name in names)
 
 
 def _nobody_waits(reading: Reading, group: str, message: Message) -> bool:
@@ -143,13 +153,13 @@ def buried_rightly(reading: Reading) -> Iterable[Violation]:
     """
     if not reading.letters:
         return
-    records: dict[tuple[str, str, str], list[Message]] = defaultdict(list)
+    records: dict[tuple[str, ...], list[Message]] = defaultdict(list)
     for message in reading.messages:
-        records[_place(message)].append(message)
+        records[message.place].append(message)
     for letter in reading.letters:
         service, *place = origin(letter)
         subject = f"{letter.topic}/{letter.offset}"
-        there = records.get((place[0], place[1], place[2]), [])
+        there = records.get(tuple(place), [])
         same = [one for one in there if (one.raw, one.key) == (letter.raw, letter.key)]
         original = next(iter(there if letter.header("dead_left_out") else same), None)
         if original is None:

@@ -55,6 +55,16 @@ class Message:
         return _text(self._headers.get(name))
 
     @property
+    def place(self) -> tuple[str, ...]:
+        """Where it stands: topic, partition, offset, as dead letters write it down."""
+        return (self.topic, str(self.partition), str(self.offset))
+
+    @property
+    def foreign(self) -> bool:
+        """Whether none of the services wrote it: nobody can read it, and it says nothing."""
+        return self.header("ce_source") not in SERVICES
+
+    @property
     def body(self) -> Row:
         """The body, nothing where it cannot be read."""
         if self._body is None:
@@ -146,10 +156,10 @@ class Reading:
 
     @cached_property
     def first(self) -> dict[str, Message]:
-        """The first record with each id."""
+        """The first record of a service with each id."""
         found: dict[str, Message] = {}
         for message in self.messages:
-            if message.id:
+            if message.id and not message.foreign:
                 found.setdefault(message.id, message)
         return found
 

@@ -13,7 +13,7 @@ from itertools import count
 from typing import Any
 
 from chassis import engine
-from chassis.delivery import Delivery, in_order
+from chassis.delivery import Delivery, Receiver, in_order
 from chassis.memory_database import MemoryRecords
 from chassis.record import Aggregate, Decided, Heard, Record
 from chassis.relay import Relay
@@ -87,6 +87,18 @@ def commit_after_publish() -> None:
         return hear
 
     replaced(SimBus, "_hear_batch", make)
+
+
+def dead_letters() -> None:
+    """What cannot be read, or is not understood after some tries, is passed over."""
+
+    def make(_: Any) -> Any:
+        async def bury(receiver: Receiver, delivery: Delivery, problem: Exception, attempts: int) -> bool:
+            return True
+
+        return bury
+
+    replaced(Receiver, "_bury", make)
 
 
 # ── the saga ─────────────────────────────────────────────────────────────────────────────────────────────────────────

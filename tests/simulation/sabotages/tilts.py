@@ -10,6 +10,7 @@ from typing import get_args
 
 from sandbox.fault_mix import Road
 from tests.simulation.plan import BUSY_SECONDS, PRODUCTS, SHOPPERS, VARIANTS, Fault, Plan, Shopper, Step
+from tests.simulation.strangers import SPOILS
 from tests.simulation.tales import TALES
 
 UNTIL = BUSY_SECONDS + 40.0
@@ -98,6 +99,16 @@ def crashes_with_messages_in_hand(seed: int) -> Plan:
             kill = {"kind": "kill", "at": at + round(dice.uniform(1.0, 6.0), 3), "who": f"{service}/0", "lasts": 1.0}
             faults += [{"kind": "database-away", "at": at, "service": service, "lasts": 7.0}, kill]
     return _plan(seed, "plain", _crowd(dice, "paid, cancelled", "cancelled in parts"), faults)
+
+
+def spoiled_topics(seed: int) -> Plan:
+    """Somebody's broken program writes to the topics."""
+    dice = _dice(seed, "spoiled")
+
+    def spoil(at: float) -> Fault:
+        return {"kind": "poison", "at": at, "how": dice.choice(tuple(SPOILS)), "number": dice.randrange(10**6)}
+
+    return _plan(seed, "plain", _crowd(dice, "paid, cancelled", "cancelled in parts"), _some(dice, 8, spoil))
 
 
 def exchanges(seed: int) -> Plan:

@@ -183,7 +183,7 @@ class SimBench:
     async def write(self, topic: str, *records: Raw) -> None:
         for record in records:
             headers = [(name, value or b"") for name, value in record.headers]
-            await (await self.broker.send(topic, record.key or b"", record.body or b"", headers))
+            self.broker.put(topic, record.key or b"", record.body or b"", headers)
 
     async def read(self, topic: str, expected: int = 0) -> list[Delivery]:
         await until(lambda: len(self.broker.history[topic]) >= expected, f"{expected} records on {topic}")

@@ -235,3 +235,30 @@ def _done(task: asyncio.Task[None]) -> asyncio.Event:
     event = asyncio.Event()
     task.add_done_callback(lambda _: event.set())
     return event
+
+
+@pytest.fixture(params=["simulated", "kafka"])
+def limited(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    """Buses whose records may not be of any size."""
+    quick_groups(monkeypatch.setattr)
+    return SimBench() if request.param == "simulated" else KafkaBench(request.getfixturevalue("kafka"))
+
+
+async def test_a_record_too_large_for_its_dead_letter_is_buried_without_its_body(
+    limited: Bench, stack: AsyncExitStack, group: str, ears: Ears
+) -> None:
+    topic = limited.topic()
+    monster = b"?" * (1_048_576 - 50)
+    headers: list[tuple[str, bytes | None]] = [("note", b"!" * 1_048_500)]
+    await limited.write(
+        topic, Raw(monster, b"k", [("note", b"kept")]), Raw(b"?", b"k", headers), raw(put("a"), "behind")
+    )
+    await join(stack, limited, group, topic, ears)
+    await until(lambda: "behind" in ears.ids, "the records behind are heard")
+    without_body, without_headers = await limited.read(f"{topic}.dead", 2)
+    for letter, offset, size in ((without_body, b"0", len(monster)), (without_headers, b"1", 1)):
+        kept = dict(letter.headers)
+        assert (letter.key, letter.body) == (b"k", b"")
+        assert (kept["dead_offset"], kept["dead_left_out"]) == (offset, str(size).encode())
+    assert dict(without_body.headers)["note"] == b"kept"
+    assert "note" not in dict(without_headers.headers)

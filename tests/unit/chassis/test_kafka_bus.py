@@ -139,22 +139,6 @@ async def test_of_two_members_the_second_goes_on_where_the_first_was(bench: Kafk
     assert later.ids == ["h2"]
 
 
-async def test_a_record_too_large_for_its_dead_letter_is_buried_without_its_body(
-    bench: KafkaBench, topic: str, ears: Ears, member: KafkaMember
-) -> None:
-    monster = b"?" * (1_048_576 - 50)
-    headers = [("note", b"!" * 1_048_500)]
-    await bench.write(topic, Raw(monster, b"k", [("note", b"kept")]), Raw(b"?", b"k", headers), put("behind"))
-    await until(lambda: "behind" in ears.ids, "the records behind are heard")
-    without_body, without_headers = await bench.read(f"{topic}.dead", 2)
-    for letter, offset, size in ((without_body, b"0", len(monster)), (without_headers, b"1", 1)):
-        kept = dict(letter.headers)
-        assert (letter.key, letter.body) == (b"k", b"")
-        assert (kept["dead_offset"], kept["dead_left_out"]) == (offset, str(size).encode())
-    assert dict(without_body.headers)["note"] == b"kept"
-    assert "note" not in dict(without_headers.headers)
-
-
 async def test_a_message_that_no_topic_takes_is_told_apart(bench: KafkaBench, topic: str, member: KafkaMember) -> None:
     with pytest.raises(TooLarge, match=topic):
         await member.bus.send(topic, b"k", b"?" * 2_000_000, [])

@@ -288,7 +288,7 @@ def _decided(scene: Scene, by: str = "s2", role: str = "supervisor", *, approved
     scene.rewords("cancellation-accepted.v1", BACK, waits_for="approval")
     who = {"kind": "staff", "id": by, "role": role}
     body = {"order_id": BACK, "case_id": f"{BACK}-c1", "approved": approved, "by": who, "decided_at": WHEN}
-    scene.sends("order.events", "cancellation-decided.v1", "decided", BACK, json.dumps(body))
+    scene.sends("order.events", "cancellation-decided.v1", "decided", BACK, json.dumps(body), source="order")
 
 
 @seen_by("before-it-begins")
@@ -334,7 +334,7 @@ def it_waited_for_no_reason(scene: Scene) -> None:
 @seen_by("goods-before-money")
 def goods_that_nobody_reported_are_back(scene: Scene) -> None:
     body = {"order_id": BACK, "case_id": f"{BACK}-c1", "lines": []}
-    scene.sends("inventory.events", "stock-taken-back.v1", "taken-back", BACK, json.dumps(body))
+    scene.sends("inventory.events", "stock-taken-back.v1", "taken-back", BACK, json.dumps(body), source="inventory")
 
 
 @seen_by("goods-before-money")

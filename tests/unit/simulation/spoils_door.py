@@ -60,7 +60,7 @@ def cancelled_by_the_warehouse(scene: Scene) -> None:
 @seen_by("with-the-right", "with-a-code")
 def erased_by_a_supervisor(scene: Scene) -> None:
     body = {"order_id": BACK, "erased_at": WHEN, "export_id": "e", "by": SUPERVISOR}
-    scene.sends("order.events", "order-erased.v1", "erased", BACK, json.dumps(body))
+    scene.sends("order.events", "order-erased.v1", "erased", BACK, json.dumps(body), source="order")
 
 
 # ── the trail ────────────────────────────────────────────────────────────────────────────────────────────────────────

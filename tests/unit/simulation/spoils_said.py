@@ -122,7 +122,7 @@ def an_answer_that_was_skipped(scene: Scene) -> None:
     scene.state(*ORDERS, GONE)["dispatching"] = run
 
 
-@seen_by("nothing-passed-over")
+@seen_by("foreign-buried")
 def bytes_that_nobody_can_read_and_nobody_buried(scene: Scene) -> None:
     scene.sends("order.commands", "", "", "x", "not JSON")
 
@@ -155,7 +155,8 @@ def heard_twice(scene: Scene) -> None:
 @seen_by("repeats-change-nothing")
 def a_repeated_answer_changed_something(scene: Scene) -> None:
     body = {"order_id": KEPT, "case_id": f"{KEPT}-c1"}
-    scene.sends("inventory.events", "stock-held.v1", message_id("again", 0), KEPT, str(body).replace("'", '"'))
+    text = str(body).replace("'", '"')
+    scene.sends("inventory.events", "stock-held.v1", message_id("again", 0), KEPT, text, source="inventory")
     scene.hears((*ORDERS, KEPT), message_id("again", 0))
 
 

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from chassis import record
-from chassis.delivery import Delivery
+from chassis.delivery import Delivery, Receiver
 from chassis.engine import Engine
 from chassis.memory_database import MemoryDatabase
 from chassis.record import Heard, Record, Refusal, Said
@@ -116,6 +116,24 @@ def commit_after_publish() -> Holds:
         return noted
 
     return [not asyncio.run(noted_in_hand())]
+
+
+def dead_letters() -> Holds:
+    buried: list[str] = []
+
+    class Publisher:
+        async def send(self, topic: str, *_: object) -> Any:
+            buried.append(topic)
+            acknowledged = asyncio.get_running_loop().create_future()
+            acknowledged.set_result(None)
+            return acknowledged
+
+    async def receive() -> None:
+        receiver = Receiver("inventory", _any(None), Publisher(), lambda: AT)
+        await receiver.receive([Delivery("inventory.commands", 0, 0, b"", b"?", ())])
+
+    asyncio.run(receive())
+    return [buried == ["inventory.commands.dead"]]
 
 
 def undo_before_original() -> Holds:
@@ -242,6 +260,7 @@ EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "fixed-refund-number": fixed_refund_number,
     "outbox": outbox,
     "commit-after-publish": commit_after_publish,
+    "dead-letters": dead_letters,
     "undo-before-original": undo_before_original,
     "ask-again": ask_again,
     "query-before-resend": query_before_resend,
