@@ -78,8 +78,8 @@ def _parts(fact: Row) -> set[str]:
 def _told(reading: Reading, *, read: bool = False) -> Iterator[Message]:
     """The events that analytics can read, or only those that it has read. What it could not take lies in the dead
     letters."""
-    letters = [letter for letter in reading.letters if letter.header("dead_service") == "analytics"]
-    buried = {origin(letter)[1:] for letter in letters}
+    ours = [letter for letter in reading.letters if letter.header("dead_service") == "analytics" and not letter.foreign]
+    buried = {origin(letter)[1:] for letter in ours}
     for message in _read(reading) if read else reading.messages:
         if message.wire in _TELLS and not message.foreign and message.place not in buried:
             yield message

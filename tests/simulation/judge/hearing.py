@@ -160,7 +160,7 @@ def buried_rightly(reading: Reading) -> Iterable[Violation]:
         service, *place = origin(letter)
         subject = f"{letter.topic}/{letter.offset}"
         there = records.get(tuple(place), [])
-        same = [one for one in there if (one.raw, one.key) == (letter.raw, letter.key)]
+        same = [one for one in there if (one.raw, one.key, one.foreign) == (letter.raw, letter.key, letter.foreign)]
         original = next(iter(there if letter.header("dead_left_out") else same), None)
         if original is None:
             yield Violation("I13", subject, f"stands for {'/'.join(place)}, where there is {there or 'nothing'}")
