@@ -29,6 +29,10 @@ CALLS = (
     "pay-callback",
     "shipping",
 )
+HARD_SHARE = 0.4
+"""Where there is trouble at the provider, so many worlds have little else than refusals for good and one more kind:
+what follows them (other roads, undoing, goods taken again) is where a saga is weakest, and seldom met by chance."""
+BESIDE_REFUSED = {"closed": 4, "abnormal": 2, "not-permitted": 1, "unknown-after": 1}
 HOW = ("error-before", "error-after", "drop-before", "drop-after", "slow")
 
 
@@ -42,6 +46,9 @@ def mishaps(dice: Random, until: float, instances: int) -> list[Fault]:
 
 
 def _mix(dice: Random) -> dict[str, float]:
+    if dice.random() < HARD_SHARE:
+        second = dice.choices(list(BESIDE_REFUSED), list(BESIDE_REFUSED.values()))[0]
+        return {"refused": dice.choice((0.2, 0.4)), second: dice.choice((0.2, 0.5))}
     roads = dice.sample(get_args(Road), dice.randint(3, 10))
     share = dice.choice((0.2, 0.5, 0.8)) / len(roads)
     return {road: round(share, 4) for road in roads}

@@ -101,7 +101,7 @@ def _nobody_waits(reading: Reading, group: str, message: Message) -> bool:
         return not issubclass(kind, Command) and (again or _order_waits_not(reading, message))
     if group == "payment":
         return _payment_says_nothing(reading, message)
-    return False
+    return group == "inventory" and message.wire in _WHEN_AT_REST and not reading.evidence.final
 
 
 def _order_waits_not(reading: Reading, message: Message) -> bool:
@@ -142,6 +142,9 @@ _WAITS: Mapping[str, tuple[str, ...]] = {
 }
 """At which step of a case somebody waits for an event. What is not here changes no case's course."""
 
+_WHEN_AT_REST = frozenset({"dispatch-stock.v1", "take-stock-again.v1", "take-back-stock.v1"})
+"""Wishes that inventory leaves unanswered while pieces of the order are under way: whoever waits asks again."""
+
 _ASKED_AGAIN = frozenset({*_WAITS, "stock-reserved.v1", "stock-short.v1", "stock-dispatched.v1", "payment-opened.v1"})
 """Answers that an order which did not take them in asks for again."""
 
@@ -159,8 +162,8 @@ def buried_rightly(reading: Reading) -> Iterable[Violation]:
     for letter in reading.letters:
         service, *place = origin(letter)
         subject = f"{letter.topic}/{letter.offset}"
-        there = records.get(tuple(place), [])
-        same = [one for one in there if (one.raw, one.key, one.foreign) == (letter.raw, letter.key, letter.foreign)]
+        there = [one for one in records.get(tuple(place), ()) if one.foreign == letter.foreign]
+        same = [one for one in there if (one.raw, one.key) == (letter.raw, letter.key)]
         original = next(iter(there if letter.header("dead_left_out") else same), None)
         if original is None:
             yield Violation("I13", subject, f"stands for {'/'.join(place)}, where there is {there or 'nothing'}")

@@ -114,7 +114,7 @@ def spoiled_topics(seed: int) -> Plan:
 def exchanges(seed: int) -> Plan:
     """Goods are exchanged while the order is cancelled or shipped, and inventory takes its time."""
     dice = _dice(seed, "exchanges")
-    faults = _some(dice, 6, lambda at: {"kind": "held", "at": at, "partition": dice.randrange(4), "lasts": 3.0})
+    faults = _some(dice, 30, lambda at: {"kind": "held", "at": at, "partition": dice.randrange(4), "lasts": 3.0})
     return _plan(seed, "plain", _crowd(dice, "exchanges"), faults)
 
 
