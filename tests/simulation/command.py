@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from tests.simulation import walked
 from tests.simulation.cover import REAL, covered
 from tests.simulation.plan import Plan
 from tests.simulation.runner import Ready, Task, Workers
@@ -27,6 +28,7 @@ from tests.simulation.world import Options, Outcome
 app = typer.Typer(help="All services in one process on virtual time, under every fault.", no_args_is_help=True)
 
 WORKERS = os.cpu_count() or 1
+SELDOM_SHARE = 0.02
 CORPUS = Path(__file__).parent / "corpus"
 """Worlds that failed once."""
 
@@ -52,6 +54,7 @@ def run(
         if tally.failed >= stop_after:
             break
     tally.tell()
+    tally.tell_roads()
     raise typer.Exit(int(tally.failed > 0))
 
 
@@ -192,6 +195,7 @@ class Tally:
         self.failed = 0
         self.worlds = 0
         self.cases: Counter[str] = Counter()
+        self.walked: Counter[str] = Counter()
         self.virtual = 0.0
         self.cost = 0.0
         self.began = time.monotonic()
@@ -200,6 +204,7 @@ class Tally:
         """One more world."""
         self.worlds += 1
         self.cases.update(outcome.cases)
+        self.walked.update(outcome.walked.keys())
         self.virtual += outcome.virtual
         self.cost += outcome.cost
         if not outcome.good:
@@ -210,6 +215,15 @@ class Tally:
             show(plan, outcome)
         if self.worlds % 500 == 0:
             self.tell()
+
+    def tell_roads(self) -> None:
+        """Which roads nobody has walked, and which few have."""
+        roads = walked.roads()
+        print(f"{len(roads & self.walked.keys())} of {len(roads)} roads walked (which record hears which message)")
+        by_worlds = sorted((self.walked[road], road) for road in roads)
+        for worlds, road in by_worlds:
+            if worlds < self.worlds * SELDOM_SHARE:
+                print(f"  {road}: {f'in {worlds} worlds' if worlds else 'never'}")
 
     def tell(self) -> None:
         """What is known so far."""

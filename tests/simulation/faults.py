@@ -22,12 +22,14 @@ CODES: Mapping[str, tuple[int, str]] = {
     "sms-tencent": (200, "InternalError.Timeout"),
     "sms-alibaba": (200, "isv.BUSINESS_LIMIT_CONTROL"),
 }
+REFUSED = (403, "NO_AUTH")
 CALLBACK_FAULTS = {
     "error-before": "callback-lost",
     "error-after": "callback-doubled",
     "drop-before": "callback-late",
     "drop-after": "callback-replayed",
     "slow": "callback-forged",
+    "refused": "callback-lost",
 }
 
 
@@ -261,11 +263,11 @@ async def _sms_undeliverable(place: Place, fault: Fault) -> End:
 
 async def _provider_call(place: Place, fault: Fault) -> None:
     call, kind = fault["call"], fault["fault"]
-    wrong: dict[str, Any] = {"kind": kind}
+    wrong: dict[str, Any] = {"kind": "error-before" if kind == "refused" else kind}
     if call.endswith("-callback"):
         wrong = {"kind": CALLBACK_FAULTS[kind]}
-    elif kind.startswith("error"):
-        http, code = CODES.get(call, (500, "SYSTEM_ERROR"))
+    elif wrong["kind"].startswith("error"):
+        http, code = CODES.get(call, REFUSED if kind == "refused" else (500, "SYSTEM_ERROR"))
         wrong |= {"code": code} | ({"http": http} if http >= 400 else {})
     await place.door.sandbox(
         "POST", "/_control/faults/rules", [{"call": call, "times": fault["times"], "fault": wrong}]

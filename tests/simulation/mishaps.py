@@ -33,7 +33,8 @@ HARD_SHARE = 0.4
 """Where there is trouble at the provider, so many worlds have little else than refusals for good and one more kind:
 what follows them (other roads, undoing, goods taken again) is where a saga is weakest, and seldom met by chance."""
 BESIDE_REFUSED = {"closed": 4, "abnormal": 2, "not-permitted": 1, "unknown-after": 1}
-HOW = ("error-before", "error-after", "drop-before", "drop-after", "slow")
+ON_HARD_ROADS = ("transfer", "transfer", "transfer-query", "abnormal-refund", "refund-query")
+HOW = ("error-before", "error-after", "drop-before", "drop-after", "slow", "refused")
 
 
 def mishaps(dice: Random, until: float, instances: int) -> list[Fault]:
@@ -41,14 +42,25 @@ def mishaps(dice: Random, until: float, instances: int) -> list[Fault]:
     count = dice.choices((0, 3, 7, 14), (1, 4, 4, 2))[0]
     faults = [_fault(dice, until, instances) for _ in range(count)]
     if dice.random() < 0.7:
-        faults.append({"kind": "provider", "at": 0.0, "lasts": until, "seed": dice.randrange(10**6), "mix": _mix(dice)})
+        hard = dice.random() < HARD_SHARE
+        mix = _hard_mix(dice) if hard else _mix(dice)
+        faults.append({"kind": "provider", "at": 0.0, "lasts": until, "seed": dice.randrange(10**6), "mix": mix})
+        faults += [_call(dice, until, dice.choice(ON_HARD_ROADS)) for _ in range(2 if hard else 0)]
     return sorted(faults, key=lambda one: float(one["at"]))
 
 
+def _hard_mix(dice: Random) -> dict[str, float]:
+    second = dice.choices(list(BESIDE_REFUSED), list(BESIDE_REFUSED.values()))[0]
+    return {"refused": dice.choice((0.2, 0.4)), second: dice.choice((0.2, 0.5))}
+
+
+def _call(dice: Random, until: float, call: str) -> Fault:
+    """Some calls of this kind go wrong at any time."""
+    fault = {"fault": dice.choice(HOW), "times": dice.randint(1, 6), "lasts": 1.0}
+    return {"kind": "provider-call", "at": round(dice.uniform(0, until), 3), "call": call, **fault}
+
+
 def _mix(dice: Random) -> dict[str, float]:
-    if dice.random() < HARD_SHARE:
-        second = dice.choices(list(BESIDE_REFUSED), list(BESIDE_REFUSED.values()))[0]
-        return {"refused": dice.choice((0.2, 0.4)), second: dice.choice((0.2, 0.5))}
     roads = dice.sample(get_args(Road), dice.randint(3, 10))
     share = dice.choice((0.2, 0.5, 0.8)) / len(roads)
     return {road: round(share, 4) for road in roads}

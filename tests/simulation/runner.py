@@ -20,6 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from tests.simulation import walked
 from tests.simulation.evidence import Violation
 from tests.simulation.plan import Plan
 from tests.simulation.sealed import make_small_keys
@@ -44,6 +45,7 @@ class Ready:
         folder = Path(tempfile.mkdtemp(prefix="tuidan-simulation-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)  # copies of this process end without
         make_small_keys(folder)
+        walked.count()
         ready = cls()
         for name in names:
             world = World(folder, SHAPES[name])

@@ -13,7 +13,7 @@ from random import Random
 from typing import Any
 
 from sandbox.app import world_of
-from tests.simulation import rolling, schedules
+from tests.simulation import rolling, schedules, walked
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.faults import calm, strike
 from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, SERVICES, House, Shape
@@ -57,7 +57,7 @@ class Options:
 @dataclass
 class Outcome:
     """What came of a world. `virtual`: seconds that passed in it; `cases`: how many cancellations there were, by how
-    they stand; `cost`: real seconds."""
+    they stand; `walked`: see there; `cost`: real seconds."""
 
     seed: int
     digest: str
@@ -66,6 +66,7 @@ class Outcome:
     crossings: dict[str, int] = field(default_factory=dict)
     cases: dict[str, int] = field(default_factory=dict)
     orders: int = 0
+    walked: dict[str, int] = field(default_factory=dict)
     cost: float = 0.0
     problem: str = ""
     lines: list[str] = field(default_factory=list)
@@ -128,6 +129,7 @@ class World:
     def run(self, plan: Plan, options: Options = Options()) -> Outcome:
         """Live through a plan and judge what came of it."""
         began = time.process_time()
+        walked.HEARD.clear()
         rng = Random(f"world/{plan.seed}")
         SEAL.random = Random(f"entropy/{plan.seed}")
         self.house.begin(rng, Trace(keep=options.trace))
@@ -150,6 +152,7 @@ class World:
         outcome.virtual = self.loop.now - self.began
         outcome.crossings = dict(self.sea.crossings)
         outcome.cases = self._count_cases()
+        outcome.walked = dict(walked.HEARD)
         outcome.orders = len(self.house.storages["order"].collections["orders"].documents)
         outcome.stories = self._stories(outcome.violations)
         outcome.lines = [*(self.sea.trace.lines or ()), *(self.house.logs if options.logs else ())]
