@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import AwareDatetime, Field
@@ -22,7 +23,17 @@ from contracts.message import (
 COMMANDS = Topic("payment.commands")
 EVENTS = Topic("payment.events")
 
+_TRADE_NUMBER = re.compile(r"[0-9A-Za-z_*-]{6,32}")
+
 RefusalReason = Literal["not-paid", "more-than-was-paid", "account-abnormal", "too-old", "refused-by-provider"]
+
+
+def trade_number(order_id: str) -> str:
+    """The number of an order's payment at the provider: the order's id. Raises ValueError for an id the provider would
+    not take (pay.weixin.qq.com/doc/v3/partner/4012523593: 6 to 32 of 0-9 A-Z a-z _ - *)."""
+    if not _TRADE_NUMBER.fullmatch(order_id):
+        raise ValueError(f"order id {order_id!r} cannot be a payment's number: 6 to 32 of 0-9 A-Z a-z _ - *")
+    return order_id
 
 
 @EVENTS.carries("payment-opened.v1")

@@ -12,26 +12,35 @@ from contracts.alternative import PostponeDelivery
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.deleting import ContactErased, HideOrder, NoticesErased
 from contracts.exchange import ExchangeGoods
-from contracts.message import Event, Message, Money, Woke
+from contracts.message import Event, Message, Woke
 from contracts.order import (
     CancelOrder,
     CompleteOrder,
     DeliverOrder,
     OrderNotPlaced,
     OrderPaid,
-    OrderPlaced,
     PlaceOrder,
-    PricedLine,
     ShipOrder,
 )
 from contracts.rating import RateCancellation
 from contracts.task import ResolveTask
-from services.order import cases, deciding, erasing, exchanging, failed, instead, moving, rating, resolving, unpaid
+from services.order import (
+    cases,
+    deciding,
+    erasing,
+    exchanging,
+    failed,
+    instead,
+    moving,
+    rating,
+    resolving,
+    taking,
+    unpaid,
+)
 from services.order.finding import found_by
-from services.order.model import LookUpProducts, Order, ReadyToPlace, TaskDone
+from services.order.model import Order, ReadyToPlace, TaskDone
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.policies import LookUpPolicy, ReadyToCancel
-from services.order.pricing import NotPriced, price
 from services.order.tasks import Kind, has_open_task, raise_task
 from services.order.timeline import moment_of
 from services.order.variants import LookUpVariants, ReadyToExchange, products_wanted
@@ -39,66 +48,6 @@ from services.order.variants import LookUpVariants, ReadyToExchange, products_wa
 ORDERS = Aggregate("orders", Order, found_by=found_by)
 
 Decision = tuple[Order | None, Sequence[Message]]
-
-
-@ORDERS.handles(PlaceOrder)
-def place_order(order: Order | None, asked: PlaceOrder, at: datetime) -> Decision:
-    """An order that came over a topic: its products have to be looked up first."""
-    return order, [LookUpProducts(order_id=asked.order_id, asked=asked)]
-
-
-@ORDERS.handles(ReadyToPlace)
-def place_priced_order(order: Order | None, ready: ReadyToPlace, at: datetime) -> Decision:
-    asked = ready.asked
-    if order is not None:
-        if order.fingerprint == asked.fingerprint:
-            return order, [_placed(order)]
-        return _not_placed(order, ready, NotPriced("idempotency-key-reused"))
-    try:
-        if asked.coupon and ready.coupon is None:
-            raise NotPriced("unknown-coupon", asked.coupon)
-        products = {str(product.product_id): product for product in ready.products}
-        lines = price(asked.lines, asked.currency, products, ready.coupon, ready.rules)
-    except NotPriced as problem:
-        return _not_placed(order, ready, problem)
-    fresh = Order(
-        order_id=asked.order_id,
-        shop=asked.shop,
-        customer_id=asked.customer_id,
-        customer_group=asked.customer_group,
-        contact=asked.contact,
-        currency=asked.currency,
-        lines=tuple(lines),
-        total_minor=sum(line.paid_minor for line in lines),
-        placed_at=at,
-        occurred_at=asked.reference.occurred_at if asked.reference else at,
-        reference=asked.reference.number if asked.reference else "",
-        coupon=asked.coupon,
-        fingerprint=asked.fingerprint,
-    )
-    run, says = PLACE_ORDER.start(Placement.of(fresh), at)
-    fresh = fresh.model_copy(update={"placing": run}).noting(at, "placed")
-    return fresh, [_placed(fresh), *says]
-
-
-def _not_placed(order: Order | None, ready: ReadyToPlace, problem: NotPriced) -> Decision:
-    refusal = problem.event(ready.order_id)
-    if ready.from_topic:
-        return order, [refusal]
-    raise Refusal(refusal)
-
-
-def _placed(order: Order) -> OrderPlaced:
-    return OrderPlaced(
-        order_id=order.order_id,
-        customer_id=order.customer_id,
-        customer_group=order.customer_group,
-        lines=tuple(PricedLine.model_validate(line, from_attributes=True) for line in order.lines),
-        total=Money(amount_minor=order.total_minor, currency=order.currency),
-        placed_at=order.placed_at,
-        occurred_at=order.occurred_at,
-        reference=order.reference,
-    )
 
 
 @ORDERS.handles(payment.PaymentReceived)
@@ -342,6 +291,8 @@ def _walk(order: Order, field: str, saga: Saga[Placement], heard: Event, at: dat
     return order.model_copy(update={field: walked}).with_moment(moment_of(heard, at)), says
 
 
+ORDERS.handles(PlaceOrder)(taking.look_up)
+ORDERS.handles(ReadyToPlace)(taking.take)
 ORDERS.handles(HideOrder)(erasing.hide)
 ORDERS.handles(erasing.EraseOrder)(erasing.erase)
 ORDERS.handles(erasing.RestoreOrder)(erasing.restore)

@@ -13,9 +13,10 @@ from chassis.engine import Engine
 from chassis.problem import Problem
 from chassis.record import Heard
 from contracts.message import OrderId, Report, message_id
+from contracts.payment import trade_number
 from services.payment.handlers import PAYMENTS
 from services.payment.merchants import Merchants
-from services.payment.model import Payment, trade_number
+from services.payment.model import Payment
 from services.payment.outside import PrepayAnswered, PrepayRefused, StartPrepay
 from services.payment.roads import ALREADY_PAID_CODES
 from services.payment.wechatpay import NoAnswer, Refused

@@ -7,8 +7,8 @@ import structlog
 from prometheus_client import Counter
 
 from chassis.engine import Engine
+from contracts.payment import trade_number
 from services.payment.merchants import Merchants
-from services.payment.model import trade_number
 from services.payment.outside import (
     AttentionCalled,
     CallAttention,

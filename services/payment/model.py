@@ -35,7 +35,6 @@ REFUNDS_PER_ORDER_MAX = 50
 # Unconfirmed after this time a transfer fails (pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill).
 PAYOUT_CONFIRM_WITHIN = timedelta(hours=24)
 
-_TRADE_NUMBER = re.compile(r"[0-9A-Za-z_\-*]{6,32}")
 _REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
 
 
@@ -253,14 +252,6 @@ class Payment(Fact):
     def promised_minor(self) -> int:
         """Fen that went back, are on their way back, or may be."""
         return sum(one.amount.amount_minor for one in self.refunds if one.status != "refused")
-
-
-def trade_number(order_id: str) -> str:
-    """The payment's number at the provider. Raises ValueError for an id the provider would not take
-    (pay.weixin.qq.com/doc/v3/partner/4012523593: 6 to 32 of 0-9 A-Z a-z _ - *)."""
-    if not _TRADE_NUMBER.fullmatch(order_id):
-        raise ValueError(f"order id {order_id!r} cannot be a payment's number: 6 to 32 of 0-9 A-Z a-z _ - *")
-    return order_id
 
 
 def refund_number(case_id: str, n: int) -> RefundNumber:

@@ -16,9 +16,10 @@ from contracts.payment import (
     PaymentCloseRefused,
     PaymentOpened,
     PaymentReceived,
+    trade_number,
 )
 from services.payment.aggregate import PAYMENTS
-from services.payment.model import PREPAY_REUSED_FOR, Closing, Payment, Receipt, trade_number
+from services.payment.model import PREPAY_REUSED_FOR, Closing, Payment, Receipt
 from services.payment.outside import (
     CallAttention,
     CloseAnswered,

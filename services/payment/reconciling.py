@@ -15,6 +15,7 @@ from prometheus_client import Counter, Gauge
 from chassis.engine import Engine, HandlerFailed
 from chassis.record import Heard
 from contracts.message import Report, message_id
+from contracts.payment import trade_number
 from services.payment.bills import (
     FundLine,
     TradeLine,
@@ -26,7 +27,6 @@ from services.payment.bills import (
 from services.payment.books import Books, Tally
 from services.payment.calling import NoAnswer, Refused
 from services.payment.differences import DIFFERENCES_MAX, Difference, Funds, Side, compare_funds, compare_order
-from services.payment.model import trade_number
 from services.payment.outside import PaymentQueried, RefundShown
 from services.payment.reconciliation_record import (
     HOUSE,

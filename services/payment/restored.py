@@ -19,8 +19,8 @@ from chassis.engine import Engine
 from chassis.projection import Document, Update
 from chassis.record import Heard
 from contracts.message import message_id
+from contracts.payment import trade_number
 from services.payment.bills import day_of
-from services.payment.model import trade_number
 from services.payment.reconciliation_record import BILLS_KEPT, StartReconciliation, id_of, ready_at
 from services.payment.shown import Trade
 from services.payment.turnstile import HELD, Held

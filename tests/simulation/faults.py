@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from tests.simulation.house import House, Process
+from tests.simulation.partner import write_commands
 from tests.simulation.people import Door
 from tests.simulation.plan import Fault
 from tests.simulation.rolling import NEW
@@ -278,6 +279,10 @@ async def _poison(place: Place, fault: Fault) -> None:
     spoil_topics(place.house.broker, fault)
 
 
+async def _partner(place: Place, fault: Fault) -> None:
+    write_commands(place, fault)
+
+
 async def _looked_at(place: Place, fault: Fault) -> None:
     await look_at_everybody(place.house)
 
@@ -297,6 +302,7 @@ KINDS: Mapping[str, Callable[[Place, Fault], Awaitable[End | None]]] = {
     "rewound": _rewound,
     "group-reset": _group_reset,
     "poison": _poison,
+    "partner": _partner,
     "looked-at": _looked_at,
     "database-away": _database("away"),
     "database-refuses": _database("refused"),

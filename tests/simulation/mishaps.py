@@ -7,6 +7,7 @@ from random import Random
 from typing import Any, get_args
 
 from sandbox.fault_mix import Road
+from tests.simulation.partner import WISHES
 from tests.simulation.plan import SERVICES, Fault
 from tests.simulation.strangers import SPOILS
 
@@ -98,6 +99,14 @@ FAULTS: dict[str, tuple[int, Draw]] = {
     "poison": (
         2,
         lambda dice, service, who, lasts: {"how": dice.choice(tuple(SPOILS)), "number": dice.randrange(10**6)},
+    ),
+    "partner": (
+        2,
+        lambda dice, service, who, lasts: {
+            "wires": dice.sample(tuple(WISHES), 2),
+            "number": dice.randrange(10**6),
+            "times": dice.choice((1, 1, 2)),
+        },
     ),
     "looked-at": (2, lambda dice, service, who, lasts: {}),
     "database-away": (3, lambda dice, service, who, lasts: {"service": service, "lasts": lasts}),

@@ -49,6 +49,9 @@ def saved_once(reading: Reading) -> Iterable[Violation]:
     for one in reading.evidence.asked:
         if one.what in ("postpone", "exchange"):
             wishes[one.order_id].append((one.what, one.status))
+    written = [one.body for one in reading.first.values() if one.wire == "exchange-goods.v1"]
+    for order_id, _ in {(body["order_id"], body["request_id"]) for body in written}:
+        wishes[order_id].append(("exchange", UNKNOWN[0]))
     swapped = {(body["order_id"], body["case_id"]) for body in reading.bodies("goods-exchanged.v1")}
     for order_id, taken in told.items():
         if sorted(taken) != list(range(1, len(taken) + 1)):

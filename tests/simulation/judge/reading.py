@@ -16,6 +16,8 @@ from tests.simulation.judge.shelf import Claim, claims_in
 from tests.simulation.judge.stories import Story, told
 
 SERVICES = ("order", "payment", "inventory", "notify", "analytics", "gateway")
+OURS = (*SERVICES, "erp")
+"""Who writes to the topics: the services, and another system of the shop (`partner`)."""
 ORDER_EVENTS = "order.events"
 PRUNES_FROM = 32
 """A journal that ever lost passing entries still has at least this many (`chassis.record`)."""
@@ -61,8 +63,8 @@ class Message:
 
     @property
     def foreign(self) -> bool:
-        """Whether none of the services wrote it: nobody can read it, and it says nothing."""
-        return self.header("ce_source") not in SERVICES
+        """Whether none of ours wrote it: nobody can read it, and it says nothing."""
+        return self.header("ce_source") not in OURS
 
     @property
     def body(self) -> Row:

@@ -69,6 +69,7 @@ class Story:
     exchanges: dict[str, ExchangeStory] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     left_the_house: bool = False
+    as_placed: Row = field(default_factory=dict)
 
     @property
     def open_case(self) -> CaseStory | None:
@@ -96,9 +97,10 @@ class Story:
     # ── what its events do ───────────────────────────────────────────────────────────────────────────────────────────
     def placed(self, body: Row) -> None:
         if self.state != "not-placed":
-            self._wrong("placed twice")
+            if body != self.as_placed:  # whoever writes the command twice is answered twice
+                self._wrong("placed twice")
             return
-        self.state = "pending-payment"
+        self.state, self.as_placed = "pending-payment", body
         self.lines = {line["line_no"]: line for line in body["lines"]}
         self.total = body["total"]["amount_minor"]
 

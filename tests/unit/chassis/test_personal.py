@@ -54,7 +54,7 @@ async def database(request: pytest.FixtureRequest, folder: Path) -> AsyncIterato
 def orders(count: int = 1) -> list[Record[Order]]:
     """Orders whose journals tell notify and payment whom it is about, and one that was placed over a topic."""
     undone = [told.cancel(), told.held(), told.refused(), told.kept(), told.told("refund-failed")]
-    asked = told.place().asked
+    asked = told.place().asked.model_copy(update={"order_id": "order-1"})
     story = told.Told().hears(asked, told.place(), told.RESERVED, told.OPENED, told.paid(), *undone)
     assert any(said.wire == LookUpProducts.wire for entry in story.record.journal for said in entry.said)
     return [replace(story.record, id=f"o{n}", fresh=story.record.journal) for n in range(count)]

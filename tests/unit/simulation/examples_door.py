@@ -87,7 +87,7 @@ def refresh_once() -> Holds:
 
 
 def rated_when_over() -> Holds:
-    order = told.Told().hears(told.place().asked, told.place(), told.RESERVED, told.OPENED, told.paid(), told.cancel())
+    order = told.Told().hears(told.place(), told.RESERVED, told.OPENED, told.paid(), told.cancel())
     state = order.record.state
     assert state is not None
     by = Actor(kind="customer", id=state.customer_id)
@@ -97,7 +97,7 @@ def rated_when_over() -> Holds:
 
 
 def rules_of_deleting() -> Holds:
-    order = told.Told().hears(told.place().asked, told.place(), told.RESERVED)
+    order = told.Told().hears(told.place(), told.RESERVED)
     state = order.record.state
     assert state is not None
     return [bool(ERASING.denying(Facts(state, AT, timedelta(0))))]

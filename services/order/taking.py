@@ -1,0 +1,78 @@
+"""An order is taken in: priced, written down, and its stock and payment asked for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from chassis.record import Refusal
+from contracts.message import Message, Money
+from contracts.order import OrderPlaced, PlaceOrder, PricedLine
+from contracts.payment import trade_number
+from services.order.model import LookUpProducts, Order, ReadyToPlace
+from services.order.placing import PLACE_ORDER, Placement
+from services.order.pricing import NotPriced, price
+
+Decision = tuple[Order | None, Sequence[Message]]
+
+
+def look_up(order: Order | None, asked: PlaceOrder, at: datetime) -> Decision:
+    """An order that came over a topic: its products have to be looked up first. Raises ValueError for an id under which
+    it could never be paid."""
+    trade_number(asked.order_id)
+    return order, [LookUpProducts(order_id=asked.order_id, asked=asked)]
+
+
+def take(order: Order | None, ready: ReadyToPlace, at: datetime) -> Decision:
+    """A wish to order with all that is needed to price it: the order is placed, or nothing is stored. Raises Refusal
+    for a wish that came over HTTP."""
+    asked = ready.asked
+    if order is not None:
+        if order.fingerprint == asked.fingerprint:
+            return order, [_placed(order)]
+        return _not_placed(order, ready, NotPriced("idempotency-key-reused"))
+    try:
+        if asked.coupon and ready.coupon is None:
+            raise NotPriced("unknown-coupon", asked.coupon)
+        products = {str(product.product_id): product for product in ready.products}
+        lines = price(asked.lines, asked.currency, products, ready.coupon, ready.rules)
+    except NotPriced as problem:
+        return _not_placed(order, ready, problem)
+    fresh = Order(
+        order_id=asked.order_id,
+        shop=asked.shop,
+        customer_id=asked.customer_id,
+        customer_group=asked.customer_group,
+        contact=asked.contact,
+        currency=asked.currency,
+        lines=tuple(lines),
+        total_minor=sum(line.paid_minor for line in lines),
+        placed_at=at,
+        occurred_at=asked.reference.occurred_at if asked.reference else at,
+        reference=asked.reference.number if asked.reference else "",
+        coupon=asked.coupon,
+        fingerprint=asked.fingerprint,
+    )
+    run, says = PLACE_ORDER.start(Placement.of(fresh), at)
+    fresh = fresh.model_copy(update={"placing": run}).noting(at, "placed")
+    return fresh, [_placed(fresh), *says]
+
+
+def _not_placed(order: Order | None, ready: ReadyToPlace, problem: NotPriced) -> Decision:
+    refusal = problem.event(ready.order_id)
+    if ready.from_topic:
+        return order, [refusal]
+    raise Refusal(refusal)
+
+
+def _placed(order: Order) -> OrderPlaced:
+    return OrderPlaced(
+        order_id=order.order_id,
+        customer_id=order.customer_id,
+        customer_group=order.customer_group,
+        lines=tuple(PricedLine.model_validate(line, from_attributes=True) for line in order.lines),
+        total=Money(amount_minor=order.total_minor, currency=order.currency),
+        placed_at=order.placed_at,
+        occurred_at=order.occurred_at,
+        reference=order.reference,
+    )
