@@ -18,6 +18,7 @@ LOOK_EVERY_SECONDS = 0.2
 TICKS_PER_SECOND = 100
 """Of the times in /proc: the same on every machine that runs containers."""
 _LINES_SHOWN = 15
+_LINES_EACH = 4
 
 
 class ContainersFailed(Exception):
@@ -48,6 +49,15 @@ class Compose:
         """Run `docker compose WORDS`; returns what it printed."""
         begin = ("docker", "compose", "--project-name", self._project, "--env-file", SETTINGS)
         return self._run((*begin, *words), seconds)
+
+    def up(self, *beside: str) -> None:
+        """Start everything. What `beside` logged last is shown when something does not start: whoever waited for them
+        does not say why they are not there."""
+        try:
+            self("up", "--detach")
+        except ContainersFailed as problem:
+            last_words = self("logs", "--no-color", "--tail", str(_LINES_EACH), *beside)
+            raise ContainersFailed(f"{problem}\nThey said last:\n{last_words.rstrip()}") from problem
 
     def containers(self, service: str) -> list[str]:
         """Ids of a service's containers, running or not."""

@@ -86,7 +86,7 @@ class Drill:
 
     def _up(self) -> None:
         """Start everything; notes each service's time from its container's start to its first yes, all six at once."""
-        self._compose("up", "--detach")
+        self._compose.up(*BESIDE)
         waited = {name: self._compose.containers(name)[0] for name in SERVICES}
 
         def all_ready() -> bool:

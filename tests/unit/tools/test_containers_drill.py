@@ -52,6 +52,16 @@ def test_a_command_that_fails_is_shown_with_the_end_of_what_it_said(docker: Path
     assert lines[1:] == [str(number) for number in range(16, 31)]
 
 
+def test_what_does_not_start_is_shown_with_what_the_servers_said_last(docker: Path) -> None:
+    says(docker, 'case "$*" in *logs*) echo "$@"; echo "mongo-1 | read-only directory: /data/db";; *) exit 1;; esac')
+    with pytest.raises(ContainersFailed) as failed:
+        Compose("trial", {}).up("kafka", "mongo")
+    text = str(failed.value)
+    assert "up --detach` ended with 1" in text
+    assert "logs --no-color --tail 4 kafka mongo" in text
+    assert text.endswith("mongo-1 | read-only directory: /data/db")
+
+
 def test_a_command_that_does_not_end_is_not_waited_for(docker: Path) -> None:
     says(docker, "exec sleep 60")
     with pytest.raises(ContainersFailed, match=r"down` took longer than 0 s"):
