@@ -34,11 +34,18 @@ def is_possible(payment: Payment, refund: Refund) -> bool:
         not payment.took_a_coupon
         and refund.status == "refused"
         and refund.refused_because in SHUT_BY_PROVIDER
-        and payment.with_refund(refund).can_return(amount)
+        and _is_owed(payment, refund)
         and bool(payment.openid)
         and amount.currency == "CNY"
         and amount.amount_minor in PAYOUT_FEN
     )
+
+
+def _is_owed(payment: Payment, refund: Refund) -> bool:
+    """Whether this money is not promised otherwise: a refund made by hand may have been found since it was asked for,
+    and a transfer is nothing that the provider compares with what was paid."""
+    aside = refund.model_copy(update={"status": "refused"})
+    return payment.with_refund(aside).can_return(refund.amount)
 
 
 def begin(payment: Payment, refund: Refund) -> Decision:
@@ -179,11 +186,15 @@ def _plan_poll(refund: Refund, payout: Payout, at: datetime) -> Refund:
 
 def _fail(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown) -> Decision:
     """Not confirmed in time, or cancelled: the money is back with the merchant. Only an answer to our own question
-    says so for sure. Then again under the next number; after the third a person decides."""
+    says so for sure. Then again under the next number. After the third, or when it is owed no more, a person decides.
+    """
     if seen.by == "callback":
         return payment, [saying.query_transfer(payment, refund, payout)]
     code = seen.transfer.fail_reason or seen.transfer.state
     failed = payout.model_copy(update={"status": "failed"})
+    if not _is_owed(payment, refund):
+        refund = refund.model_copy(update={"refused_because": "more-than-was-paid"})
+        return _give_up(payment, refund, failed, code)
     if payout.n >= PAYOUTS_MAX:
         return _give_up(payment, refund, failed, code)
     refund = refund.model_copy(update={"provider_code": code, "attempts": refund.attempts + 1})

@@ -275,6 +275,18 @@ def test_not_confirmed_in_time_is_asked_about_then_made_anew_under_the_next_numb
     assert told.refund_number == payout_number(CASE, 2)
 
 
+def test_what_went_back_by_hand_meanwhile_is_not_transferred_anew() -> None:
+    story = waiting()
+    story.hear(shown("SUCCESS", case="BYHAND"))
+    story.hear(shown("SUCCESS", case="ANOTHER"))
+    assert story.payment.promised_minor == 12_000, "with the transfer that waits"
+    says = story.hear(transfer_shown("FAIL", fail_reason="OVERDUE_CLOSE"))
+    assert kinds(says) == ["RefundRefused", "CallAttention"]
+    assert says[0].reason == "more-than-was-paid"  # type: ignore[attr-defined]
+    assert story.payment.promised_minor == 8_000
+    expect(story.hear(resume("transfer")), RefundNotResumed)
+
+
 def test_a_dead_transfers_news_move_nothing() -> None:
     story = waiting()
     story.hear(transfer_shown("FAIL"))
