@@ -280,7 +280,7 @@ async def _poison(place: Place, fault: Fault) -> None:
 
 
 async def _partner(place: Place, fault: Fault) -> None:
-    write_commands(place, fault)
+    write_commands(place.house, place.door, fault)
 
 
 async def _looked_at(place: Place, fault: Fault) -> None:

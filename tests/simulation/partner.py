@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any
 
 from contracts.message import CATALOGUE, Envelope, message_id
 from tests.simulation.house import House
@@ -24,19 +24,12 @@ FOR_EVER = 1_000
 Body = dict[str, Any]
 
 
-class Place(Protocol):
-    """Where it writes."""
-
-    house: House
-    door: Door
-
-
-def write_commands(place: Place, fault: Fault) -> None:
+def write_commands(house: House, door: Door, fault: Fault) -> None:
     """One command of each kind, about an order that somebody has placed, or about one of its own."""
     number = int(fault["number"])
-    placed = [one for one in place.door.asked if one.what == "place" and one.status == 201]
+    placed = [one for one in door.asked if one.what == "place" and one.status == 201]
     orders = [str(one.answer["order_id"]) for one in placed]
-    now = datetime.fromtimestamp(EPOCH + place.house.loop.now, UTC)
+    now = datetime.fromtimestamp(EPOCH + house.loop.now, UTC)
     for wire in fault["wires"]:
         body = WISHES[wire](f"erp-{number:06}", orders[number % len(orders)] if orders else "")
         if body is None:
@@ -48,7 +41,7 @@ def write_commands(place: Place, fault: Fault) -> None:
             headers = Envelope(id=id, type=wire, source=SOURCE, time=now).headers()
             raw = [(name, value.encode()) for name, value in headers.items()]
             key, content = message.key_value.encode(), message.model_dump_json().encode()
-            place.house.broker.put(message.topic.name, key, content, raw)
+            house.broker.put(message.topic.name, key, content, raw)
 
 
 def _place(mine: str, _: str) -> Body:

@@ -80,7 +80,7 @@ class Raid:
     def ground(self, *, has_disk: bool) -> Ground:
         """What can be hit. The embedded broker keeps nothing: killing it proves nothing about the services. The
         sandbox is never hit, its ledger is the judge's first book."""
-        servers = SERVERS if self.kafka == "native" else SERVERS[:2]
+        servers = tuple(name for name in SERVERS if name != "broker" or self.kafka == "native")
         session = SESSION_MS / 1000 if self.kafka == "native" else EMBEDDED_SESSION_SECONDS
         return Ground(self.programs(), servers, session, has_disk)
 

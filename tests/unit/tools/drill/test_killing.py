@@ -66,7 +66,9 @@ def test_a_server_that_is_away_for_long_is_the_only_fault_and_all_who_come_meanw
     assert list(raid.planned(has_disk=False)) == list(raid.planned(has_disk=True))
 
 
-async def test_a_server_that_was_away_is_back_when_everybody_is_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_server_that_was_away_is_back_when_everybody_is_ready(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     waiting = {"notify"}
 
     async def ask(check: str, address: str, path: str) -> str | None:
@@ -74,7 +76,7 @@ async def test_a_server_that_was_away_is_back_when_everybody_is_ready(monkeypatc
 
     monkeypatch.setattr("tools.drill.killing.ask", ask)
     raid = absence("broker", 600.0, seed=7, rate=0.3, instances=1, troubled=0.1, patience=600.0)
-    plan = raid_plan(Home(Path("unused")), replace(raid, kafka="embedded"), has_disk=False)
+    plan = raid_plan(Home(tmp_path), replace(raid, kafka="embedded"), has_disk=False)
     well = well_by(raid, plan, {program.name: program.name for program in plan})
     assert not await well("broker")
     waiting.clear()
