@@ -38,7 +38,8 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
     after, _ = refunds.show(payment.with_refund(refund), refund, seen, at)
     told = _found(after, refund, at)
     after, undone = _undo_what_waited(after, at)
-    return after, [told, *undone]
+    after, taken_back = payouts.take_back_unowed(after)
+    return after, [told, *undone, *taken_back]
 
 
 def forgotten(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:

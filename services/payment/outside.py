@@ -21,6 +21,7 @@ Worry = Literal[
     "refund-keeps-closing",
     "refund-stays-unknown",
     "refund-takes-long",
+    "transfer-paid-unowed",
     "shipping-refused",
     "shipping-record-strange",
 ]
@@ -97,6 +98,14 @@ class QueryTransfer(ShopIntent):
     """Ask where a transfer is."""
 
     wire: ClassVar[str] = "query-transfer"
+    case_id: CaseId
+    number: RefundNumber
+
+
+class CancelTransfer(ShopIntent):
+    """Take a transfer back that its customer has not confirmed: the money has meanwhile gone another way."""
+
+    wire: ClassVar[str] = "cancel-transfer"
     case_id: CaseId
     number: RefundNumber
 

@@ -3,6 +3,10 @@ customer confirms in the mini-program within 24 hours.
 
 Pure. A payout starts only after the provider has refused the refund for good and a query has found nothing under its
 number, so there is never money on both roads. Source: pay.weixin.qq.com/doc/v3/merchant/4013774589 (scene 1011).
+
+The provider compares a transfer with nothing. So when the same money turns out to have gone back otherwise, by a refund
+made by hand, a transfer that nobody has confirmed yet is taken back: from then on it is shown to nobody, sent to nobody
+again, and cancelled, time and again until the provider says how it ended.
 """
 
 from __future__ import annotations
@@ -21,6 +25,9 @@ from services.payment.shown import ProviderTransfer
 
 ROUTE = "微信零钱(商家转账)"
 
+TRIES_BEFORE_NEVER_MADE = 3
+"""A call that went unanswered may still be on its way: not found at the first looks does not mean never made."""
+
 SHUT_BY_PROVIDER: tuple[RefusalReason, ...] = ("account-abnormal", "too-old", "refused-by-provider")
 """Not among them: what was never paid, and more than was paid."""
 
@@ -34,14 +41,14 @@ def is_possible(payment: Payment, refund: Refund) -> bool:
         not payment.took_a_coupon
         and refund.status == "refused"
         and refund.refused_because in SHUT_BY_PROVIDER
-        and _is_owed(payment, refund)
+        and is_owed(payment, refund)
         and bool(payment.openid)
         and amount.currency == "CNY"
         and amount.amount_minor in PAYOUT_FEN
     )
 
 
-def _is_owed(payment: Payment, refund: Refund) -> bool:
+def is_owed(payment: Payment, refund: Refund) -> bool:
     """Whether this money is not promised otherwise: a refund made by hand may have been found since it was asked for,
     and a transfer is nothing that the provider compares with what was paid."""
     aside = refund.model_copy(update={"status": "refused"})
@@ -65,11 +72,17 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
     """The provider shows the transfer."""
     if not _is_ours(payment, refund, payout, seen.transfer):
         return _stop(payment, refund, seen)
+    road = payout_row_for(seen.transfer.state).road
+    if refund.status == "refused" and road == "settled":
+        detail = f"transfer {payout.number} was paid, and had counted as never made or over"
+        return payment, [saying.attention(payment, refund, "refused-refund-moved", detail)]
     if refund.status != "paying-out":
         return payment, []
-    road = payout_row_for(seen.transfer.state).road
     if road == "failed":
         return _fail(payment, refund, payout, seen)
+    owed = is_owed(payment, refund)
+    if road == "accepted" and not owed:
+        return payment.with_refund(_plan_poll(refund, payout, at)), []  # then it is taken back: see `go_on`
     says: Says = []
     if payout.status != "waiting":
         refund, payout = _take(refund, payout, seen.transfer, at)
@@ -87,8 +100,11 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
                 "wake_at": None,
             }
         )
-        after = plan_check(payment.with_refund(refund), at)
-        return after, [*says, *([saying.settled(payment, refund)] if refund.watched else [])]
+        says += [saying.settled(payment, refund)] if refund.watched else []
+        if not owed:
+            detail = f"transfer {payout.number} was confirmed, its money had gone back otherwise: more than was paid"
+            says.append(saying.attention(payment, refund, "transfer-paid-unowed", detail))
+        return plan_check(payment.with_refund(refund), at), says
     return payment.with_refund(_plan_poll(refund, payout, at)), says
 
 
@@ -96,6 +112,9 @@ def reject(payment: Payment, refund: Refund, payout: Payout, code: str, at: date
     """The provider said no, and a query found no transfer under this number."""
     if payout.status not in ("intended", "unknown", "parked"):
         return payment, []
+    if not is_owed(payment, refund) and (payout.status != "unknown" or payout.tries >= TRIES_BEFORE_NEVER_MADE):
+        refund = refund.model_copy(update={"refused_because": "more-than-was-paid"})
+        return _give_up(payment, refund, payout.model_copy(update={"status": "refused"}), code)
     if payout_row_for(code).road != "refused":
         return try_later(payment, refund, payout, code, at)
     return _give_up(payment, refund, payout.model_copy(update={"status": "refused"}), code)
@@ -128,13 +147,30 @@ def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: d
 
 def go_on(payment: Payment, refund: Refund, payout: Payout) -> Decision:
     """Its time has come: the same number again, or ask where it is. Without the ticket that only the making shows the
-    customer cannot confirm, so then it is asked for again too."""
+    customer cannot confirm, so then it is asked for again too. What is owed no more is taken back."""
     refund = refund.model_copy(update={"wake_at": None})
     payment = payment.with_refund(refund)
+    if not is_owed(payment, refund):
+        return payment, [saying.cancel_transfer(payment, refund, payout)]
     if payout.status in ("intended", "unknown", "parked") or not payout.package_info:
         resend = payout.status not in ("intended", "parked")
         return payment, [saying.send_transfer(payment, refund, payout, resend=resend)]
     return payment, [saying.query_transfer(payment, refund, payout)]
+
+
+def take_back_unowed(payment: Payment) -> Decision:
+    """A refund made by hand was found: the transfers that wait for their customer and are owed no more are taken back
+    now. Those about which nothing is known yet follow when their time comes."""
+    says: Says = []
+    for refund in payment.refunds:
+        payout = refund.live_payout
+        if refund.status != "paying-out" or payout is None or payout.status != "waiting":
+            continue
+        if not is_owed(payment, refund):
+            soon = refund.model_copy(update={"payout": payout.model_copy(update={"polls": 0}), "wake_at": None})
+            payment = payment.with_refund(soon)
+            says.append(saying.cancel_transfer(payment, soon, payout))
+    return payment, says
 
 
 def _is_ours(payment: Payment, refund: Refund, payout: Payout, shown: ProviderTransfer) -> bool:
@@ -192,7 +228,7 @@ def _fail(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown)
         return payment, [saying.query_transfer(payment, refund, payout)]
     code = seen.transfer.fail_reason or seen.transfer.state
     failed = payout.model_copy(update={"status": "failed"})
-    if not _is_owed(payment, refund):
+    if not is_owed(payment, refund):
         refund = refund.model_copy(update={"refused_because": "more-than-was-paid"})
         return _give_up(payment, refund, failed, code)
     if payout.n >= PAYOUTS_MAX:

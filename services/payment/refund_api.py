@@ -15,6 +15,7 @@ from services.payment.handlers import PAYMENTS
 from services.payment.merchants import Merchants
 from services.payment.model import Payment, Refund
 from services.payment.outside import CardGiven
+from services.payment.payouts import is_owed
 from services.payment.shown import SealedCard
 
 
@@ -44,7 +45,7 @@ def refund_routes(engine: Engine, merchants: Merchants) -> APIRouter:
         """What `wx.requestMerchantTransfer` wants (pay.weixin.qq.com/doc/v3/merchant/4012716430)."""
         payment, refund = await find(case_id)
         payout = refund.live_payout
-        if payout is None or payout.status != "waiting":
+        if payout is None or payout.status != "waiting" or not is_owed(payment, refund):
             raise Problem(404, "nothing-to-confirm", "没有需要确认的收款。", "There is no transfer to confirm.")
         merchant = merchants.of(payment.shop).merchant
         return {

@@ -11,6 +11,7 @@ from chassis.engine import Engine
 from contracts.payment import trade_number
 from services.payment.merchants import Merchants
 from services.payment.outside import (
+    CancelTransfer,
     QueryRefund,
     QueryTransfer,
     RefundHeld,
@@ -58,6 +59,7 @@ class RefundEffects:
         engine.perform(RescueRefund, self.rescue_refund)
         engine.perform(SendTransfer, self.send_transfer)
         engine.perform(QueryTransfer, self.query_transfer)
+        engine.perform(CancelTransfer, self.cancel_transfer)
 
     # ── refunds ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def send_refund(
@@ -177,6 +179,26 @@ class RefundEffects:
             return TransferUnanswered(order_id=wish.order_id, number=wish.number, code="NOT_FOUND")
         return _transfer_shown(wish, there)
 
+    async def cancel_transfer(
+        self, wish: CancelTransfer, _: int
+    ) -> TransferShown | TransferRejected | TransferUnanswered:
+        """Take the transfer back. After a refusal, look what became of it: paid, over, or never there. One that still
+        waits all the same is not known to be taken back: later again."""
+        provider = self._merchants.of(wish.shop)
+        try:
+            try:
+                return _transfer_shown(wish, await provider.cancel_transfer(wish.number))
+            except Refused as refusal:
+                log.warning("the provider does not take a transfer back", number=wish.number, code=refusal.code)
+                there = await _look_for_transfer(provider, wish.number)
+                if there is None:
+                    return TransferRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
+                if there.state == "WAIT_USER_CONFIRM":
+                    raise NoAnswer(refusal.code) from refusal
+                return _transfer_shown(wish, there)
+        except NoAnswer as trouble:
+            return TransferUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
+
 
 async def _look(provider: WechatPay, number: str) -> ProviderRefund | None:
     """The refund under this number, or None when the provider has none. Raises NoAnswer, also for a refusal to answer:
@@ -220,5 +242,5 @@ def _shown(wish: SendRefund | QueryRefund | RescueRefund, refund: ProviderRefund
     return RefundShown(order_id=wish.order_id, number=wish.number, refund=refund, by="answer")
 
 
-def _transfer_shown(wish: SendTransfer | QueryTransfer, transfer: ProviderTransfer) -> TransferShown:
+def _transfer_shown(wish: SendTransfer | QueryTransfer | CancelTransfer, transfer: ProviderTransfer) -> TransferShown:
     return TransferShown(order_id=wish.order_id, number=wish.number, transfer=transfer, by="answer")

@@ -17,6 +17,7 @@ from contracts.payment import (
 from services.payment.model import Payment, Payout, Refund
 from services.payment.outside import (
     CallAttention,
+    CancelTransfer,
     QueryRefund,
     QueryTransfer,
     SendRefund,
@@ -64,6 +65,10 @@ def send_transfer(payment: Payment, refund: Refund, payout: Payout, *, resend: b
 
 def query_transfer(payment: Payment, refund: Refund, payout: Payout) -> QueryTransfer:
     return QueryTransfer(order_id=payment.order_id, shop=payment.shop, case_id=refund.case_id, number=payout.number)
+
+
+def cancel_transfer(payment: Payment, refund: Refund, payout: Payout) -> CancelTransfer:
+    return CancelTransfer(order_id=payment.order_id, shop=payment.shop, case_id=refund.case_id, number=payout.number)
 
 
 def accepted(payment: Payment, refund: Refund) -> RefundAccepted:

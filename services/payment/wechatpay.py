@@ -201,6 +201,12 @@ class WechatPay:
         place = f"{_TRANSFERS}/out-bill-no/{_part(out_bill_no)}"
         return _read(ProviderTransfer, await self._line.call("GET", place, what="query-transfer"))
 
+    async def cancel_transfer(self, out_bill_no: str) -> ProviderTransfer:
+        """Take back a transfer that its customer has not confirmed. The answer only says that this is being done: how
+        it ends a query shows (pay.weixin.qq.com/doc/v3/merchant/4012716458)."""
+        place = f"{_TRANSFERS}/out-bill-no/{_part(out_bill_no)}/cancel"
+        return _read(ProviderTransfer, await self._line.call("POST", place, what="cancel-transfer"))
+
     # ── bills ────────────────────────────────────────────────────────────────────────────────────────────────────────
     async def trade_bill(self, day: date, kind: Literal["ALL", "SUCCESS", "REFUND"]) -> bytes:
         """The bill of all payments and refunds of a day in China, there from ten the next morning

@@ -99,6 +99,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         self._running = False
         self._closed = False
         self._looked: dict[asyncio.Task[Any] | None, int] = {}
+        self._buried: list[asyncio.Handle] = []
 
     # ── what asyncio asks of a loop ──────────────────────────────────────────────────────────────────────────────────
     def time(self) -> float:
@@ -204,6 +205,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _enlist(self, handle: asyncio.Handle) -> None:
         actor = handle._context.get(ACTOR, NOBODY)  # type: ignore[attr-defined]
         if not actor.alive:
+            self._buried.append(handle)  # who let go of it would close its coroutine, and run every `finally` there
             return
         actor.ready.append(handle)
         if not actor.listed and not actor.frozen:
@@ -271,6 +273,7 @@ class SimLoop(asyncio.AbstractEventLoop):
     def kill(self, actor: Actor) -> None:
         """Nothing of this actor runs any more."""
         actor.alive = False
+        self._buried.extend(actor.ready)
         actor.ready.clear()
         actor.sight.parked = [poll for poll in actor.sight.parked if poll.actor is not actor]
 

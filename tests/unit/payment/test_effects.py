@@ -19,6 +19,7 @@ from services.payment.limits import RefundLimits
 from services.payment.merchants import Merchants
 from services.payment.outside import (
     CallAttention,
+    CancelTransfer,
     CloseOrder,
     QueryPayment,
     QueryRefund,
@@ -306,6 +307,40 @@ async def test_where_is_the_transfer(provider: Provider) -> None:
     lost = await effects.query_transfer(question, 1)
     assert isinstance(lost, TransferUnanswered)
     assert lost.code == "NOT_FOUND"
+
+
+async def test_a_transfer_is_taken_back(provider: Provider) -> None:
+    effects = refund_effects(provider)
+    wish = CancelTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"))
+    provider.script = [provider.says(200, {**BILL, "state": "CANCELING"})]
+    report = await effects.cancel_transfer(wish, 1)
+    assert isinstance(report, TransferShown)
+    assert report.transfer.state == "CANCELING"
+    assert provider.calls == ["POST cancel"]
+
+
+@pytest.mark.parametrize("state", ["SUCCESS", "FAIL", "CANCELLED"])
+async def test_one_that_cannot_be_taken_back_any_more_is_shown_as_it_is(provider: Provider, state: str) -> None:
+    wish = CancelTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"))
+    provider.script = [provider.refuses(400, "INVALID_REQUEST"), provider.says(200, {**BILL, "state": state})]
+    report = await refund_effects(provider).cancel_transfer(wish, 1)
+    assert isinstance(report, TransferShown)
+    assert report.transfer.state == state
+
+
+async def test_one_that_still_waits_after_a_refusal_is_taken_back_later(provider: Provider) -> None:
+    wish = CancelTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"))
+    provider.script = [provider.refuses(429, "FREQUENCY_LIMITED"), provider.says(200, BILL)]
+    report = await refund_effects(provider).cancel_transfer(wish, 1)
+    assert isinstance(report, TransferUnanswered)
+    assert report.code == "FREQUENCY_LIMITED"
+
+
+async def test_taking_back_what_is_not_there_is_refused(provider: Provider) -> None:
+    wish = CancelTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"))
+    provider.script = [provider.refuses(404, "NOT_FOUND"), provider.refuses(404, "NOT_FOUND")]
+    report = await refund_effects(provider).cancel_transfer(wish, 1)
+    assert isinstance(report, TransferRejected)
 
 
 # ── payments ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from services.payment.model import payout_number
 from services.payment.outside import (
     BalanceIsBack,
     CallAttention,
+    CancelTransfer,
     PrepayAnswered,
     QueryTransfer,
     SendRefund,
@@ -30,6 +31,7 @@ from services.payment.outside import (
     TransferShown,
     TransferUnanswered,
 )
+from services.payment.payouts import TRIES_BEFORE_NEVER_MADE
 from services.payment.roads import PAYOUT_ROADS, ROADS, Row
 from services.payment.shown import ProviderTransfer
 from tests.unit.payment.given import (
@@ -285,6 +287,92 @@ def test_what_went_back_by_hand_meanwhile_is_not_transferred_anew() -> None:
     assert says[0].reason == "more-than-was-paid"  # type: ignore[attr-defined]
     assert story.payment.promised_minor == 8_000
     expect(story.hear(resume("transfer")), RefundNotResumed)
+
+
+# ── the money has gone back by hand meanwhile ────────────────────────────────────────────────────────────────────────
+def unowed(story: Story) -> list[str]:
+    """Two refunds made by hand are found: with ours, more than was paid."""
+    story.hear(shown("SUCCESS", case="BYHAND"))
+    return kinds(story.hear(shown("SUCCESS", case="ANOTHER")))
+
+
+def test_a_transfer_that_waits_is_taken_back_at_once() -> None:
+    story = waiting()
+    assert kinds(story.hear(shown("SUCCESS", case="BYHAND"))) == ["RefundFound"], "both are still owed"
+    assert kinds(story.hear(shown("SUCCESS", case="ANOTHER"))) == ["RefundFound", "CancelTransfer"]
+    assert story.hear(transfer_shown("CANCELING")) == []
+    expect(story.wake(), CancelTransfer)
+    says = story.hear(transfer_shown("CANCELLED", fail_reason="MCH_CANCEL"))
+    assert kinds(says) == ["RefundRefused", "CallAttention"]
+    assert says[0].reason == "more-than-was-paid"  # type: ignore[attr-defined]
+    assert story.payment.promised_minor == 8_000
+    assert story.payment.wake_at is None
+
+
+def test_it_is_taken_back_until_the_provider_says_how_it_ended() -> None:
+    story = waiting()
+    for _ in range(20):
+        story.wake()
+        story.hear(transfer_shown("WAIT_USER_CONFIRM", package_info=""))
+    unowed(story)
+    lost = TransferUnanswered(order_id=ORDER, number=payout_number(CASE, 1), code="TIMEOUT")
+    assert story.hear(lost) == []
+    asked = story.now
+    expect(story.wake(), CancelTransfer)
+    assert story.now - asked == timedelta(minutes=1), "not after the hours that a question may wait"
+    says = story.hear(transfer_shown("CANCELLED", fail_reason="MCH_CANCEL"))
+    assert kinds(says) == ["RefundRefused", "CallAttention"]
+
+
+def test_confirmed_before_it_could_be_taken_back_is_told_loudly() -> None:
+    story = waiting()
+    unowed(story)
+    told = expect(story.hear(transfer_shown("SUCCESS")), CallAttention)
+    assert told.what == "transfer-paid-unowed"
+    assert story.refund.status == "settled"
+    assert story.payment.promised_minor == 12_000, "the books say what happened"
+
+
+def test_one_that_becomes_owed_again_waits_on() -> None:
+    story = waiting()
+    story.hear(shown("PROCESSING", case="BYHAND"))
+    story.hear(shown("PROCESSING", case="ANOTHER"))
+    story.hear(transfer_shown("WAIT_USER_CONFIRM"))
+    story.hear(shown("CLOSED", case="ANOTHER"))
+    assert "QueryTransfer" in kinds(story.wake())
+    assert story.refund.status == "paying-out"
+
+
+def test_one_about_which_nothing_is_known_yet_is_neither_offered_nor_sent_again() -> None:
+    story = rerouted()
+    assert unowed(story) == ["RefundFound"], "its call is under way"
+    assert story.hear(transfer_shown("WAIT_USER_CONFIRM")) == [], "nobody is told to confirm it"
+    expect(story.wake(), CancelTransfer)
+    says = story.hear(transfer_shown("CANCELLED", fail_reason="MCH_CANCEL"))
+    assert kinds(says) == ["RefundRefused"], "it was never promised"
+
+
+def test_one_that_was_never_made_is_given_up_when_it_was_looked_for_often_enough() -> None:
+    story = rerouted()
+    story.hear(TransferUnanswered(order_id=ORDER, number=payout_number(CASE, 1), code="TIMEOUT"))
+    unowed(story)
+    looks = 0
+    while story.refund.status == "paying-out":
+        expect(story.wake(), CancelTransfer)
+        story.hear(transfer_rejected("NOT_FOUND"))
+        looks += 1
+    assert looks == TRIES_BEFORE_NEVER_MADE
+    assert story.refund.refused_because == "more-than-was-paid"
+    told = expect(story.hear(transfer_shown("SUCCESS", by="callback")), CallAttention)
+    assert told.what == "refused-refund-moved"
+
+
+def test_one_that_waits_for_the_balance_is_given_up_at_once() -> None:
+    story = rerouted()
+    story.hear(transfer_rejected("NOT_ENOUGH"))
+    unowed(story)
+    expect(story.wake(), CancelTransfer)
+    assert expect(story.hear(transfer_rejected("NOT_FOUND")), RefundRefused).reason == "more-than-was-paid"
 
 
 def test_a_dead_transfers_news_move_nothing() -> None:

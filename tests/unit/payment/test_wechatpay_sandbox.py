@@ -193,6 +193,22 @@ async def test_a_transfer_is_confirmed_by_the_customer(outside: Outside) -> None
     assert (caught.value.http, caught.value.code) == (404, "NOT_FOUND")
 
 
+async def test_a_transfer_is_taken_back_before_the_customer_confirms(outside: Outside) -> None:
+    shop = outside.shop("tea")
+    await outside.paid(shop)
+    asked = await shop.transfer(BILL, "openid-1", fen(4_000), "商品缺货")
+    assert (await shop.cancel_transfer(BILL)).state == "CANCELING"
+    await settle(outside.app)
+    shown = await shop.query_transfer(BILL)
+    assert (shown.state, shown.fail_reason) == ("CANCELLED", "MCH_CANCEL")
+    assert (await shop.cancel_transfer(BILL)).state == "CANCELLED", "asked twice does no harm"
+    confirmed = await outside.http.post("/_customer/transfer/confirm", json={"package_info": asked.package_info})
+    assert confirmed.status_code == 409
+    with pytest.raises(Refused) as caught:
+        await shop.cancel_transfer("unknown1")
+    assert (caught.value.http, caught.value.code) == (404, "NOT_FOUND")
+
+
 async def test_bills_of_a_day(outside: Outside) -> None:
     shop = outside.shop()
     number = await outside.paid(shop)

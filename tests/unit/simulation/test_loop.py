@@ -92,6 +92,31 @@ def test_the_killed_do_nothing_more_not_even_at_their_end() -> None:
         kept[0].get_coro().throw(RuntimeError)  # so that nothing is left of it for the collector
 
 
+def test_an_answer_that_reaches_the_killed_ends_nothing_of_theirs() -> None:
+    loop, seen = new_loop(), []
+    actor = Actor("victim", Sight())
+
+    async def victim(answer: asyncio.Future[None]) -> None:
+        try:
+            await answer
+        finally:
+            seen.append("finally")
+
+    async def work() -> None:
+        answers = [loop.create_future() for _ in range(2)]
+        for answer in answers:
+            loop.start(actor, victim(answer))
+        await asyncio.sleep(1)
+        answers[0].set_result(None)  # on its way when the process dies
+        loop.kill(actor)
+        answers[1].set_result(None)  # comes afterwards
+        del answers, answer
+        await asyncio.sleep(1)
+        assert seen == [], "a coroutine that nobody holds any more is closed"
+
+    live(loop, work)
+
+
 def test_the_frozen_wait_and_go_on() -> None:
     loop, seen = new_loop(), []
 
