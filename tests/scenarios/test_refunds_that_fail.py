@@ -4,7 +4,7 @@ No callback ever comes: everything is learned by asking."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -83,6 +83,13 @@ async def confirm(house: House, order_id: str) -> None:
     assert answer.status_code == 200, answer.text
 
 
+async def refund_by_hand(house: House, order_id: str) -> None:
+    """Somebody gives all of it back on the merchant platform."""
+    body = {"out_trade_no": order_id, "amount_minor": PAID}
+    made = await house.sandbox.post("/_control/platform/refunds", json=body)
+    assert made.status_code == 201, made.text
+
+
 async def on_shelf(house: House, product: str) -> int:
     balance = await house.books.stock_of(product)
     assert balance is not None
@@ -147,6 +154,25 @@ async def test_after_three_days_without_a_tap_a_person_settles_it_outside(house:
     summary = (await house.sandbox.get("/_ledger/summary")).json()
     assert (summary["transfers_accepted"]["count"], summary["transferred"]["count"]) == (3, 0)
     assert refund_of(house, order_id).proof == "bank slip 4711"
+    await expect_whole_books(house)
+
+
+async def test_a_transfer_is_taken_back_when_the_shop_has_refunded_by_hand_meanwhile(house: House) -> None:
+    order_id = await house.paid_order("both-roads")
+    await refund_by_hand(house, order_id)
+    day = day_of(house.now)
+    await house.passes(timedelta(days=1, hours=12))
+    await sent_by_transfer(house, order_id)  # nobody here knows of the other refund yet
+    ticket = refund_of(house, order_id).live_payout
+    assert ticket is not None
+    await compared(house, day)
+    await until(house, order_id, lambda: open_task(house, order_id) is not None)
+    answer = await house.sandbox.post("/_customer/transfer/confirm", json={"package_info": ticket.package_info})
+    assert (answer.status_code, answer.json()["detail"]["reason"]) == (409, "CANCELLED")
+    summary = (await house.sandbox.get("/_ledger/summary")).json()
+    assert (summary["transfers_accepted"]["count"], summary["transfers_returned"]["count"]) == (1, 1)
+    assert summary["transferred"]["count"] == 0
+    assert (await house.money(order_id))["refund-success"] == PAID
     await expect_whole_books(house)
 
 
@@ -299,6 +325,11 @@ async def reconciled(house: House) -> Reconciliation:
     """Yesterday's bills against the books."""
     day = day_of(house.now)
     await house.passes(timedelta(days=1, hours=12))
+    return await compared(house, day)
+
+
+async def compared(house: House, day: date) -> Reconciliation:
+    """The bills of a day, which are there, against the books."""
     id = f"{HOUSE}/{day.isoformat()}"
     wish = StartReconciliation(reconciliation_id=id, shop="", day=day.isoformat(), by="test")
     await house.tell("payment", wish, f"reconcile {id}")
@@ -321,9 +352,7 @@ async def test_a_normal_day_agrees_with_the_bills(house: House) -> None:
 
 async def test_a_refund_made_by_hand_is_found_at_night_and_becomes_a_case_of_its_own(house: House) -> None:
     order_id = await house.paid_order("by-hand")
-    body = {"out_trade_no": order_id, "amount_minor": PAID}
-    made = await house.sandbox.post("/_control/platform/refunds", json=body)
-    assert made.status_code == 201, made.text
+    await refund_by_hand(house, order_id)
     day = await reconciled(house)
     await until(house, order_id, lambda: house.stands(order_id) == "cancelled")
     assert last_case(house, order_id).road == "made-outside"
