@@ -32,7 +32,8 @@ class Known:
     def saved(self, record: Record[Any]) -> None:
         """`record` is stored now, as a load would show it."""
         wake_at = record.wake_at and _in_milliseconds(record.wake_at)
-        shown = replace(record, version=record.version + 1, fresh=(), pruned=False, wake_at=wake_at)
+        version = record.version + 1
+        shown = replace(record, version=version, fresh=(), pruned=False, wake_at=wake_at, unsaid_before=record.unsaid)
         self._records[record.id] = shown
         self._records.move_to_end(record.id)
         if len(self._records) > self._size_max:
@@ -41,7 +42,8 @@ class Known:
     def marked(self, id: str, said: frozenset[str]) -> None:
         """These ids were taken off what the stored record has still to say."""
         if (record := self._records.get(id)) is not None:
-            self._records[id] = replace(record, unsaid=tuple(one for one in record.unsaid if one not in said))
+            left = tuple(one for one in record.unsaid if one not in said)
+            self._records[id] = replace(record, unsaid=left, unsaid_before=left)
 
     def forget(self, ids: Iterable[str]) -> None:
         """What is stored may be another by now."""

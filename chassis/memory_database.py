@@ -149,15 +149,15 @@ class MemoryRecords:
         return [documents[id] for id in ids if id in documents]
 
     def _saved(self, records: Sequence[Record[Any]], token: str) -> bool:
-        """Save those whose version is the stored one; true when that was so for all. When one cannot be written down
-        none is saved."""
+        """Save those whose version is the stored one, and of what is to be said, too; true when that was so for all.
+        When one cannot be written down none is saved."""
         documents = self._documents.documents
         keep = self._keeping
         prepared = [(record, stored(keep.document(record)), stored(keep.entries(record))) for record in records]
         written = 0
         for record, fields, entries in prepared:
             before = documents.get(record.id) or {"_id": record.id, "version": 0}
-            if before.get("version") != record.version:
+            if before.get("version") != record.version or before.get("unsaid", []) != list(record.unsaid_before):
                 continue
             journal = entries if record.pruned else [*before.get("journal", ()), *entries]
             # In the order of their names, as the database writes fields that are new.

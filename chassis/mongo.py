@@ -222,7 +222,9 @@ class MongoStore:
             change["$set"]["journal"] = entries
         else:
             change["$push"] = {"journal": {"$each": entries}}
-        return Update({"_id": record.id, "version": record.version}, change, upsert=record.version == 0)
+        if record.version == 0:
+            return Update({"_id": record.id, "version": 0}, change, upsert=True)
+        return Update({"_id": record.id, "version": record.version, "unsaid": list(record.unsaid_before)}, change)
 
 
 class Database:

@@ -8,9 +8,9 @@ four true together. Nothing here does I/O, reads a clock or draws a random numbe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from pydantic import BaseModel
 
@@ -103,6 +103,8 @@ class Record(Generic[S]):
     attempts: int = 0
     fresh: tuple[Entry, ...] = ()
     """Entries of the journal that are not in the database yet."""
+    unsaid_before: tuple[str, ...] = field(default=(), compare=False)
+    """What was unsaid as it is stored: a save loses when some of that was marked as said meanwhile."""
     pruned: bool = False
     """Old entries were dropped or forgotten, so the stored journal must be replaced, not extended."""
 
@@ -143,6 +145,7 @@ class Aggregate(Generic[S]):
     all the same. A state may have a `wake_at` (UTC or None): when it comes, the handler registered by `wakes` hears
     `Woke`. A state may have an `erased_at` (UTC or None): from the save that sets it on, the words of what the record
     had said are forgotten, their ids stay, and the function registered by `once_erased`, if any, hears everything.
+    Where some of it was still to be said the record wakes by itself until that is said and forgotten, too.
 
     `found_by`: what lists find its records by that does not stand in the state as an index could read it.
     """
@@ -210,6 +213,9 @@ class Decided(Generic[S]):
     repeat: bool = False
 
 
+FORGET_AGAIN = timedelta(minutes=1)
+"""After so long an erased record looks whether what it still had to say was said: longer than a sweep takes."""
+
 JOURNAL_MAX = 64
 """Entries kept before passing ones are dropped: a refund that is polled for days must not grow for days."""
 
@@ -230,20 +236,21 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
     state, messages = aggregate.handler(record, heard.message)(record.state, heard.message, heard.at)
     says = tuple(_said(message, heard, position) for position, message in enumerate(messages))
     intends = any(isinstance(message, Intent) for message in messages)
-    if state is record.state and not intends and heard.settles is None:
+    unsaid = (*(id for id in record.unsaid if id != heard.settles), *(said.id for said in says))
+    kept, forgetting = _forgotten(record, state, set(unsaid))
+    if state is record.state and not intends and heard.settles is None and not _wakes_to_forget(forgetting, heard):
         return Decided(record, says, stored=False)
     entry = Entry(heard.id, says, passing=heard.remembered_otherwise)
-    unsaid = (*(id for id in record.unsaid if id != heard.settles), *(said.id for said in says))
-    kept, forgot = _forgotten(record, state, set(unsaid))
     journal, pruned = _prune((*kept, entry), set(unsaid))
+    wakes = [getattr(state, "wake_at", None), heard.at + FORGET_AGAIN if forgetting.waits else None]
     after = replace(
         record,
         state=state,
         journal=journal,
         fresh=(*record.fresh, entry),
-        pruned=record.pruned or pruned or forgot,
+        pruned=record.pruned or pruned or forgetting.forgot,
         unsaid=unsaid,
-        wake_at=getattr(state, "wake_at", None),
+        wake_at=min((at for at in wakes if at is not None), default=None),
         touched_at=heard.at,
         attempts=0,
     )
@@ -269,23 +276,37 @@ def _last_trace(record: Record[S]) -> str | None:
     )
 
 
-def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:
+class _Forgetting(NamedTuple):
+    """Whether words were forgotten, and whether some wait until they are said."""
+
+    forgot: bool = False
+    waits: bool = False
+
+
+def _wakes_to_forget(forgetting: _Forgetting, heard: Heard) -> bool:
+    return isinstance(heard.message, Woke) and (forgetting.forgot or forgetting.waits)
+
+
+def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], _Forgetting]:
     """The journal so far, without the words of what was said when `state` is erased. What is still to be said keeps
-    them until the next save. Once erased, a record says events only, which hold no personal data: they are kept."""
+    them until it is. Once erased, a record says events only, which hold no personal data: they are kept."""
     if getattr(state, "erased_at", None) is None:
-        return record.journal, False
+        return record.journal, _Forgetting()
 
     def lost(said: Said) -> bool:
         firm = record.is_erased and said.topic is not None and said.topic.endswith(".events")
-        return not (said.is_forgotten or said.id in unsaid or firm)
+        return not (said.is_forgotten or firm)
 
-    if not any(lost(said) for entry in record.journal for said in entry.said):
-        return record.journal, False
+    to_lose = {said.id for entry in record.journal for said in entry.said if lost(said)}
+    gone = to_lose - unsaid
+    forgetting = _Forgetting(bool(gone), bool(to_lose & unsaid))
+    if not gone:
+        return record.journal, forgetting
     journal = tuple(
-        replace(entry, said=tuple(replace(said, body="") if lost(said) else said for said in entry.said))
+        replace(entry, said=tuple(replace(said, body="") if said.id in gone else said for said in entry.said))
         for entry in record.journal
     )
-    return journal, True
+    return journal, forgetting
 
 
 def _prune(journal: tuple[Entry, ...], unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:

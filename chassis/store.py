@@ -34,8 +34,9 @@ class Store(Protocol):
         replaced and does not know it yet; takes longer. Raises ValidationError when one of them cannot be read."""
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
-        """Save each record if its stored version is still `record.version` (absent when 0), with the version one
-        higher. Returns the ids that lost: someone else had saved them, nothing of ours was written. Raises Unstorable
+        """Save each record if its stored version is still `record.version` (absent when 0), and nothing of what it had
+        to say was marked as said meanwhile, with the version one higher. Returns the ids that lost: someone else had
+        saved or marked them, nothing of ours was written. Raises Unstorable
         when one of them can never be saved; the others may have been."""
 
     async def mark_said(self, said: Mapping[str, Iterable[str]]) -> None:
@@ -114,6 +115,7 @@ def from_document(document: Mapping[str, Any], state: type[S]) -> Record[S]:
             for entry in document["journal"]
         ),
         unsaid=tuple(document["unsaid"]),
+        unsaid_before=tuple(document["unsaid"]),
         wake_at=document["wake_at"],
         touched_at=document["touched_at"],
         attempts=document["attempts"],

@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts.inventory import StockHoldRefused, StockNotTakenAgain
-from contracts.message import Event, Message
+from contracts.message import Event, Message, RefundNumber
 from contracts.order import Actor
 from contracts.payment import (
     RefundAccepted,
@@ -33,6 +33,7 @@ def learn(case: Case, message: Event) -> Case:
     if isinstance(message, RefundAccepted):
         facts = RefundFacts(
             number=message.refund_number,
+            former=_former(case, message.refund_number),
             amount=message.amount,
             route=message.route,
             accepted_at=message.accepted_at,
@@ -45,6 +46,7 @@ def learn(case: Case, message: Event) -> Case:
         known = case.refund or RefundFacts(number=message.refund_number, amount=case.amount)
         settled = {
             "number": message.refund_number,
+            "former": _former(case, message.refund_number),
             "settled_at": message.settled_at,
             "received_minor": message.amount.amount_minor,
         }
@@ -54,6 +56,14 @@ def learn(case: Case, message: Event) -> Case:
     if isinstance(message, RefundNotResumed):
         return case.model_copy(update={"refusal": "not-resumed"})
     return case
+
+
+def _former(case: Case, number: RefundNumber) -> tuple[RefundNumber, ...]:
+    """The numbers before this one."""
+    known = case.refund
+    if known is None or known.number == number:
+        return known.former if known else ()
+    return (*known.former, known.number)
 
 
 def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> Decision:
@@ -80,10 +90,10 @@ def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> 
 
 
 def _is_news(case: Case, message: RefundAccepted) -> bool:
-    """Another number than the one known; or the first one, and a person's decision has led to it."""
+    """A number that was not known yet; or the first one, and a person's decision has led to it."""
     if case.refund is None:
         return case.road == "resumed"
-    return case.refund.number != message.refund_number
+    return message.refund_number not in (case.refund.number, *case.refund.former)
 
 
 def delayed(order: Order, case: Case, message: RefundDelayed, at: datetime) -> Decision:

@@ -83,9 +83,11 @@ class Line(PricedLine):
 
 class RefundFacts(_Part):
     """What is known of a case's refund. `payer_minor`: what of it the customer gets in money, fen; `confirm_by`: until
-    then the customer must confirm a transfer; `received_minor`: what reached the customer."""
+    then the customer must confirm a transfer; `received_minor`: what reached the customer. `former`: the numbers
+    it went under before, of which old answers may still come."""
 
     number: RefundNumber
+    former: tuple[RefundNumber, ...] = ()
     amount: Money
     route: str = ""
     accepted_at: AwareDatetime | None = None

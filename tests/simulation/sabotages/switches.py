@@ -46,12 +46,16 @@ def deduplication() -> None:
 
 
 def version_check() -> None:
-    """A save does not ask whether the version is still the one that was loaded."""
+    """A save does not ask whether what is stored is still what was loaded."""
 
     def make(was: Callable[..., bool]) -> Callable[..., bool]:
         def save(store: MemoryRecords, records: Sequence[Record[Any]], token: str) -> bool:
             there = store._documents.documents
-            blind = [replace(one, version=there.get(one.id, {}).get("version", 0)) for one in records]
+            stored = [there.get(one.id, {"version": 0, "unsaid": ()}) for one in records]
+            blind = [
+                replace(one, version=found["version"], unsaid_before=tuple(found["unsaid"]))
+                for one, found in zip(records, stored, strict=True)
+            ]
             return was(store, blind, token)
 
         return save

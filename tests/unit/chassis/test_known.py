@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from chassis.known import Known
 from chassis.memory import MemoryStore
 from chassis.record import Aggregate, Heard, Record
 from chassis.store import Store, StoreUnavailable
+from contracts.message import message_id
 from tests.unit.chassis.jars import (
     FULL,
     JARS,
@@ -69,8 +71,8 @@ async def test_a_refusal_is_never_told_from_memory(store: Store, jars: Aggregate
     await first.engine.hear(put("f", FULL))
     record = await first.record("a")
     assert record.state is not None
-    emptied = record.state.model_copy(update={"marbles": 0})
-    await store.save([Record("a", record.version, emptied, record.journal, touched_at=T0)])
+    emptied = replace(record, state=record.state.model_copy(update={"marbles": 0}))
+    assert await store.save([emptied]) == set()
     await first.engine.hear(put("g", 1))
     assert first.topics.messages[-1] == MarblesPut(jar_id="a", total=1)
 
@@ -113,6 +115,18 @@ async def test_what_was_marked_as_said_is_not_written_back(store: Store, jars: A
     await process.engine.hear(put("h1"))
     await process.flush()
     assert (await process.record("a")).unsaid == ()
+
+
+async def test_what_another_process_marked_as_said_is_not_written_back(store: Store, jars: Aggregate[Jar]) -> None:
+    first, second = rig(store, jars), rig(store, jars)
+    await first.engine.hear(put("f"))
+    await second.engine.hear(put("s"))  # it has seen what the first still had to say
+    await first.flush()
+    await second.engine.hear(put("t"))
+    assert message_id("f", 0) not in (await second.record("a")).unsaid
+    await second.flush()
+    assert (await second.record("a")).unsaid == ()
+    assert (await second.jar("a")).marbles == 3
 
 
 async def test_a_timer_of_a_finer_time_than_stores_keep_rings_all_the_same(store: Store, jars: Aggregate[Jar]) -> None:

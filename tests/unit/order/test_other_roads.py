@@ -136,6 +136,19 @@ def test_a_transfer_that_is_made_anew_is_told_again() -> None:
     assert order.hears(again).last == []
 
 
+def test_an_old_answer_about_a_number_of_before_is_no_news() -> None:
+    """An answer that changed nothing when it came is not remembered; heard again days later it would be told anew."""
+    order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF), held(), BY_TRANSFER, released())
+    order.hears(told("refund-to-confirm"))
+    order.hears(BY_TRANSFER.model_copy(update={"refund_number": RefundNumber("t2")}))
+    assert order.hears(BY_TRANSFER).last == []
+    order.hears(refused())
+    assert order.hears(BY_TRANSFER).last == []
+    known = order.order.cases[0].refund
+    assert known is not None
+    assert (known.number, known.former) == ("t2", ("t1",))
+
+
 # ── accepted, then refused after all ─────────────────────────────────────────────────────────────────────────────────
 def test_after_a_change_of_mind_the_order_is_given_back() -> None:
     order = arriving().hears(refused())
