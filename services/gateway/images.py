@@ -111,6 +111,33 @@ async def _orders_of_tasks(about: About) -> Sequence[str]:
     return list(dict.fromkeys(str(task["order_id"]) for task in (found or {}).get("tasks", ())))[:ORDERS_MAX]
 
 
+async def _orders_of_export(about: About) -> Sequence[str]:
+    """The orders that a deletion by an export is about; a dry run changes none."""
+    if _json(about).get("dry_run"):
+        return []
+    found = await _asked(about.services.order, f"/exports/{segment(about.params['export_id'])}/orders")
+    return [str(id) for id in (found or {}).get("order_ids", ())][:ORDERS_MAX]
+
+
+async def _orders_put_back(about: About) -> Sequence[str]:
+    """The orders that stand in the lines of an export, those of damaged lines left out; a dry run changes none."""
+    body = _json(about)
+    lines = body.get("lines")
+    if body.get("dry_run") or not isinstance(lines, list):
+        return []
+    named = (_order_id(line) for line in lines[:ORDERS_MAX])
+    return list(dict.fromkeys(id for id in named if id))
+
+
+def _order_id(line: Any) -> str:
+    try:
+        found = json.loads(line)
+    except (ValueError, TypeError, RecursionError):
+        return ""
+    id = found.get("order_id") if isinstance(found, dict) else None
+    return id if isinstance(id, str) else ""
+
+
 async def _path(about: About) -> Sequence[str]:
     return list(about.params.values())
 
@@ -214,6 +241,8 @@ ROWS: Mapping[tuple[str, str], Row] = {
     ("POST", "/admin/v1/tasks/{task_id}/resolution"): _BY_TASK,
     ("POST", "/admin/v1/tasks/{task_id}/parcel"): _BY_TASK,
     ("POST", "/admin/v1/tasks/resolutions"): Row(_orders_of_tasks, _orders, subjects=True),
+    ("POST", "/admin/v1/exports/{export_id}/deletion"): Row(_orders_of_export, _orders, subjects=True),
+    ("POST", "/admin/v1/restorations"): Row(_orders_put_back, _orders, subjects=True),
     ("POST", "/admin/v1/cases/{case_id}/bank-card"): _BY_CASE,
     ("POST", "/admin/v1/cases/{case_id}/withdrawal"): _BY_CASE,
     ("POST", "/admin/v1/cases/{case_id}/decision"): _BY_CASE,
@@ -237,7 +266,5 @@ NOTHING_TO_SEE: Mapping[tuple[str, str], str] = {
     ("POST", "/admin/v1/policies/{version}/preview"): "it changes nothing",
     ("POST", "/admin/v1/stock/recount"): "it compares, and changes no stock",
     ("POST", "/admin/v1/exports"): "an export is registered once, under its checksum, which stands in the body",
-    ("POST", "/admin/v1/exports/{export_id}/deletion"): "the export names its orders, each keeps when it was erased",
-    ("POST", "/admin/v1/restorations"): "the body names what is put back, each order's timeline keeps it",
 }
 """Deeds without an image, and why."""

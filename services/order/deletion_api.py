@@ -98,6 +98,10 @@ def _add_exports(router: APIRouter, engine: Engine, exports: Exports) -> None:
         lines = exported([_not_erased(await read(engine, order_id))])
         return {"export_id": checksum(lines), "lines": [line.text for line in lines]}
 
+    @router.get("/exports/{export_id}/orders")
+    async def orders_of(export_id: str) -> dict[str, Any]:
+        return {"export_id": export_id, "order_ids": await _order_ids(exports, export_id)}
+
     @router.post("/exports")
     async def register(asked: Register) -> dict[str, Any]:
         if len(set(asked.order_ids)) != len(asked.order_ids):

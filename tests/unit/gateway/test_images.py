@@ -87,9 +87,41 @@ async def test_a_bulk_command_stands_with_all_its_orders(world: World) -> None:
     assert [(one["list"], one["command"], "digest" in one) for one in dry_runs] == [("person", "give-up", False)]
 
 
-async def test_a_dry_run_has_no_image(world: World) -> None:
-    body = {**BODIES["/admin/v1/tasks/resolutions"], "dry_run": True}
-    await world.ask("POST", "/admin/v1/tasks/resolutions", world.token("s1", "staff"), body)
+async def test_a_deletion_by_an_export_stands_with_all_its_orders(world: World) -> None:
+    versions(world)
+    export = "e" * 64
+    path = f"/admin/v1/exports/{export}/deletion"
+    orders = httpx.Response(200, json={"export_id": export, "order_ids": ["o1", "o2"]})
+    world.fake.answers["order", "GET", f"/exports/{export}/orders"] = orders
+    world.fake.answers["order", "POST", f"/exports/{export}/deletion"] = httpx.Response(200, json={"orders": []})
+    boss = world.token("s1", "staff", role="administrator")
+    body = {
+        name: value for name, value in BODIES["/admin/v1/exports/{export_id}/deletion"].items() if name != "dry_run"
+    }
+    await world.ask("POST", path, boss, body)
+    (entry,) = await told(world, "?subject=o2")
+    assert seen(entry, "before") == [("o1", 1), ("o2", 2)]
+    assert (entry["outcome"], entry["after"]) == ("unknown", None), "nobody knows codes here"
+
+
+async def test_orders_that_are_put_back_are_looked_at_before_and_after(world: World) -> None:
+    versions(world)
+    world.fake.answers["order", "POST", "/restorations"] = httpx.Response(200, json={"orders": []})
+    boss = world.token("s1", "staff", role="administrator")
+    lines = ['{"format":"tuidan-order/1","order_id":"o1"}', "damaged", '{"order_id":7}', "[]", '{"order_id":"o2"}']
+    answer = await world.ask("POST", "/admin/v1/restorations", boss, {"lines": lines})
+    assert answer.status_code == 200, answer.text
+    (entry,) = await told(world, "?subject=o2")
+    assert (seen(entry, "before"), seen(entry, "after")) == ([("o1", 1), ("o2", 2)], [("o1", 3), ("o2", 4)])
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/v1/tasks/resolutions", "/admin/v1/exports/{export_id}/deletion", "/admin/v1/restorations"]
+)
+async def test_a_dry_run_has_no_image(world: World, path: str) -> None:
+    body = {**BODIES[path], "dry_run": True}
+    boss = world.token("s1", "staff", role="administrator")
+    await world.ask("POST", path.replace("{export_id}", "e" * 64), boss, body)
     (entry,) = await told(world)
     assert (entry["before"], entry["after"], entry["outcome"]) == (None, None, "done")
     assert not world.fake.looked

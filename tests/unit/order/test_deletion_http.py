@@ -180,6 +180,9 @@ async def test_many_are_deleted_at_once_and_each_refusal_is_told(shelf: Shelf) -
     path = f"/exports/{sha256}/deletion"
     wish: dict[str, Any] = {"reason": "kept long enough", "by": BY}
     assert (await shelf.ask("GET", path)).json() == {"export_id": sha256, "orders": 2, "amount_minor": 3800}
+    held = await shelf.ask("GET", f"/exports/{sha256}/orders")
+    assert held.json() == {"export_id": sha256, "order_ids": [old, young]}
+    assert (await shelf.ask("GET", f"/exports/{'0' * 64}/orders")).json()["code"] == "unknown-export"
     assert (await shelf.ask("POST", path, wish)).json()["code"] == "code-required"
     tries: tuple[tuple[dict[str, Any], list[str]], ...] = (
         ({"dry_run": True}, ["would-be-erased", "refused"]),
