@@ -99,6 +99,12 @@ def somebody_goes_on(reading: Reading) -> Iterable[Violation]:
             yield Violation("I06", notice.name, f"not told, standing at {state['channel']}, with nothing to do")
 
 
+def _has_words(order: Stored) -> bool:
+    """Whether it is erased and still holds words of what it had said before."""
+    says = (said for entry in order.document["journal"] for said in entry["said"])
+    return bool(order.state.get("erased")) and any(said["body"] and said["topic"] != "order.events" for said in says)
+
+
 def _order_goes_on(order: Stored) -> Iterator[Violation]:
     state = order.state
     runs = {name: state[name] for name in RUNS if state.get(name)}
@@ -107,10 +113,10 @@ def _order_goes_on(order: Stored) -> Iterator[Violation]:
     windows = {case["case_id"]: case["ruling"]["until"] for case in state.get("cases", ()) if _has_not_begun(case)}
     waits = [state.get("ask_payment_at"), *windows.values(), *(run["wake_at"] for run in runs.values())]
     times = [at for at in waits if at is not None]
-    if state and order.document["wake_at"] != min(times, default=None):
-        yield Violation(
-            "I06", order.name, f"its timer is set to {order.document['wake_at']}, its runs wait for {times}"
-        )
+    wakes_at, first = order.document["wake_at"], min(times, default=None)
+    to_forget = wakes_at is not None and (first is None or wakes_at < first) and _has_words(order)
+    if state and wakes_at != first and not to_forget:
+        yield Violation("I06", order.name, f"its timer is set to {wakes_at}, its runs wait for {times}")
     for name, run in runs.items():
         if run["status"] not in ENDED and run["wake_at"] is None and name not in windows:
             yield Violation("I06", f"{order.name} {name}", f"waits at {run['step']!r} without a timer")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
@@ -20,8 +21,14 @@ OK = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nETag: "7"\r\nContent
 
 @asynccontextmanager
 async def service(answer: Answering) -> AsyncIterator[Service]:
-    """A service that answers each connection with `answer`."""
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    """A service that answers each connection with `answer`, and hangs up when that ends."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await answer(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
     pool = Pool()
     try:
         yield Service("order", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", pool, seconds=5)
