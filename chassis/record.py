@@ -74,6 +74,11 @@ class Said:
     traceparent: str | None = None
 
     @property
+    def is_event(self) -> bool:
+        """Whether it tells everybody, and so nothing about a person."""
+        return self.topic is not None and self.topic.endswith(".events")
+
+    @property
     def is_forgotten(self) -> bool:
         """Whether only its id is left: its words were erased with the record's personal data."""
         return not self.body
@@ -238,7 +243,9 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
     intends = any(isinstance(message, Intent) for message in messages)
     unsaid = (*(id for id in record.unsaid if id != heard.settles), *(said.id for said in says))
     kept, forgetting = _forgotten(record, state, set(unsaid))
-    if state is record.state and not intends and heard.settles is None and not _wakes_to_forget(forgetting, heard):
+    # An erased record may have woken only to forget: then its timer is set anew, or taken off.
+    wakes_to_forget = record.is_erased and isinstance(heard.message, Woke)
+    if state is record.state and not intends and heard.settles is None and not wakes_to_forget:
         return Decided(record, says, stored=False)
     entry = Entry(heard.id, says, passing=heard.remembered_otherwise)
     journal, pruned = _prune((*kept, entry), set(unsaid))
@@ -283,23 +290,16 @@ class _Forgetting(NamedTuple):
     waits: bool = False
 
 
-def _wakes_to_forget(forgetting: _Forgetting, heard: Heard) -> bool:
-    return isinstance(heard.message, Woke) and (forgetting.forgot or forgetting.waits)
-
-
 def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], _Forgetting]:
     """The journal so far, without the words of what was said when `state` is erased. What is still to be said keeps
-    them until it is. Once erased, a record says events only, which hold no personal data: they are kept."""
+    them until it is. Once erased, a record says events only, which hold no personal data: they are kept, and nobody
+    waits for one from before."""
     if getattr(state, "erased_at", None) is None:
         return record.journal, _Forgetting()
-
-    def lost(said: Said) -> bool:
-        firm = record.is_erased and said.topic is not None and said.topic.endswith(".events")
-        return not (said.is_forgotten or firm)
-
-    to_lose = {said.id for entry in record.journal for said in entry.said if lost(said)}
-    gone = to_lose - unsaid
-    forgetting = _Forgetting(bool(gone), bool(to_lose & unsaid))
+    said_before = [said for entry in record.journal for said in entry.said if not said.is_forgotten]
+    gone = {one.id for one in said_before if one.id not in unsaid and not (record.is_erased and one.is_event)}
+    waits = any(one.id in unsaid and not one.is_event for one in said_before)
+    forgetting = _Forgetting(bool(gone), waits)
     if not gone:
         return record.journal, forgetting
     journal = tuple(

@@ -53,7 +53,7 @@ DESKS: Aggregate[Desk] = Aggregate("desks", Desk)
 
 @DESKS.handles(Letter)
 def write(desk: Desk | None, letter: Letter, at: datetime) -> Decision:
-    return Desk(letters=(desk.letters if desk else 0) + 1), [letter]
+    return Desk(letters=(desk.letters if desk else 0) + 1), [letter, Emptied(desk=letter.desk)]
 
 
 @DESKS.handles(Empty)
@@ -119,6 +119,14 @@ def test_it_wakes_until_that_is_said() -> None:
     assert words(rung(said(record, *record.unsaid)).record) == []
 
 
-def test_a_timer_with_nothing_to_forget_changes_nothing() -> None:
-    record = replace(erased(unsaid=False), wake_at=T0 + seconds(60))
-    assert not rung(record).stored
+def test_nobody_waits_for_an_event_from_before() -> None:
+    record = erased(unsaid=False)
+    assert message_id("letter", 1) in record.unsaid
+    assert record.wake_at is None
+
+
+def test_a_timer_with_nothing_to_forget_is_taken_off() -> None:
+    """Left set it would ring for ever."""
+    woken = rung(replace(erased(unsaid=False), wake_at=T0 + seconds(60)))
+    assert woken.stored
+    assert woken.record.wake_at is None
