@@ -87,17 +87,10 @@ class Drill:
     def _up(self) -> None:
         """Start everything; notes each service's time from its container's start to its first yes, all six at once."""
         self._compose.up(*BESIDE)
-        waited = {name: self._compose.containers(name)[0] for name in SERVICES}
-
-        def all_ready() -> bool:
-            for name, container in list(waited.items()):
-                if self._compose.is_ready(container):
-                    self.seen.ready[name] = time.time() - self._compose.started_at(container)
-                    self.seen.ready_cpu[name] = self._compose.cpu_seconds(container)
-                    del waited[name]
-            return not waited
-
-        wait_for(all_ready, "all services are ready", READY_SECONDS)
+        for name, at in self._compose.first_ready(SERVICES, READY_SECONDS).items():
+            container = self._compose.containers(name)[0]
+            self.seen.ready[name] = at - self._compose.started_at(container)
+            self.seen.ready_cpu[name] = self._compose.cpu_seconds(container)
 
     def _replay(self, what: str, invoices: int, folder: Path) -> None:
         report = folder / "report.html"

@@ -78,6 +78,14 @@ def test_settings_reach_compose_and_processor_time_is_read(docker: Path) -> None
     assert compose.cpu_seconds("c") == 3.25
 
 
+def test_when_each_service_was_first_ready_is_seen_from_inside(docker: Path) -> None:
+    says(docker, """case "$*" in *exec*gateway*order*) echo '{"order": 12.5, "payment": 13.0}';; esac""")
+    compose = Compose("trial", {})
+    assert compose.first_ready(("order", "payment"), 9) == {"order": 12.5, "payment": 13.0}
+    with pytest.raises(ContainersFailed, match="notify: not ready within 9 s"):
+        compose.first_ready(("order", "notify"), 9)
+
+
 def test_when_something_was_started_is_read_from_the_engine(docker: Path) -> None:
     says(
         docker,
