@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
 from chassis import clock, tracing
+from chassis.seldom import Seldom
 
 MESSAGES_HEARD = Counter("tuidan_messages_heard_total", "Messages heard, by wire name and result", ["wire", "result"])
 MESSAGES_SAID = Counter("tuidan_messages_said_total", "Messages sent to topics, by wire name", ["wire"])
@@ -66,6 +67,9 @@ CODES_MAX = 150
 word from outside, and a label must not grow with what somebody sends us."""
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}\Z")
 _codes: dict[str, set[str]] = {}
+
+_NOISY = ("aiokafka", "faststream", "httpx", "httpcore", "pymongo", "uvicorn.access")
+"""Libraries of which warnings are enough, and each of them now and then."""
 
 _PERSONAL = re.compile(r"phone|openid|name|address|real_name", re.IGNORECASE)
 _KEPT = {"event", "logger", "level", "service", "filename", "func_name", "hostname"}
@@ -123,10 +127,11 @@ def configure(service: str, level: str = "INFO") -> None:
             ],
         )
     )
+    handler.addFilter(Seldom(_NOISY))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    for noisy in ("aiokafka", "faststream", "httpx", "httpcore", "pymongo", "uvicorn.access"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(service=service)
 
