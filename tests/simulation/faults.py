@@ -24,6 +24,11 @@ CODES: Mapping[str, tuple[int, str]] = {
     "sms-alibaba": (200, "isv.BUSINESS_LIMIT_CONTROL"),
 }
 REFUSED = (403, "NO_AUTH")
+REFUSALS: Mapping[str, tuple[int, str]] = {
+    **{call: answer for call, answer in CODES.items() if call != "sms-tencent"},
+    "sms-tencent": (200, "FailedOperation.InsufficientBalanceInSmsPackage"),
+}
+"""What a call is refused with for good; the other provider of short messages is asked then."""
 CALLBACK_FAULTS = {
     "error-before": "callback-lost",
     "error-after": "callback-doubled",
@@ -268,7 +273,7 @@ async def _provider_call(place: Place, fault: Fault) -> None:
     if call.endswith("-callback"):
         wrong = {"kind": CALLBACK_FAULTS[kind]}
     elif wrong["kind"].startswith("error"):
-        http, code = CODES.get(call, REFUSED if kind == "refused" else (500, "SYSTEM_ERROR"))
+        http, code = REFUSALS.get(call, REFUSED) if kind == "refused" else CODES.get(call, (500, "SYSTEM_ERROR"))
         wrong |= {"code": code} | ({"http": http} if http >= 400 else {})
     await place.door.sandbox(
         "POST", "/_control/faults/rules", [{"call": call, "times": fault["times"], "fault": wrong}]

@@ -66,7 +66,6 @@ class Shape:
     instances: int = 1
     freight_minor: int = 0
     discount_percent: int = 0
-    subscribe_quota: int = 0
     card_settle_seconds: float = 0.0
     refund_spacing: bool = True
     nightly: bool = True
@@ -221,7 +220,7 @@ class House:
     def _sandbox(self) -> FastAPI:
         settings = SandboxSettings(
             keys_dir=self.keys,
-            subscribe_quota_default=self.shape.subscribe_quota,
+            subscribe_quota_default=0,
             card_settle_seconds=self.shape.card_settle_seconds,
             enforce_refund_spacing=self.shape.refund_spacing,
             push_url="http://gateway/callbacks/wechat/events" if self.shape.pushes else "",

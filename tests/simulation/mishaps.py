@@ -23,6 +23,7 @@ CALLS = (
     "transfer-query",
     "subscribe",
     "sms-tencent",
+    "sms-tencent",
     "sms-alibaba",
     "access-token",
     "abnormal-refund",
@@ -145,7 +146,7 @@ FAULTS: dict[str, tuple[int, Draw]] = {
         lambda dice, service, who, lasts: {
             "call": dice.choice(CALLS),
             "fault": dice.choice(HOW),
-            "times": dice.randint(1, 6),
+            "times": dice.choice((1, 2, 3, 6, 60)),
             "lasts": lasts,
         },
     ),

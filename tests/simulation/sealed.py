@@ -111,9 +111,11 @@ async def _exited(self: object, *_: object) -> None:
 
 
 def _seal_alibaba(seal: Seal) -> None:
-    """Alibaba's SDK speaks aiohttp: its one way out is replaced, with the errors that aiohttp would raise."""
+    """Alibaba's SDK speaks aiohttp: its one way out is replaced, with the errors that aiohttp would raise. The sandbox
+    looks at the time that it signs with."""
     import aiohttp
     from aiohttp.client_reqrep import ConnectionKey
+    from alibabacloud_tea_openapi.utils import Utils
     from darabonba.core import DaraCore, DaraResponse  # type: ignore[import-untyped]
 
     async def act(request: Any, runtime_option: Mapping[str, Any] | None = None) -> Any:
@@ -137,6 +139,7 @@ def _seal_alibaba(seal: Seal) -> None:
         return found
 
     DaraCore.async_do_action = staticmethod(act)
+    Utils.get_timestamp = staticmethod(lambda: f"{datetime.fromtimestamp(seal.wall(), UTC):%Y-%m-%dT%H:%M:%SZ}")
 
 
 def _seal_redis(seal: Seal) -> None:
