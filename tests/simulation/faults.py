@@ -280,6 +280,10 @@ async def _provider_call(place: Place, fault: Fault) -> None:
     )
 
 
+async def _certificate_rotates(place: Place, fault: Fault) -> None:
+    await place.door.sandbox("POST", "/_control/certificates/rotate")
+
+
 async def _poison(place: Place, fault: Fault) -> None:
     spoil_topics(place.house.broker, fault)
 
@@ -321,5 +325,6 @@ KINDS: Mapping[str, Callable[[Place, Fault], Awaitable[End | None]]] = {
     "balance-short": _balance_short,
     "sms-undeliverable": _sms_undeliverable,
     "provider-call": _provider_call,
+    "certificate-rotates": _certificate_rotates,
     **attacks.KINDS,
 }

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import structlog
 from fastapi import FastAPI
@@ -61,7 +61,8 @@ _COMMON: dict[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What kind of house it is: how many processes of each service, freight and discount, whether bills are compared
-    at night, how the sandbox pays out, whether it tells what became of messages, and how long orders are kept."""
+    at night, how the sandbox pays out and with which keys it signs, whether it tells what became of messages, and how
+    long orders are kept."""
 
     instances: int = 1
     freight_minor: int = 0
@@ -70,6 +71,7 @@ class Shape:
     refund_spacing: bool = True
     nightly: bool = True
     pushes: bool = False
+    signing: Literal["public-key", "both"] = "public-key"
     retention_days: int = 0
 
 
@@ -221,6 +223,7 @@ class House:
         settings = SandboxSettings(
             keys_dir=self.keys,
             subscribe_quota_default=0,
+            signing_mode=self.shape.signing,
             card_settle_seconds=self.shape.card_settle_seconds,
             enforce_refund_spacing=self.shape.refund_spacing,
             push_url="http://gateway/callbacks/wechat/events" if self.shape.pushes else "",

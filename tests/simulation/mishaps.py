@@ -140,6 +140,7 @@ FAULTS: dict[str, tuple[int, Draw]] = {
     "forged-payments": (1, lambda dice, service, who, lasts: {}),
     "repeats-refused": (1, lambda dice, service, who, lasts: {"lasts": lasts}),
     "balance-short": (2, lambda dice, service, who, lasts: {"left": dice.randint(0, 2000), "lasts": lasts}),
+    "certificate-rotates": (1, lambda dice, service, who, lasts: {}),
     "sms-undeliverable": (1, lambda dice, service, who, lasts: {"lasts": lasts}),
     "provider-call": (
         4,

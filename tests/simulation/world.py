@@ -42,7 +42,7 @@ FLUSHES = 2
 SHAPES = {
     "plain": Shape(nightly=False),
     "pairs": Shape(instances=2, card_settle_seconds=86_400.0 * 2, nightly=False),
-    "fees": Shape(freight_minor=700, discount_percent=10, pushes=True),
+    "fees": Shape(freight_minor=700, discount_percent=10, pushes=True, signing="both"),
 }
 
 
