@@ -112,13 +112,15 @@ class RefundAccepted(Event):
 
 @EVENTS.carries("refund-refused.v1")
 class RefundRefused(Event):
-    """The provider will never make this refund; no money moved. `provider_code` is its own word for it."""
+    """The provider will never make this refund; no money moved. `provider_code` is its own word for it. `attempt`: the
+    last decision of a person that it had followed (see `ResumeRefund`), 0 before the first; None: not known."""
 
     order_id: OrderId
     case_id: CaseId
     refund_number: RefundNumber
     reason: RefusalReason
     provider_code: str
+    attempt: int | None = None
 
 
 @answered_by(yes=RefundAccepted, no=RefundRefused)

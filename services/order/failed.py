@@ -13,6 +13,7 @@ from contracts.payment import (
     RefundDelayed,
     RefundNotResumed,
     RefundRefused,
+    RefundResumed,
     RefundSettled,
 )
 from services.order.cancellation import ROADS, Cancellation, refund_delayed, refund_on_its_way
@@ -55,6 +56,8 @@ def learn(case: Case, message: Event) -> Case:
         return case.model_copy(update={"refusal": message.reason})
     if isinstance(message, RefundNotResumed):
         return case.model_copy(update={"refusal": "not-resumed"})
+    if isinstance(message, RefundResumed):
+        return case.model_copy(update={"resumed": max(case.resumed, message.attempt)})
     return case
 
 
@@ -73,11 +76,15 @@ def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> 
         again = learn(case, message)
         after = order.with_case(again).with_moment(moment_of(message, at))
         return after, [refund_on_its_way(Cancellation.of(after, again))] if message.confirm_by else []
+    if isinstance(message, RefundResumed) and message.attempt > case.resumed:
+        return order.with_case(learn(case, message)), []
     if isinstance(message, RefundNotResumed) and message.attempt == case.decisions and not case.run.ended:
         after, task = raise_task(order.with_moment(moment_of(message, at)), case, "refund-stuck", at)
         return after, [task]
     if not (isinstance(message, RefundRefused) and case.run.step == ARRIVING and not case.run.ended):
         return order, []
+    if message.attempt is not None and message.attempt < case.resumed:
+        return order, []  # from before a person decided: said again by a topic that is heard anew
     after = order.with_moment(moment_of(message, at))
     refused = case.model_copy(update={"refusal": message.reason})
     amount = case.amount.amount_minor

@@ -93,6 +93,7 @@ def refused(payment: Payment, refund: Refund) -> RefundRefused:
         refund_number=refund.number,
         reason=refund.refused_because or "refused-by-provider",
         provider_code=refund.provider_code,
+        attempt=refund.resumed,
     )
 
 

@@ -208,6 +208,33 @@ def test_the_chosen_way_is_followed_until_the_money_has_arrived() -> None:
     assert order.order.state == "cancelled"
 
 
+def test_a_refusal_from_before_a_person_decided_gives_no_order_back() -> None:
+    """Payment says it to each who asks, and who heard it for nothing does not remember it: a topic that is heard anew
+    would bring it back, with the money on its way."""
+    order = arriving().hears(refused(), sold())
+    choose(order, "send-again")
+    order.hears(resumed(2))
+    before = order.order
+    assert order.hears(refused().model_copy(update={"attempt": 0})).last == []
+    assert order.order == before
+    assert order.hears(refused().model_copy(update={"attempt": 2})).last == ["take-stock-again"]
+
+
+def test_a_refusal_counts_when_the_decision_before_it_was_not_followed() -> None:
+    order = arriving().hears(mismatch())
+    choose(order, "look-again")
+    order.hears(not_resumed(1))
+    assert order.hears(refused().model_copy(update={"attempt": 0})).last == ["take-stock-again"]
+
+
+def test_on_a_case_that_walks_a_decision_that_was_followed_is_remembered() -> None:
+    order = arriving().hears(mismatch())
+    choose(order, "look-again")
+    order.hears(resumed(1))
+    assert order.order.cases[0].resumed == 1
+    assert order.hears(refused().model_copy(update={"attempt": 0})).last == []
+
+
 def test_a_choice_that_could_pay_twice_comes_back_as_a_task() -> None:
     order = arriving().hears(refused(), sold())
     choose(order, "settled-outside", "bank slip 4711")
