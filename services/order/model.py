@@ -107,8 +107,9 @@ class Request(_Part):
 class Case(_Part):
     """One cancellation. `state_before`: what the order goes back to when the case is undone. `transfer_when`: refusals
     after which its money goes as a merchant transfer. `decisions`: what people decided about it, or was tried anew.
-    `wish` and `proof`: the last such decision about its refund, `resumed`: the last one that was followed. `found`: a refund that was made by hand. `words`: how
-    its reason read when it was opened; `solution`: what the wish said is done about it."""
+    `wish` and `proof`: the last such decision about its refund, `resumed`: the last one that was followed. `found`: a
+    refund that was made by hand. `words`: how its reason read when it was opened; `solution`: what the wish said is
+    done about it."""
 
     case_id: CaseId
     road: Road
