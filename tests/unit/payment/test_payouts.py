@@ -324,6 +324,13 @@ def test_it_is_taken_back_until_the_provider_says_how_it_ended() -> None:
     assert kinds(says) == ["RefundRefused", "CallAttention"]
 
 
+def test_one_that_the_provider_no_longer_knows_is_asked_about_again() -> None:
+    story = waiting()
+    unowed(story)
+    assert story.hear(transfer_rejected("NOT_FOUND")) == []
+    expect(story.wake(), CancelTransfer)
+
+
 def test_confirmed_before_it_could_be_taken_back_is_told_loudly() -> None:
     story = waiting()
     unowed(story)
