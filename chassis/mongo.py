@@ -222,9 +222,8 @@ class MongoStore:
             change["$set"]["journal"] = entries
         else:
             change["$push"] = {"journal": {"$each": entries}}
-        if record.version == 0:
-            return Update({"_id": record.id, "version": 0}, change, upsert=True)
-        return Update({"_id": record.id, "version": record.version, "unsaid": list(record.unsaid_before)}, change)
+        unmarked = {"unsaid": list(record.unsaid_before)} if record.version else {}
+        return Update({"_id": record.id, "version": record.version, **unmarked}, change, upsert=record.version == 0)
 
 
 class Database:
