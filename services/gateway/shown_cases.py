@@ -138,9 +138,11 @@ class CustomersCase(_Case):
 
 
 class StaffsRefund(BaseModel):
-    """The refund with its number. `payer_minor`: what of it the customer gets in money."""
+    """The refund with its number; `former`: those it went under before. `payer_minor`: what of it the customer gets in
+    money."""
 
     number: str
+    former: list[str]
     amount: Amount
     route: str
     accepted_at: AwareDatetime | None
