@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId as Case
@@ -34,7 +34,7 @@ class _Strict(BaseModel):
 class DecisionWanted(_Strict):
     """Yes or no to a cancellation that waits for approval. `note`: why not; the customer reads it."""
 
-    approve: bool
+    approve: StrictBool
     note: str = Field("", max_length=200)
 
 
@@ -52,10 +52,10 @@ class RuleWanted(_Strict):
     families: tuple[ReasonFamily, ...] = ()
     codes: tuple[Annotated[str, Field(pattern=REASON_PATTERN)], ...] = Field((), max_length=200)
     categories: tuple[Annotated[str, Field(max_length=64)], ...] = Field((), max_length=200)
-    imported: bool | None = None
+    imported: StrictBool | None = None
     way: Literal["allow", "approve", "deny"]
     approve_by: tuple[Role, ...] = ()
-    code: bool = False
+    code: StrictBool = False
     undo_seconds: int = Field(0, ge=0, le=86_400)
     zh: str = Field("", max_length=200)
     en: str = Field("", max_length=200)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from fastapi.responses import Response
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool
 
 from contracts.order import Actor
 from services.gateway.api import Calling, GuardedRoute, OrderId, passed_on, told
@@ -62,7 +62,7 @@ class BulkDeletionWanted(BaseModel):
     model_config = _STRICT
     reason: Reason
     code: Code | None = None
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class RestorationWanted(BaseModel):
@@ -70,7 +70,7 @@ class RestorationWanted(BaseModel):
 
     model_config = _STRICT
     lines: tuple[Annotated[str, Field(max_length=LINE_MAX)], ...] = Field(min_length=1, max_length=ORDERS_MAX)
-    dry_run: bool = False
+    dry_run: StrictBool = False
 
 
 class _Confirmation(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import JSONResponse, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from chassis.problem import Problem
 from services.gateway import model
@@ -28,7 +28,7 @@ class MemberPut(BaseModel):
     name: model.Text64
     role: Role
     phone: str = Field(pattern=PHONE_PATTERN)
-    disabled: bool = False
+    disabled: StrictBool = False
 
 
 @router.get("")

@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
     StringConstraints,
     ValidationError,
     ValidationInfo,
@@ -170,7 +171,7 @@ class ShipmentWanted(BaseModel):
     model_config = _STRICT
     carrier: Text64
     tracking_number: Text64
-    early: bool = False
+    early: StrictBool = False
 
 
 class TaskDone(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from contracts.order import Actor
 from services.gateway import model
@@ -33,7 +33,7 @@ class BulkWanted(BaseModel):
     task_ids: tuple[Annotated[Name, Field(max_length=64)], ...] | None = Field(None, min_length=1, max_length=TASKS_MAX)
     list: WorkList | None = None
     kind: Word | None = None
-    dry_run: bool = False
+    dry_run: StrictBool = False
     digest: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
 
     @model_validator(mode="after")

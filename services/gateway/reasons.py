@@ -8,7 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path
 from fastapi.responses import Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StrictBool
 
 from contracts.order import REASON_PATTERN, ReasonCode, ReasonFamily
 from services.gateway.api import Calling, GuardedRoute, passed_on
@@ -38,8 +38,8 @@ class ReasonWanted(BaseModel):
     en: Name
     solution_zh: Solution = ""
     solution_en: Solution = ""
-    text_required: bool = False
-    retired: bool = False
+    text_required: StrictBool = False
+    retired: StrictBool = False
     use: str = Field("", pattern=rf"{REASON_PATTERN}|^$")
     counts_as: ReasonCode = "other"
 

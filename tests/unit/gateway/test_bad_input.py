@@ -154,6 +154,33 @@ async def test_bad_bodies_of_staff(world: World, path: str, body: object, field:
     assert not world.fake.seen
 
 
+SHIPMENT = {"carrier": "SF", "tracking_number": "SF1", "early": 0}
+BOOLEANS: list[tuple[str, str, dict[str, Any], str]] = [
+    ("POST", "/admin/v1/orders/o1/ship", SHIPMENT, "body.early"),
+    ("POST", "/admin/v1/cases/o1-c1/decision", {"approve": "false"}, "body.approve"),
+    ("POST", "/admin/v1/tasks/resolutions", {"command": "try-again", "dry_run": 0}, "body.dry_run"),
+    ("POST", f"/admin/v1/exports/{'e' * 64}/deletion", {"reason": "kept long enough", "dry_run": 0}, "body.dry_run"),
+    ("POST", "/admin/v1/restorations", {"lines": ["{}"], "dry_run": "no"}, "body.dry_run"),
+    (
+        "PUT",
+        "/admin/v1/staff/li",
+        {"name": "李四", "role": "finance", "phone": "1", "disabled": "off"},
+        "body.disabled",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "field"), BOOLEANS, ids=names(BOOLEANS))
+async def test_yes_and_no_are_said_plainly(
+    world: World, method: str, path: str, body: dict[str, Any], field: str
+) -> None:
+    """Whoever writes `"dry_run": 0` has not said that it is to be done."""
+    boss = world.token("s1", "staff", role="administrator")
+    answer = await world.ask(method, path, boss, body)
+    expect_field(expect_problem(answer, 422, "invalid-request"), field)
+    assert [one.method for one in world.fake.seen if one.method != "GET"] == [], "the image is looked at, no more"
+
+
 KEYED = ["/mp/v1/orders", "/mp/v1/orders/o1/cancellation", "/admin/v1/orders/o1/cancellation"]
 KEYS = [None, "", "x" * 129, "a b", "a\tb", "schlüssel", "键"]
 
