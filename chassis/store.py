@@ -36,8 +36,8 @@ class Store(Protocol):
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         """Save each record if its stored version is still `record.version` (absent when 0), and nothing of what it had
         to say was marked as said meanwhile, with the version one higher. Returns the ids that lost: someone else had
-        saved or marked them, nothing of ours was written. Raises Unstorable
-        when one of them can never be saved; the others may have been."""
+        saved or marked them, nothing of ours was written. Raises Unstorable when one of them can never be saved; the
+        others may have been."""
 
     async def mark_said(self, said: Mapping[str, Iterable[str]]) -> None:
         """Take message ids (by record id) off the list of what is still to say."""

@@ -111,7 +111,7 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
 def reject(payment: Payment, refund: Refund, payout: Payout, code: str, at: datetime) -> Decision:
     """The provider said no, and a query found no transfer under this number. About one that it has shown before that is
     no answer: it is asked again."""
-    if payout.status == "waiting":
+    if refund.status == "paying-out" and payout.status == "waiting":
         return payment.with_refund(_plan_poll(refund, payout, at)), []
     if payout.status not in ("intended", "unknown", "parked"):
         return payment, []

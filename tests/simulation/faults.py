@@ -24,10 +24,7 @@ CODES: Mapping[str, tuple[int, str]] = {
     "sms-alibaba": (200, "isv.BUSINESS_LIMIT_CONTROL"),
 }
 REFUSED = (403, "NO_AUTH")
-REFUSALS: Mapping[str, tuple[int, str]] = {
-    **{call: answer for call, answer in CODES.items() if call != "sms-tencent"},
-    "sms-tencent": (200, "FailedOperation.InsufficientBalanceInSmsPackage"),
-}
+REFUSALS = {**CODES, "sms-tencent": (200, "FailedOperation.InsufficientBalanceInSmsPackage")}
 """What a call is refused with for good; the other provider of short messages is asked then."""
 CALLBACK_FAULTS = {
     "error-before": "callback-lost",

@@ -471,6 +471,7 @@ def test_what_stopped_for_a_person_does_not_move_by_itself() -> None:
     story = waiting()
     story.hear(transfer_shown("SUCCESS", transfer_amount=4_001))
     before = story.state
+    assert story.hear(transfer_rejected("NOT_FOUND")) == []
     assert story.hear(transfer_shown("SUCCESS")) == []
     assert story.state is before
 
