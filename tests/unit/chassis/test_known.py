@@ -117,6 +117,16 @@ async def test_what_was_marked_as_said_is_not_written_back(store: Store, jars: A
     assert (await process.record("a")).unsaid == ()
 
 
+async def test_an_own_mark_costs_the_next_save_nothing() -> None:
+    store = Counted(MemoryStore(JARS))
+    process = rig(store, JARS)
+    await process.engine.hear(put("h0"))
+    await process.flush()
+    store.loaded.clear()
+    await process.engine.hear(put("h1"))
+    assert store.loaded == [], "it did not lose against its own mark"
+
+
 async def test_what_another_process_marked_as_said_is_not_written_back(store: Store, jars: Aggregate[Jar]) -> None:
     first, second = rig(store, jars), rig(store, jars)
     await first.engine.hear(put("f"))

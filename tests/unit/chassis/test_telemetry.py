@@ -32,6 +32,8 @@ except ValueError as problem:
 logging.getLogger("library").warning("foreign %s", "line", extra={{"phone": "{PHONE}"}})
 log.debug("not shown")
 logging.getLogger("aiokafka").info("not shown")
+for _ in range(3):
+    logging.getLogger("aiokafka.conn").error("no broker")
 """
 
 
@@ -47,6 +49,10 @@ def lines(output: str) -> dict[str, dict[str, Any]]:
     """By what they say."""
     found = [json.loads(line) for line in output.splitlines()]
     return {line["event"]: line for line in found}
+
+
+def test_what_a_library_repeats_is_written_once(output: str) -> None:
+    assert output.count("no broker") == 1
 
 
 def test_no_personal_data_is_in_any_line(output: str) -> None:
@@ -71,7 +77,7 @@ def test_ids_stay_readable(lines: dict[str, dict[str, Any]]) -> None:
 
 
 def test_every_line_says_when_where_and_about_what(lines: dict[str, dict[str, Any]]) -> None:
-    assert set(lines) == {"plain", "number", "deep", "kept", "failed", "failed there", "foreign line"}
+    assert set(lines) == {"plain", "number", "deep", "kept", "failed", "failed there", "foreign line", "no broker"}
     for line in lines.values():
         assert line["service"] == "tests"
         assert line["timestamp"].endswith("Z")

@@ -48,6 +48,14 @@ def resume(how: str, attempt: int = 1, proof: str = "") -> ResumeRefund:
     )
 
 
+def test_a_refusal_says_which_decision_it_had_followed() -> None:
+    story = refused()
+    first, *_ = [one for one in story.said if isinstance(one, RefundRefused)]
+    story.hear(resume("send-again", 3))
+    (again,) = [one for one in story.hear(rejected("NO_AUTH")) if isinstance(one, RefundRefused)]
+    assert (first.attempt, again.attempt) == (0, 3)
+
+
 def refused() -> Story:
     story = asked_to_refund()
     story.hear(rejected("NO_AUTH"))

@@ -330,10 +330,10 @@ async def test_one_that_cannot_be_taken_back_any_more_is_shown_as_it_is(provider
 
 async def test_one_that_still_waits_after_a_refusal_is_taken_back_later(provider: Provider) -> None:
     wish = CancelTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"))
-    provider.script = [provider.refuses(429, "FREQUENCY_LIMITED"), provider.says(200, BILL)]
+    provider.script = [provider.refuses(403, "NO_AUTH"), provider.says(200, BILL)]
     report = await refund_effects(provider).cancel_transfer(wish, 1)
     assert isinstance(report, TransferUnanswered)
-    assert report.code == "FREQUENCY_LIMITED"
+    assert report.code == "NO_AUTH"
 
 
 async def test_taking_back_what_is_not_there_is_refused(provider: Provider) -> None:
