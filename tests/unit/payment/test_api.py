@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from chassis.memory import MemoryStore
+from chassis.record import Record
 from contracts.payment import PaymentReceived
 from services.payment.api import SUMS
 from services.payment.callbacks import CALLBACK_BYTES_MAX
@@ -19,6 +20,7 @@ from tests.unit.payment.given import (
     ORDER,
     PAID_FEN,
     close_payment,
+    fen,
     open_payment,
     refund_document,
     refund_payment,
@@ -26,6 +28,7 @@ from tests.unit.payment.given import (
 )
 from tests.unit.payment.provider import Provider, text
 from tests.unit.payment.shop import Clock, Shop
+from tests.unit.payment.test_payouts import waiting
 
 PREPAY = f"/payments/{ORDER}/prepay"
 
@@ -266,3 +269,21 @@ async def test_the_books_are_added_up_by_the_database(shop: Shop) -> None:
     answer = await shop.http.get("/payments/summary")
     assert answer.json() == [{"currency": "CNY", "payments": 1, "paid_minor": 10_000}]
     assert shop.sums.asked == [SUMS]
+
+
+# ── a transfer to confirm ────────────────────────────────────────────────────────────────────────────────────────────
+async def test_the_ticket_of_a_transfer_is_shown_while_its_money_is_owed(shop: Shop) -> None:
+    story, case = waiting(), f"{ORDER}-c1"
+    ours = story.refund.model_copy(update={"case_id": case})
+    owed = story.payment.model_copy(update={"refunds": (ours,)})
+    await shop.store.save([Record(ORDER, 0, owed, touched_at=NOON)])
+    shown = await shop.http.get(f"/refunds/{case}/transfer")
+    assert (shown.status_code, shown.json()["package"]) == (200, "ticket")
+
+    by_hand = ours.model_copy(
+        update={"case_id": "found/1", "payout": None, "status": "settled", "amount": fen(PAID_FEN)}
+    )
+    paid_back = owed.model_copy(update={"refunds": (ours, by_hand)})
+    await shop.store.save([Record(ORDER, 1, paid_back, touched_at=NOON)])
+    gone = await shop.http.get(f"/refunds/{case}/transfer")
+    assert (gone.status_code, gone.json()["code"]) == (404, "nothing-to-confirm")
