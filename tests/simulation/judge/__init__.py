@@ -101,7 +101,9 @@ _LIST = (
     Check("in-the-trail", "I21", "what the staff did is in the audit trail, nothing else is", door.in_the_trail),
     Check("no-secret-kept", "I16", "no password and no token is stored", door.keeps_no_secret),
     Check("sessions-end", "I22", "a refresh token works once, an ended session never", door.sessions_end),
-    Check("with-a-code", "I23", "what needs a code was done with the one sent for it", confirmed.with_a_code),
+    Check(
+        "with-a-code", "I23", "what needs a code was done with the one sent for it", confirmed.with_a_code, final=True
+    ),
     Check("rated-when-over", "I24", "only ended cases are rated, once", afterwards.rated_when_over),
     Check("saved-once", "I25", "a saved order counts once", afterwards.saved_once),
     Check("many-as-told", "I27", "a command for many tasks did what it says it did", afterwards.many_as_told),

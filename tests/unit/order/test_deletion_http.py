@@ -194,4 +194,5 @@ async def test_many_are_deleted_at_once_and_each_refusal_is_told(shelf: Shelf) -
         assert [one["outcome"] for one in found] == outcomes
         assert [rule["rule"] for rule in found[1]["rules"]] == ["retention"]
         await shelf.settles()
+        assert (await shelf.ask("GET", path)).json()["amount_minor"] == 3800, "what the code is bound to stays"
     assert shelf.state(young)["erased"] is None
