@@ -209,7 +209,7 @@ class OrderCompleted(Event):
 @EVENTS.carries("order-not-moved.v1")
 class OrderNotMoved(Event):
     """A wish to ship, deliver or complete an order was refused; nothing changed. `because`: a finer word for the reason
-    (open list: deliver-later, exchange-open); `not_before`: when it can be shipped."""
+    (open list: deliver-later, exchange-open, payment-not-confirmed); `not_before`: when it can be shipped."""
 
     order_id: OrderId
     reason: Literal["unknown-order", "wrong-state", "cancellation-open"]

@@ -111,7 +111,8 @@ async def ship_order(
     order_id: OrderId,
     wanted: Annotated[model.ShipmentWanted, Depends(JsonBody(model.ShipmentWanted))],
 ) -> Response:
-    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open, deliver-later (409)."""
+    """The parcel has left. Problems: unknown-order (404), wrong-state, cancellation-open, exchange-open,
+    payment-not-confirmed, deliver-later (409)."""
     command = ShipOrder(
         order_id=Order(order_id),
         carrier=wanted.carrier,

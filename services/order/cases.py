@@ -259,7 +259,7 @@ def _change_road(order: Order, case: Case, message: PaymentCloseRefused, at: dat
     run, says = ROADS["paid"].start(Cancellation.of(order, paid), at)
     paid = paid.model_copy(update={"run": run})
     # It may never have heard that its payment was opened: from now on it asks for what was received.
-    order = unpaid.wait(order, at)
+    order = unpaid.wait(order, at, unpaid.SOON)
     return order.with_case(paid).with_moment(moment_of(message, at, step=run.step)), says
 
 

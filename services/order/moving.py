@@ -25,27 +25,36 @@ Decision = tuple[Order | None, Sequence[Message]]
 
 
 def ship(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
-    """The parcel leaves. Refused while a cancellation is open or goods are being exchanged, and before the customer
-    wants it."""
+    """The parcel leaves. Refused while a cancellation is open or goods are being exchanged, while the payment is not
+    confirmed, and before the customer wants it."""
     if order is not None and order.state == "shipped":
         return order, [_shipped(asked, at)]
     order = _in_state(order, asked, "paid")
     if order.open_exchange is not None:
-        open_now = {"reason": "wrong-state", "state": order.state, "because": "exchange-open"}
-        raise Refusal(OrderNotMoved.model_validate({"order_id": order.order_id, **open_now}))
+        raise _not_yet(order, "exchange-open")
+    if order.paid is None:
+        # Closing its payment was refused because it had been paid: that word itself is still under way.
+        raise _not_yet(order, "payment-not-confirmed")
     if instead.too_early(order, asked.early, at):
-        later = {"because": "deliver-later", "not_before": order.deliver_after}
-        raise Refusal(
-            OrderNotMoved.model_validate(
-                {"order_id": order.order_id, "reason": "wrong-state", "state": order.state, **later}
-            )
-        )
+        raise _not_yet(order, "deliver-later", order.deliver_after)
     parcel = {"carrier": asked.carrier, "tracking_number": asked.tracking_number}
     order = order.model_copy(update=parcel)
     run, says = DISPATCH_ORDER.start(Placement.of(order), at)
     shipped = order.model_copy(update={"state": "shipped", "dispatching": run})
     shipped = shipped.noting(at, "shipped", carrier=asked.carrier, tracking_number=asked.tracking_number)
     return shipped, [_shipped(asked, at), *says]
+
+
+def _not_yet(order: Order, because: str, not_before: datetime | None = None) -> Refusal:
+    return Refusal(
+        OrderNotMoved(
+            order_id=order.order_id,
+            reason="wrong-state",
+            state=order.state,
+            because=because,
+            not_before=not_before,
+        )
+    )
 
 
 def _shipped(asked: ShipOrder, at: datetime) -> OrderShipped:

@@ -140,6 +140,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "订单已发货或已结束,不能再更改。",
         "The order has been shipped or has ended. It cannot be changed any more.",
     ),
+    "payment-not-confirmed": (
+        409,
+        "微信支付显示该订单已付款,正在等待支付结果入账,确认后才能发货(通常一分钟内)。",
+        "WeChat Pay says that it is paid; the payment is being confirmed. Ship it after that, in a minute or so.",
+    ),
     "not-paid-yet": (409, "订单尚未付款。", "The order has not been paid yet."),
     "exchange-open": (
         409,

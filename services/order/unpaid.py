@@ -19,15 +19,17 @@ ASK_AFTER = (
     timedelta(days=4),
 )
 """From one question to the next; after the last one it is left to the nightly reconciliation."""
+SOON = timedelta(minutes=1)
+"""The first question of an order that is known to be paid."""
 
 Decision = tuple[Order, list[Message]]
 
 
-def wait(order: Order, at: datetime) -> Order:
+def wait(order: Order, at: datetime, first: timedelta = ASK_AFTER[0]) -> Order:
     """The payment is open: plan the first question."""
     if order.paid is not None:
         return order
-    return order.model_copy(update={"payment_asked": 0, "ask_payment_at": at + ASK_AFTER[0]})
+    return order.model_copy(update={"payment_asked": 0, "ask_payment_at": at + first})
 
 
 def ask(order: Order, at: datetime) -> Decision:

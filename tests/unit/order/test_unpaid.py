@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from services.order.unpaid import ASK_AFTER
+import pytest
+
+from chassis.record import Refusal
+from contracts.order import OrderNotMoved
+from services.order.unpaid import ASK_AFTER, SOON
 from tests.unit.order.told import (
     CLOSE_REFUSED,
     CLOSED,
     OPENED,
     RESERVED,
+    SHIP,
     Told,
     cancel,
     held,
+    kept,
     paid,
     place,
+    refused,
     released,
     told,
 )
@@ -55,7 +62,19 @@ def test_a_timer_of_something_else_asks_nothing_early() -> None:
 
 def test_an_order_that_never_heard_its_payment_open_learns_of_it_when_it_cannot_be_closed() -> None:
     order = Told().hears(place(), RESERVED, cancel(), CLOSE_REFUSED, held())
-    order.after(ASK_AFTER[0])
+    order.after(SOON)
     assert "open-payment" in order.last
     assert order.hears(paid()).last == ["order-paid"]
     assert order.order.paid is not None
+
+
+def test_an_order_that_stands_again_is_shipped_once_its_payment_is_confirmed() -> None:
+    """Its cancellation found it paid and was refused: what was received is still to be heard."""
+    order = Told().hears(place(), RESERVED, cancel(), CLOSE_REFUSED, held(), refused(), kept(), told("refund-failed"))
+    assert order.order.state == "paid"
+    with pytest.raises(Refusal) as raised:
+        order.hears(SHIP)
+    assert isinstance(raised.value.event, OrderNotMoved)
+    assert raised.value.event.because == "payment-not-confirmed"
+    assert "open-payment" in order.after(SOON).last
+    assert order.hears(paid(), SHIP).order.state == "shipped"
