@@ -21,6 +21,11 @@ BODY_SECONDS = 20.0
 """How long a caller may take to send a body."""
 LENGTH_DIGITS_MAX = 18
 
+LINGER_BYTES = 8 * BODY_MAX
+LINGER_SECONDS = 1.0
+"""So much of a body that is too large is read and thrown away before it is refused: who still sends when the connection
+is closed loses the answer with it (RFC 9112, 9.6)."""
+
 B = TypeVar("B", bound=BaseModel)
 
 
@@ -30,26 +35,28 @@ async def read(request: Request, limit: int) -> bytes:
     if (known := getattr(request.state, "content", None)) is not None:
         return bytes(known)
     said = request.headers.get("content-length", "")
-    if said.isdecimal() and (len(said) > LENGTH_DIGITS_MAX or int(said) > limit):
+    says = int(said[:LENGTH_DIGITS_MAX]) if said.isdecimal() else 0
+    if says > LINGER_BYTES or (says > limit and "expect" in request.headers):
         raise _too_large(limit)
-    parts, size = [], 0
+    parts, size, larger = [], 0, says > limit
     try:
-        async with asyncio.timeout(BODY_SECONDS):
+        async with asyncio.timeout(LINGER_SECONDS if larger else BODY_SECONDS) as patience:
             async for part in request.stream():
                 size += len(part)
-                if size > limit:
-                    raise _too_large(limit)
-                parts.append(part)
+                if size > limit and not larger:
+                    larger = True
+                    patience.reschedule(asyncio.get_running_loop().time() + LINGER_SECONDS)
+                if size > LINGER_BYTES:
+                    break
+                if not larger:
+                    parts.append(part)
     except ClientDisconnect as gone:
         raise Problem(400, "body-incomplete", "请求内容不完整。", "The body broke off.") from gone
     except TimeoutError as slow:
-        raise Unread(
-            408,
-            "body-too-slow",
-            "请求内容发送过慢,请检查网络后重试。",
-            "The body did not come in time. Check the network and try again.",
-            seconds=BODY_SECONDS,
-        ) from slow
+        if not larger:
+            raise _too_slow() from slow
+    if larger:
+        raise _too_large(limit)
     return b"".join(parts)
 
 
@@ -61,6 +68,16 @@ class Unread(Problem):
         answer = super().response()
         answer.headers["Connection"] = "close"
         return answer
+
+
+def _too_slow() -> Problem:
+    return Unread(
+        408,
+        "body-too-slow",
+        "请求内容发送过慢,请检查网络后重试。",
+        "The body did not come in time. Check the network and try again.",
+        seconds=BODY_SECONDS,
+    )
 
 
 def _too_large(limit: int) -> Problem:

@@ -222,14 +222,16 @@ class Nothing(BaseModel):
     model_config = _STRICT
 
 
+_PART_OF_ADDRESSES = r"[^\s\x00-\x1f\x7f\x85\ufeff$/\\][^\x00-\x1f\x7f$/\\]*"
+"""No slash, no control character. What is white space is not the same everywhere (U+0085, U+FEFF)."""
+
+
 class Listed(ListProduct):
-    """One product with the unit prices it is sold at, list price first. An id is part of addresses: no slash, no
-    control character."""
+    """One product with the unit prices it is sold at, list price first. Its id is part of addresses."""
 
     model_config = _STRICT
-    product_id: ProductId = Field(
-        min_length=1, max_length=64, pattern=r"^[^\s\x00-\x1f\x7f\x85\ufeff$/\\][^\x00-\x1f\x7f$/\\]*$"
-    )
+    product_id: ProductId = Field(min_length=1, max_length=64, pattern=f"^{_PART_OF_ADDRESSES}$")
+    variant_of: str = Field("", max_length=64, pattern=f"^({_PART_OF_ADDRESSES})?$")
 
 
 class ProductsListed(BaseModel):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from services.gateway.auth import PROVIDER, RIGHTS
-from services.gateway.bodies import BODY_SECONDS
+from services.gateway.bodies import BODY_SECONDS, LINGER_BYTES, LINGER_SECONDS
 from tests.support.waiting import give_way
 from tests.unit.gateway.world import ORDER, World, expect_problem, filled, role_for
 
@@ -88,24 +88,61 @@ async def test_every_route_has_that_deadline(world: World, monkeypatch: pytest.M
     assert right.may == PROVIDER or not [seen for seen in world.fake.seen if seen.method != "GET"]
 
 
-async def test_ten_megabytes_are_refused_unread(world: World) -> None:
-    taken = 0
+class Much:
+    """Many megabytes, of which it counts how many were taken."""
 
-    async def much() -> AsyncIterator[bytes]:
-        nonlocal taken
-        for _ in range(160):
-            taken += 65_536
+    def __init__(self, megabytes: int) -> None:
+        self.left = megabytes * 16
+        self.taken = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        while self.left:
+            self.left -= 1
+            self.taken += 65_536
             yield b" " * 65_536
 
-    answer = await world.http.post(
-        "/mp/v1/orders", content=much(), headers=headers(world, **{"Content-Length": str(10 * 1024 * 1024)})
-    )
+
+async def test_ten_megabytes_are_refused_unread(world: World) -> None:
+    said, unsaid = Much(10), Much(10)
+    length = {"Content-Length": str(10 * 1024 * 1024)}
+    answer = await world.http.post("/mp/v1/orders", content=said, headers=headers(world, **length))
     expect_problem(answer, 413, "body-too-large")
-    assert taken == 0, "its length alone says enough"
-    answer = await world.http.post("/mp/v1/orders", content=much(), headers=headers(world))
+    assert said.taken == 0, "its length alone says enough"
+    answer = await world.http.post("/mp/v1/orders", content=unsaid, headers=headers(world))
     expect_problem(answer, 413, "body-too-large")
-    assert taken <= 1024 * 1024 + 2 * 65_536, "without a length it ends soon after the limit"
+    assert unsaid.taken <= LINGER_BYTES + 2 * 65_536, "without a length it ends soon after what is thrown away"
     assert answer.headers["connection"] == "close"
+
+
+@pytest.mark.parametrize("says", ["how long it is", "nothing"])
+async def test_who_sends_a_little_too_much_can_send_it_to_the_end_and_read_why(world: World, says: str) -> None:
+    """Closed while they still send, the connection would be reset, and the answer lost."""
+    body = Much(3)
+    length = {} if says == "nothing" else {"Content-Length": str(3 * 1024 * 1024)}
+    answer = await world.http.post("/mp/v1/orders", content=body, headers=headers(world, **length))
+    expect_problem(answer, 413, "body-too-large")
+    assert body.left == 0
+    assert not world.fake.seen
+
+
+async def test_who_asks_first_whether_to_send_too_much_sends_nothing(world: World) -> None:
+    body = Much(3)
+    more = {"Content-Length": str(3 * 1024 * 1024), "Expect": "100-continue"}
+    answer = await world.http.post("/mp/v1/orders", content=body, headers=headers(world, **more))
+    expect_problem(answer, 413, "body-too-large")
+    assert body.taken == 0
+
+
+async def test_a_body_that_is_too_large_and_dribbles_is_waited_for_a_second(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours, body = Hours(monkeypatch), Dribble()
+    length = {"Content-Length": str(2 * 1024 * 1024)}
+    asked = asyncio.create_task(world.http.post("/mp/v1/orders", content=body, headers=headers(world, **length)))
+    await give_way()
+    assert not asked.done()
+    hours.ahead += LINGER_SECONDS + 0.1
+    expect_problem(await asked, 413, "body-too-large")
 
 
 @pytest.mark.parametrize("length", ["5", "0", "99", "9" * 30, "-1", "1e3", "٣", " 7 "])
