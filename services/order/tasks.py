@@ -52,7 +52,7 @@ def raise_task(
     """The order with one more open task, and the event that tells of it. Older ones about the same refund are closed:
     what they said is no longer the whole truth."""
     number = sum(task.case_id == case.case_id for task in order.tasks) + 1
-    zh, en = _words(case, kind)
+    zh, en = _words(case, kind, facts or {})
     task = Task(
         task_id=f"{case.case_id}-t{number}",
         case_id=case.case_id,
@@ -115,11 +115,13 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     return choices if kept else tuple(choice for choice in choices if choice != "give-back")
 
 
-def _words(case: Case, kind: Kind) -> tuple[str, str]:
+def _words(case: Case, kind: Kind, facts: Mapping[str, str]) -> tuple[str, str]:
     wording: str = kind
     if kind == "refund-refused" and case.road == "late-payment":
         wording = "late-payment-refused"
     if kind == "refund-stuck" and case.run.ended:
         wording = "refund-failed"
-    amount = f"{case.amount.amount_minor / 100:.2f} {case.amount.currency}"
+    # A refund made by hand is not of the case that happened to be open, nor of its amount.
+    minor = int(facts.get("amount_minor", case.amount.amount_minor))
+    amount = f"{minor / 100:.2f} {case.amount.currency}"
     return task_in_words(wording, amount, case.refusal, case.run.step)

@@ -25,7 +25,7 @@ from tests.fuzz.furnishing import Known
 from tests.fuzz.town import Town
 
 Phase = Literal["coverage", "fuzzing", "stateful"]
-PHASES: tuple[Phase, ...] = ("coverage", "fuzzing", "stateful")
+PHASES: tuple[Phase, ...] = ("coverage", "stateful", "fuzzing")
 Json = dict[str, Any]
 
 REQUEST_SECONDS = 30
@@ -263,7 +263,7 @@ def fire(town: Town, document: Json, gunner: Gunner, phase: Phase, budget: int, 
 
 
 def _config(town: Town, gunner: Gunner, phase: Phase, budget: int, operations: int, seed: int) -> SchemathesisConfig:
-    examples = max(1, budget // max(1, operations))
+    examples = max(1, -(-budget // max(1, operations)))
     settings: Json = {
         "seed": seed,
         "base-url": town.gateway,

@@ -56,7 +56,8 @@ class Evidence:
     anything happened. `logs`: lines written to the logs. `sizes`: entries kept in the memory of the services'
     processes, by what they are. `calm`: nothing failed, nothing was repeated, no process stopped. `emptied`: how often
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
-    `read_stale`: services that were once shown what a replaced primary last had.
+    `read_stale`: services that were once shown what a replaced primary last had. `restored`: the databases were put
+    back as they had been before.
     """
 
     at: datetime
@@ -76,6 +77,7 @@ class Evidence:
     calm: bool = False
     emptied: int = 0
     read_stale: frozenset[str] = frozenset()
+    restored: bool = False
 
 
 @dataclass(frozen=True, slots=True)

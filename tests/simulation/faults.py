@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
+from tests.simulation import losing
 from tests.simulation.house import House, Process
 from tests.simulation.partner import write_commands
 from tests.simulation.people import Door
@@ -323,5 +324,6 @@ KINDS: Mapping[str, Callable[[Place, Fault], Awaitable[End | None]]] = {
     "sms-undeliverable": _sms_undeliverable,
     "provider-call": _provider_call,
     "certificate-rotates": _certificate_rotates,
+    losing.KIND: losing.lose,
     **attacks.KINDS,
 }

@@ -110,6 +110,7 @@ class House:
         if shape.nightly:
             self.storages["payment"].daily = self._next_night
         self.processes: dict[str, Process] = {}
+        self.shut = False
         for name in SERVICES:
             for number in range(shape.instances):
                 self._add(f"{name}/{number}", name, self._service)
@@ -196,6 +197,7 @@ class House:
                 mini_program_url="http://sandbox",
                 callback_url="http://gateway",
                 reconcile_nightly=shape.nightly,
+                restored_look_seconds=1800.0,
             )
         if kind == "inventory":
             return InventorySettings(**_COMMON, recount_every_seconds=7200.0)
@@ -242,7 +244,7 @@ class House:
 
     async def start(self, process: Process) -> None:
         """Start a process that is down; returns when it runs (or was killed meanwhile)."""
-        if process.state != "down":
+        if process.state != "down" or self.shut:
             return
         before = process.actor
         process.actor = Actor(process.name, before.sight, skew=before.skew, version=before.version)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sandbox.subscribe import openid_of
-from tests.simulation import afterwards, coming, erasing, instead, overreach
+from tests.simulation import afterwards, coming, erasing, instead, losing, overreach
 from tests.simulation.confirming import code_for
 from tests.simulation.evidence import Asked, Attempt
 from tests.simulation.keyring import ROLES, Account, Keyring, Session
@@ -40,6 +40,7 @@ class Door:
     network: Network
     asked: list[Asked] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
+    loss: losing.Loss = field(default_factory=losing.Loss)
     _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -228,6 +229,7 @@ class Person:
         self.prepay_id = ""
         self.case_id = ""
         self.exported: list[str] = []
+        self.quantities: list[int] = []
         self._count = 0
 
     async def live(self) -> None:
@@ -254,6 +256,7 @@ class Person:
         status, answer = await self.door.ask(self.name, "POST", "/mp/v1/orders", body, key=key, what="place")
         if status == 201:
             self.order_id = str(answer["order_id"])
+            self.quantities = [count for _, count in lines]
             await asyncio.sleep(LOOK_SECONDS)
 
     async def wait(self, key: str, seconds: float) -> None:
@@ -388,5 +391,6 @@ STEPS: Mapping[str, Callable[..., Awaitable[object]]] = {
     **coming.STEPS,
     **erasing.STEPS,
     **instead.STEPS,
+    **losing.STEPS,
     **overreach.STEPS,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+from tests.simulation.lost_plans import plan_with_a_loss
 from tests.simulation.mishaps import mishaps
 from tests.simulation.plan import SHOPPERS, Plan
 from tests.simulation.tales import shopper
@@ -12,6 +13,8 @@ from tests.simulation.tales import shopper
 HOUSES = {"plain": 5, "pairs": 3, "fees": 2}
 """How often a world is in which house, against the others (`world.SHAPES`)."""
 SCHEDULERS = {"random": 6, "pct-3": 2, "pct-10": 2}
+LOSS_SHARE = 0.04
+"""So many worlds lose their databases."""
 THOROUGH_SHARE = 0.1
 SIGN_IN_SHARE = 0.5
 """In so many worlds the staff sign in at the real door, in the others with tokens of the stand-in."""
@@ -21,6 +24,8 @@ AFTER_THE_LAST_SECONDS = 40.0
 
 def plan_of(seed: int) -> Plan:
     """The world of a seed."""
+    if Random(f"loses/{seed}").random() < LOSS_SHARE:
+        return plan_with_a_loss(seed)
     dice = Random(f"plan/{seed}")
     house = _one_of(dice, HOUSES)
     scheduler = _one_of(dice, SCHEDULERS)

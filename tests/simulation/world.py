@@ -42,6 +42,7 @@ FLUSHES = 2
 SHAPES = {
     "plain": Shape(nightly=False),
     "pairs": Shape(instances=2, card_settle_seconds=86_400.0 * 2, nightly=False),
+    "bills": Shape(),
     "fees": Shape(freight_minor=700, discount_percent=10, pushes=True, signing="both"),
 }
 
@@ -264,6 +265,7 @@ class World:
             calm=self.calm,
             emptied=broker.emptied,
             read_stale=frozenset(name for name, one in self.house.storages.items() if one.read_stale),
+            restored=self.door.loss.lost.is_set(),
         )
 
     def _stories(self, violations: Sequence[Violation]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.judge import (
@@ -20,6 +21,7 @@ from tests.simulation.judge import (
     notices,
     privacy,
     records,
+    restored,
     rights,
     stock,
     taken_away,
@@ -34,6 +36,7 @@ __all__ = ["CHECKS", "Check", "judge", "same_after_replay", "since"]
 class Check:
     """One promise. `says`: in one sentence. `final`: to be asked only at the end, when faults have ceased and
     everything had time to end; the others hold at every quiet point. `calm`: to be asked only of worlds without faults.
+    `restored`: to be asked of worlds whose databases were put back, too, or (`only`) of no others.
     """
 
     name: str
@@ -42,13 +45,15 @@ class Check:
     find: Callable[[Reading], Iterable[Violation]]
     final: bool = False
     calm: bool = False
+    restored: Literal["no", "too", "only"] = "no"
 
     def __call__(self, evidence: Evidence) -> Iterable[Violation]:
         return self.find(Reading(evidence))
 
     def fits(self, evidence: Evidence) -> bool:
         """Whether it may be asked of this evidence."""
-        return (evidence.final or not self.final) and (evidence.calm or not self.calm)
+        when = ("too", "only") if evidence.restored else ("no", "too")
+        return self.restored in when and (evidence.final or not self.final) and (evidence.calm or not self.calm)
 
 
 _LIST = (
@@ -109,6 +114,31 @@ _LIST = (
     Check("many-as-told", "I27", "a command for many tasks did what it says it did", afterwards.many_as_told),
     Check("seen-as-it-was", "I26", "who watches sees an order go forward", afterwards.seen_as_it_was),
     Check("goods-before-money", "I19", "no money for a parcel that is not back", rights.goods_before_money),
+    Check("nothing-twice", "I28", "after a restore nothing is paid twice", restored.nothing_twice, restored="only"),
+    Check(
+        "known-again",
+        "I28",
+        "refunds since the backup are known again",
+        restored.known_again,
+        final=True,
+        restored="only",
+    ),
+    Check(
+        "truly-completed",
+        "I28",
+        "completed cases have given back",
+        restored.truly_completed,
+        final=True,
+        restored="only",
+    ),
+    Check(
+        "books-compared",
+        "I28",
+        "every day since the backup is compared",
+        restored.books_compared,
+        final=True,
+        restored="only",
+    ),
     Check("rules-kept", "I19", "who has to wait for what follows from the rules", rights.rules_kept, calm=True),
 )
 CHECKS: Mapping[str, Check] = {check.name: check for check in _LIST}

@@ -369,6 +369,8 @@ def test_a_task_about_something_else_stays_open_when_a_new_one_is_raised() -> No
     order.hears(accepted(), released(), told("refund-on-its-way"))
     order.hears(payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=3))
     assert [task.kind for task in order.order.tasks if task.done_at is None] == ["refund-made-outside", "refund-stuck"]
+    by_hand, own = order.order.tasks
+    assert ("5.00 CNY" in by_hand.en, "19.00 CNY" in own.en) == (True, True), "each names its own amount"
 
 
 def test_a_new_task_about_the_same_refund_takes_the_place_of_the_old_one() -> None:
