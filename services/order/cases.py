@@ -27,7 +27,7 @@ from services.order.otherroads import transfer_when
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.policies import Policy, Ruling
 from services.order.reason import Chosen, NotGiven, ReasonList, ReasonWords, chosen
-from services.order.tasks import close_tasks, raise_task
+from services.order.tasks import close_tasks, raise_task, refund_to_match
 from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
@@ -69,11 +69,13 @@ def reason_chosen(asked: CancelOrder, reasons: ReasonList) -> Chosen:
 
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
     """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
-    in its way before any rule is asked: an exchange under way, the order's state, its lines, an open case that wants
-    others."""
+    in its way before any rule is asked: an exchange under way, a refund of which nobody has said yet what it was for,
+    the order's state, its lines, an open case that wants others."""
     standing = order.open_case
     if order.open_exchange is not None:
         raise _refusal(asked, "cancellation-open", because="exchange-open")
+    if standing is None and asked.by.kind != "staff" and refund_to_match(order):
+        raise _refusal(asked, "cancellation-open", because="refund-to-match")
     if standing is None and order.state in _TOO_LATE:
         raise _refusal(asked, _TOO_LATE[order.state])
     try:

@@ -151,6 +151,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "该订单正在换货,请等它结束后再操作(通常只需几秒)。",
         "Goods of this order are being exchanged. Wait until that has ended, which takes seconds.",
     ),
+    "refund-to-match": (
+        409,
+        "该订单有一笔退款正在人工核对是哪些商品,暂时不能取消,请联系客服或稍后再试。",
+        "Money of this order went back; our service is finding out for which goods. Write to them, or try again later.",
+    ),
     "with-a-person": (
         409,
         "客服正在处理该订单,暂时不能换货,请联系客服。",
@@ -238,7 +243,7 @@ def problem_of(refusal: Event) -> Problem:
         zh, en = said["zh"], said["en"]
     if said.get("detail"):
         more["about"] = said["detail"]
-    if said["reason"] == "cancellation-open" or code == "exchange-open":
+    if code in ("cancellation-open", "exchange-open"):
         more["retry_after"] = 1
     return Problem(status, code, zh, en, **more)
 

@@ -94,6 +94,11 @@ def has_open_task(order: Order, case: Case, kind: Kind) -> bool:
     return any(task.case_id == case.case_id and task.kind == kind and task.done_at is None for task in order.tasks)
 
 
+def refund_to_match(order: Order) -> bool:
+    """Whether money went back and a person has still to say for which goods: it may be those that are wished now."""
+    return any(task.kind == "refund-made-outside" and task.done_at is None for task in order.tasks)
+
+
 def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[str, ...]:
     """What fits the case: while it still goes on by itself only looking does, and once somebody has looked, settling
     what the provider shows wrongly; goods that were never released, or came back as a parcel, cannot be given back; an

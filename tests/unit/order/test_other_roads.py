@@ -10,7 +10,7 @@ import pytest
 from chassis.record import Refusal
 from contracts import inventory, payment
 from contracts.message import CaseId, Money, RefundNumber
-from contracts.order import Reason, ReasonFamily
+from contracts.order import CancellationNotAccepted, Reason, ReasonFamily
 from contracts.payment import RefusalReason
 from contracts.task import ResolveTask
 from services.order import otherroads
@@ -437,6 +437,25 @@ def test_a_partial_refund_made_by_hand_moves_no_goods_and_is_a_task() -> None:
     order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
     assert order.order.state == "paid"
     assert [line.left for line in order.order.lines] == [3, 1]
+
+
+def test_while_nobody_knows_what_a_refund_was_for_only_the_staff_cancel() -> None:
+    """It may have been for the very goods that the customer wants to cancel now."""
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    with pytest.raises(Refusal) as raised:
+        order.hears(cancel((1, 1), request="r2"))
+    event = raised.value.event
+    assert isinstance(event, CancellationNotAccepted)
+    assert (event.reason, event.because) == ("cancellation-open", "refund-to-match")
+    choose(order, "done")
+    assert order.hears(cancel((1, 1), request="r3")).last[0] == "cancellation-accepted"
+
+
+def test_the_staff_cancel_while_a_refund_is_still_to_be_matched() -> None:
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    assert order.hears(cancel((1, 1), request="r2", by=STAFF)).last[0] == "cancellation-accepted"
 
 
 def test_a_refund_made_by_hand_while_a_case_is_open_waits_for_a_person() -> None:
