@@ -270,9 +270,8 @@ class CancellationAccepted(Event):
 class CancellationNotAccepted(Event):
     """No case was opened and nothing changed. `open_case_id`: the case that stands in the way. `rule` of
     `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives. `because`: a finer word for
-    the reason (open list: exchange-open, the goods are being exchanged; refund-to-match, a person has to say for
-    which goods money went back; unknown-reason, reason-retired, solution-refused); `use`: the code to take instead.
-    """
+    the reason (open list: exchange-open, the goods are being exchanged; refund-to-match, it is not known for which
+    goods money went back; unknown-reason, reason-retired, solution-refused); `use`: the code to take instead."""
 
     order_id: OrderId
     reason: Literal[
