@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-WORLDS = int(os.environ.get("TUIDAN_WORLDS", "300"))
-"""Some five minutes on two cores. `make simulate SEEDS=…` runs as many as one likes."""
+WORLDS = int(os.environ.get("TUIDAN_WORLDS", "1000"))
+"""Some eight minutes on two cores. `make simulate SEEDS=…` runs as many as one likes."""
 ONE_POINT_IN = 8
 """The build kills at every eighth crossing, beginning anywhere; `make sweep` at each."""
 
