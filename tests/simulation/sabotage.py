@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tests.simulation.lost_plans import plan_with_a_loss
 from tests.simulation.plan import Plan
 from tests.simulation.runner import Ready, Workers
 from tests.simulation.sabotages import switches, switches_door, tilts, tilts_door
@@ -96,6 +97,12 @@ _LIST = (
         "whoever can reach the gateway and has the merchant's APIv3 key says that orders are paid",
         switches.callback_verification,
         tilts.forgeries,
+    ),
+    Guard(
+        "waits-for-the-bills",
+        "after a restore goods are paid for a second time, whose refund only the provider remembers",
+        switches.waiting_for_the_bills,
+        plan_with_a_loss,
     ),
     Guard(
         "table-of-rights",

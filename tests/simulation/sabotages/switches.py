@@ -30,6 +30,7 @@ from services.payment import refund_effects, refunds
 from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment, Refund, refund_number
 from services.payment.outside import SendRefund
+from services.payment.restored import Restored
 from services.payment.wechatpay import WechatPay
 from tests.simulation.member import SimBus
 
@@ -262,3 +263,12 @@ def movement_id() -> None:
         return lambda owner, line_no, cause: message_id(id_of(owner, line_no, cause), f"attempt/{next(numbers)}")
 
     replaced(inventory, "movement_id", make)
+
+
+def waiting_for_the_bills() -> None:
+    """A restored payment service refunds as if it remembered everything."""
+
+    async def waits_not(restored: Restored, shop: str) -> bool:
+        return False
+
+    replaced(Restored, "waits", lambda _: waits_not)
