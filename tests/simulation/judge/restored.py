@@ -21,7 +21,7 @@ def nothing_twice(reading: Reading) -> Iterable[Violation]:
     worth: dict[str, dict[int, int]] = {}
     for asked in reading.evidence.asked:
         if asked.what == "place" and asked.status == 201:
-            lines = enumerate(asked.body["lines"], 1)
+            lines = enumerate(asked.body.get("lines", ()), 1)
             worth[str(asked.answer["order_id"])] = {no: row["quantity"] * row["unit_price_minor"] for no, row in lines}
         elif asked.what in ("wish", "by-hand") and asked.status in MAY_HAVE_BEEN_HEARD:
             wanted[asked.order_id] |= {row["line_no"] for row in asked.body["lines"]}

@@ -22,6 +22,7 @@ from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, WHEN, Scene,
 from tests.unit.simulation.spoils import Spoil
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
+from tests.unit.simulation.spoils_restored import was_restored
 from tests.unit.simulation.spoils_said import an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, asks, is_placed, shop
 
@@ -39,6 +40,19 @@ def test_an_exchange_that_went_well_is_fine() -> None:
     assert judge(scene.evidence()) == []
     scene.final = scene.calm = False
     assert judge(scene.evidence()) == []
+
+
+def test_a_restore_after_which_all_went_well_is_fine() -> None:
+    scene = shop()
+    was_restored(scene)
+    assert judge(replace(scene.evidence(), restored=True)) == []
+
+
+def test_after_a_restore_only_what_can_still_hold_is_asked() -> None:
+    restored = replace(shop().evidence(), restored=True)
+    asked = {name for name, check in CHECKS.items() if check.fits(restored)}
+    assert asked == {"nothing-twice", "known-again", "truly-completed", "books-compared"}
+    assert not asked & {name for name, check in CHECKS.items() if check.fits(shop().evidence())}
 
 
 def test_nothing_is_reported_before_the_end_either() -> None:
