@@ -8,7 +8,7 @@ import json
 import os
 import traceback
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +28,7 @@ from contracts.payment import ClosePayment, OpenPayment
 from sandbox.signing import encrypted_resource
 from services.inventory.handlers import RESERVATIONS
 from services.inventory.model import MoveStock, Reservation, ReservedLine, movements
-from services.payment import refunds
+from services.payment import refunds, restored
 from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment, Receipt, Refund, refund_number
 from services.payment.outside import RefundShown, SendRefund
@@ -254,6 +254,30 @@ def exchange_shuts_out() -> Holds:
     return [refused(SHIP), refused(cancel())]
 
 
+class Kept:
+    """A collection with these documents, whatever is asked for."""
+
+    def __init__(self, *documents: dict[str, Any]) -> None:
+        self._documents = documents
+
+    async def find(self, filter: object, *, fields: object = None) -> list[dict[str, Any]]:
+        return list(self._documents)
+
+    async def update_all(self, updates: object) -> None:
+        return None
+
+
+def waits_for_the_bills() -> Holds:
+    note = {"_id": restored.NAME, "taken_at": AT, "restored_at": AT, "cleared": []}
+
+    async def waits() -> bool:
+        one = restored.Restored(Kept(note), Kept(), lambda: AT, timedelta(minutes=5))
+        await one.prepare()
+        return await one.waits("shop")
+
+    return [asyncio.run(waits())]
+
+
 EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "deduplication": deduplication,
     "version-check": version_check,
@@ -267,6 +291,7 @@ EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "movement-id": movement_id,
     "callback-verification": callback_verification,
     "exchange-shuts-out": exchange_shuts_out,
+    "waits-for-the-bills": waits_for_the_bills,
     **DOOR_EXAMPLES,
 }
 
