@@ -74,10 +74,10 @@ def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]
     standing = order.open_case
     if order.open_exchange is not None:
         raise _refusal(asked, "cancellation-open", because="exchange-open")
-    if standing is None and asked.by.kind != "staff" and refund_to_match(order):
-        raise _refusal(asked, "cancellation-open", because="refund-to-match")
     if standing is None and order.state in _TOO_LATE:
         raise _refusal(asked, _TOO_LATE[order.state])
+    if standing is None and asked.by.kind != "staff" and refund_to_match(order):
+        raise _refusal(asked, "cancellation-open", because="refund-to-match")
     try:
         lines = pieces_to_cancel(order, asked.lines)
     except NotCancellable as problem:

@@ -28,9 +28,8 @@ ASKS_AGAIN_AFTER = (2.0, 5.0, 15.0, 60.0, 600.0, 3_600.0, 14_400.0, 43_200.0, 86
 
 @dataclass
 class Loss:
-    """What becomes of the databases. `taken_at`: the moment of the backup, virtual seconds."""
+    """What becomes of the databases, for people to wait for."""
 
-    taken_at: float | None = None
     backed_up: asyncio.Event = field(default_factory=asyncio.Event)
     lost: asyncio.Event = field(default_factory=asyncio.Event)
     restored: asyncio.Event = field(default_factory=asyncio.Event)
@@ -43,7 +42,7 @@ async def lose(place: Place, fault: Mapping[str, Any]) -> End:
         service: {name: dict(one.documents) for name, one in storage.collections.items()}
         for service, storage in house.storages.items()
     }
-    loss.taken_at = house.loop.now
+    taken_at = house.loop.now
     loss.backed_up.set()
 
     async def lost() -> None:
@@ -52,7 +51,7 @@ async def lose(place: Place, fault: Mapping[str, Any]) -> End:
         for process in house.processes.values():
             house.kill(process)
         await asyncio.sleep(DOWN_SECONDS)
-        _put_back(house, kept, loss)
+        _put_back(house, kept, taken_at)
         house.shut = False
         await house.open()
         loss.restored.set()
@@ -60,15 +59,14 @@ async def lose(place: Place, fault: Mapping[str, Any]) -> End:
     return lost
 
 
-def _put_back(house: House, kept: Mapping[str, Mapping[str, dict[str, Any]]], loss: Loss) -> None:
+def _put_back(house: House, kept: Mapping[str, Mapping[str, dict[str, Any]]], taken_at: float) -> None:
     """What `tuidan restore` does: the databases, the note for payment, and consumer groups go on at the end."""
-    assert loss.taken_at is not None
     for service, storage in house.storages.items():
         for name, documents in storage.collections.items():
             documents.documents = dict(kept[service].get(name, {}))
         storage.remember()
         house.loop.changed(storage.sight)
-    taken, now = (datetime.fromtimestamp(EPOCH + at, UTC) for at in (loss.taken_at, house.loop.now))
+    taken, now = (datetime.fromtimestamp(EPOCH + at, UTC) for at in (taken_at, house.loop.now))
     note = {"_id": restored.NAME, "taken_at": taken, "restored_at": now, "cleared": [], "over": False}
     house.storages["payment"].collections[restored.NAME].documents[restored.NAME] = stored(note)
     for group in house.broker.groups.values():

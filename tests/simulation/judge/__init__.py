@@ -57,7 +57,13 @@ class Check:
 
 
 _LIST = (
-    Check("within-what-was-paid", "I01", "no order gives back more than was paid, ever", money.within_what_was_paid),
+    Check(
+        "within-what-was-paid",
+        "I01",
+        "no order gives back more than was paid, ever",
+        money.within_what_was_paid,
+        restored="too",
+    ),
     Check(
         "ended-cases-money", "I01", "a completed case gave back its amount, an undone one nothing", money.ended_cases
     ),
@@ -65,23 +71,44 @@ _LIST = (
         "one-refund-at-a-time", "I02", "one effective refund or transfer per case, numbered well", money.one_at_a_time
     ),
     Check("money-for-a-reason", "I03", "no money without a case, no word about money without it", money.for_a_reason),
-    Check("stock-balances", "I04", "every piece is available, reserved or sold, as the ledger says", stock.balances),
-    Check("stock-movements", "I04", "each piece moves once and is in one place", stock.movements),
+    Check(
+        "stock-balances",
+        "I04",
+        "every piece is available, reserved or sold, as the ledger says",
+        stock.balances,
+        restored="too",
+    ),
+    Check("stock-movements", "I04", "each piece moves once and is in one place", stock.movements, restored="too"),
     Check("stock-words", "I04", "what inventory says has happened in its ledger", stock.words),
     Check("stock-of-orders", "I04", "stock is where the orders say", stock.orders, final=True),
     Check("exchanged-pieces", "I04", "after an exchange both goods' pieces add up", exchanges.pieces_add_up),
     Check("exchanges-ended", "I04", "an exchange ends as its stock did", exchanges.ended_alike, final=True),
-    Check("versions", "I05", "versions count saves, what is unsaid was decided", records.versions),
+    Check("versions", "I05", "versions count saves, what is unsaid was decided", records.versions, restored="too"),
     Check("legal-lives", "I05", "orders and payments live as they may, and ends are ends", lives.legal_lives),
-    Check("somebody-goes-on", "I06", "what has not ended has a timer, work to do, or a person", lives.somebody_goes_on),
-    Check("everything-ended", "I06", "everything has ended or lies with a person", lives.everything_ended, final=True),
+    Check(
+        "somebody-goes-on",
+        "I06",
+        "what has not ended has a timer, work to do, or a person",
+        lives.somebody_goes_on,
+        restored="too",
+    ),
+    Check(
+        "everything-ended",
+        "I06",
+        "everything has ended or lies with a person",
+        lives.everything_ended,
+        final=True,
+        restored="too",
+    ),
     Check("payments-known", "I06", "who has paid is known to have paid", lives.payments_known, final=True),
     Check("wishes-kept", "I06", "what was promised to a person was done", lives.wishes_kept),
     Check("told-once", "I07", "one message per outcome of a case, one more only where nobody knew", notices.told_once),
     Check("told-the-truth", "I07", "customers hear what is true and was asked for", notices.told_the_truth),
     Check("one-end", "I07", "no case tells two ends", notices.one_end),
     Check("everybody-told", "I07", "everybody was told how it ended", notices.everybody_told, final=True),
-    Check("everything-sent", "I08", "what was said is in the topics", messages.everything_sent, final=True),
+    Check(
+        "everything-sent", "I08", "what was said is in the topics", messages.everything_sent, final=True, restored="too"
+    ),
     Check("nothing-invented", "I08", "what is in the topics was said", messages.nothing_invented),
     Check("in-order", "I08", "without faults, in the order of decisions", messages.in_order, calm=True),
     Check("facts", "I11", "analytics keeps what the events tell, no more and no less", figures.facts),
@@ -93,18 +120,29 @@ _LIST = (
     Check("repeats-change-nothing", "I14", "a repeat changes nothing", hearing.repeats_change_nothing),
     Check("whole-fen", "I15", "amounts are whole fen and shares add up", money.whole_fen),
     Check(
-        "nothing-personal", "I16", "no personal data and no secret where it does not belong", privacy.nothing_personal
+        "nothing-personal",
+        "I16",
+        "no personal data and no secret where it does not belong",
+        privacy.nothing_personal,
+        restored="too",
     ),
     Check("hidden-as-wished", "I06", "what customers hide is hidden, and nothing else", taken_away.hidden_as_wished),
     Check("erased-not-needed", "I06", "nothing erased is needed by an open case", taken_away.not_needed),
     Check("erased-forgotten", "I16", "nothing says whose an erased order was", taken_away.forgotten, final=True),
-    Check("bounded", "I17", "journals and memory stay bounded", records.bounded),
-    Check("nothing-left-over", "I17", "nothing is left to be said or done", records.nothing_left_over, final=True),
+    Check("bounded", "I17", "journals and memory stay bounded", records.bounded, restored="too"),
+    Check(
+        "nothing-left-over",
+        "I17",
+        "nothing is left to be said or done",
+        records.nothing_left_over,
+        final=True,
+        restored="too",
+    ),
     Check("told-is-known", "I18", "what was told gives what is known", records.told_is_known),
     Check("before-it-begins", "I19", "no money before approval, none after a withdrawal", rights.before_it_begins),
-    Check("with-the-right", "I20", "nobody got what they have no right to", door.with_the_right),
+    Check("with-the-right", "I20", "nobody got what they have no right to", door.with_the_right, restored="too"),
     Check("in-the-trail", "I21", "what the staff did is in the audit trail, nothing else is", door.in_the_trail),
-    Check("no-secret-kept", "I16", "no password and no token is stored", door.keeps_no_secret),
+    Check("no-secret-kept", "I16", "no password and no token is stored", door.keeps_no_secret, restored="too"),
     Check("sessions-end", "I22", "a refresh token works once, an ended session never", door.sessions_end),
     Check(
         "with-a-code", "I23", "what needs a code was done with the one sent for it", confirmed.with_a_code, final=True

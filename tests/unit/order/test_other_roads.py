@@ -452,6 +452,16 @@ def test_while_nobody_knows_what_a_refund_was_for_only_the_staff_cancel() -> Non
     assert order.hears(cancel((1, 1), request="r3")).last[0] == "cancellation-accepted"
 
 
+def test_an_order_that_is_cancelled_says_so_though_a_refund_is_still_to_be_matched() -> None:
+    order = paid_order().hears(cancel(), held(), found(500), accepted(), released(), told("refund-on-its-way"))
+    order.hears(settled(), told("refund-arrived"))
+    assert order.order.state == "cancelled"
+    with pytest.raises(Refusal) as raised:
+        order.hears(cancel(request="r2"))
+    assert isinstance(raised.value.event, CancellationNotAccepted)
+    assert raised.value.event.reason == "already-cancelled"
+
+
 def test_the_staff_cancel_while_a_refund_is_still_to_be_matched() -> None:
     order = paid_order().hears(found(500))
     order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
