@@ -9,7 +9,8 @@ from services.payment.restored import NAME as RESTORED
 from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.reading import Reading
 
-BACK = {"refund-accepted": 1, "refund-closed": -1, "refund-returned": -1, "transfer-accepted": 1}
+BACK = {"refund-accepted": 1, "refund-closed": -1, "refund-returned": -1}
+"""No transfers: nothing in these worlds leads to one (`lost_plans`)."""
 MAY_HAVE_BEEN_HEARD = (0, 200, 201, 202, 503)
 
 
@@ -37,8 +38,7 @@ def _back(reading: Reading) -> dict[str, dict[str, int]]:
     for line in reading.evidence.money:
         sign = BACK.get(line["kind"], 0)
         if sign:
-            number = str(line.get("out_refund_no") or line.get("out_bill_no"))
-            found[str(line["out_trade_no"])][number] += sign * line["amount_minor"]
+            found[str(line["out_trade_no"])][str(line["out_refund_no"])] += sign * line["amount_minor"]
     return {order: {number: fen for number, fen in rows.items() if fen} for order, rows in found.items()}
 
 

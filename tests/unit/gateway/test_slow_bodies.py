@@ -145,6 +145,25 @@ async def test_a_body_that_is_too_large_and_dribbles_is_waited_for_a_second(
     expect_problem(await asked, 413, "body-too-large")
 
 
+async def test_a_body_that_grows_too_large_and_stops_is_waited_for_a_second(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hours, stopped = Hours(monkeypatch), asyncio.Event()
+
+    async def body() -> AsyncIterator[bytes]:
+        async for part in Much(2):
+            yield part
+        stopped.set()
+        await asyncio.Event().wait()
+
+    asked = asyncio.create_task(world.http.post("/mp/v1/orders", content=body(), headers=headers(world)))
+    await stopped.wait()
+    await give_way()
+    assert not asked.done()
+    hours.ahead += LINGER_SECONDS + 0.1
+    expect_problem(await asked, 413, "body-too-large")
+
+
 @pytest.mark.parametrize("length", ["5", "0", "99", "9" * 30, "-1", "1e3", "٣", " 7 "])
 async def test_a_length_that_lies_is_not_believed(world: World, length: str) -> None:
     async def body() -> AsyncIterator[bytes]:

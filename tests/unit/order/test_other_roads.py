@@ -15,6 +15,7 @@ from contracts.payment import RefusalReason
 from contracts.task import ResolveTask
 from services.order import otherroads
 from services.order.placing import masked
+from services.order.problems import problem_of
 from tests.unit.order.told import (
     CASE,
     CLOSED,
@@ -448,6 +449,7 @@ def test_while_nobody_knows_what_a_refund_was_for_only_the_staff_cancel() -> Non
     event = raised.value.event
     assert isinstance(event, CancellationNotAccepted)
     assert (event.reason, event.because) == ("cancellation-open", "refund-to-match")
+    assert "Retry-After" not in problem_of(event).response().headers, "a person takes longer than a second"
     choose(order, "done")
     assert order.hears(cancel((1, 1), request="r3")).last[0] == "cancellation-accepted"
 

@@ -84,6 +84,13 @@ def test_a_check_is_asked_only_where_it_holds() -> None:
     assert [str(violation) for violation in judge(scene.evidence()) if violation.invariant == "I08"] == []
 
 
+def test_a_code_is_looked_for_at_the_end_because_the_deed_may_still_be_asked_for_again() -> None:
+    """What somebody asked for is written down once it is answered."""
+    evidence = shop().evidence()
+    assert CHECKS["with-a-code"].fits(evidence)
+    assert not CHECKS["with-a-code"].fits(replace(evidence, final=False))
+
+
 def test_an_answer_that_met_an_old_reading_is_asked_for_again_before_the_end() -> None:
     scene = shop()
     an_answer_that_was_skipped(scene)
