@@ -11,7 +11,7 @@ import sys
 import pytest
 
 WORLDS = int(os.environ.get("TUIDAN_WORLDS", "1000"))
-"""Some eight minutes on two cores. `make simulate SEEDS=…` runs as many as one likes."""
+"""Some nine minutes on two cores. `make simulate SEEDS=…` runs as many as one likes."""
 ONE_POINT_IN = 8
 """The build kills at every eighth crossing, beginning anywhere; `make sweep` at each."""
 
