@@ -52,7 +52,8 @@ class ForgetCustomer(Report):
 
 
 class Erasure(BaseModel):
-    """What was asked for last about an order, and how far it is: `look` counts from 1, `done` when nothing is left."""
+    """What was asked for last about an order, and how far it is: `look` counts from 1, `done` when nothing is left.
+    `earlier`: what was asked for before that, of an order that was put back since."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -61,6 +62,7 @@ class Erasure(BaseModel):
     look: int = 1
     done: bool = False
     wake_at: AwareDatetime | None = None
+    earlier: tuple[str, ...] = ()
 
 
 ERASURES = Aggregate("erasures", Erasure)
@@ -68,10 +70,17 @@ ERASURES = Aggregate("erasures", Erasure)
 
 @ERASURES.handles(EraseNotices)
 def erase_notices(erasure: Erasure | None, asked: EraseNotices, at: datetime) -> Decision:
-    """Begin to look. Asked again: the answer, if there is one."""
-    if erasure is not None and erasure.erasure == asked.erasure:
+    """Begin to look. Asked again: the answer, if there is one. For an earlier one nobody waits any more, and what was
+    told since the order was put back is still needed."""
+    if erasure is None:
+        fresh = Erasure(order_id=asked.order_id, erasure=asked.erasure)
+        return fresh, [_look(fresh)]
+    if erasure.erasure == asked.erasure:
         return erasure, _answer(erasure)
-    fresh = Erasure(order_id=asked.order_id, erasure=asked.erasure)
+    if asked.erasure in erasure.earlier:
+        return erasure, ()
+    earlier = (*erasure.earlier, erasure.erasure)
+    fresh = Erasure(order_id=asked.order_id, erasure=asked.erasure, earlier=earlier)
     return fresh, [_look(fresh)]
 
 

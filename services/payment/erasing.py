@@ -12,11 +12,11 @@ from services.payment.model import Payment, Refund
 
 @PAYMENTS.handles(EraseContact)
 def erase_contact(payment: Payment | None, asked: EraseContact, at: datetime) -> tuple[Payment | None, list[Message]]:
-    """An order that never came to a payment has nothing to forget. Asked again, after it was restored, it looks once
-    more."""
+    """An order that never came to a payment has nothing to forget. An erasure that is heard again takes nothing more:
+    the order may have been put back since, and be about to pay money back."""
     answer = ContactErased(order_id=asked.order_id, erasure=asked.erasure)
-    if payment is None:
-        return None, [answer]
+    if payment is None or asked.erasure in payment.erasures:
+        return payment, [answer]
     blank = payment.model_copy(
         update={
             "openid": "",
@@ -24,9 +24,10 @@ def erase_contact(payment: Payment | None, asked: EraseContact, at: datetime) ->
             "shipping": payment.shipping.model_copy(update={"tracking_number": "", "receiver": ""}),
             "refunds": tuple(_blank(refund) for refund in payment.refunds),
             "erased_at": payment.erased_at or at,
+            "erasures": (*payment.erasures, asked.erasure),
         }
     )
-    return (payment if blank == payment else blank), [answer]
+    return blank, [answer]
 
 
 def _blank(refund: Refund) -> Refund:

@@ -148,7 +148,8 @@ class Shipping(Fact):
 class Payment(Fact):
     """One order's payment. `new`: something was heard before `OpenPayment`; `amount` and the three after it are None
     until then. `strange` is a payment the provider shows that is not what was asked for. `poll_at`: when to ask the
-    provider whether the customer has paid. `erased_at`: since when it does not know any more who paid."""
+    provider whether the customer has paid. `erased_at`: since when it does not know any more who paid; `erasures`: each
+    that was asked for (see `EraseContact`)."""
 
     order_id: OrderId
     shop: str = ""
@@ -169,6 +170,7 @@ class Payment(Fact):
     refunds: tuple[Refund, ...] = ()
     shipping: Shipping = Shipping()
     erased_at: AwareDatetime | None = None
+    erasures: tuple[str, ...] = ()
 
     @property
     def wake_at(self) -> datetime | None:
