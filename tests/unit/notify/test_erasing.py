@@ -1,4 +1,4 @@
-"""What hears that an order's notices are to be forgotten: asked again and again, and again after the order was put back."""
+"""An order's notices are to be forgotten: asked again and again, and again after the order was put back."""
 
 from __future__ import annotations
 
