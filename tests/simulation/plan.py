@@ -54,7 +54,8 @@ class Shopper:
 class Plan:
     """One world. `house`: which of the prepared houses (`world.SHAPES`); `scheduler`: `random`, or `pct-D` with D
     changes of priority; `staff`: how diligent the staff are (0: nobody works); `rolling`: two versions of the order
-    service are under way; `nights`: so many bills are compared at the end; `thorough`: what the
+    service are under way; `nights`: so many bills are compared at the end; `bills`: what is wrong with them until
+    somebody starts the comparison again (`bookkeeping.SPOILS`; empty: nothing); `thorough`: what the
     services log is read, and at the end everything is heard once more and may change nothing (I09); `signs_in`: the
     staff sign in at the real door."""
 
@@ -68,6 +69,7 @@ class Plan:
     nights: int = 0
     thorough: bool = False
     signs_in: bool = False
+    bills: str = ""
 
     def to_json(self) -> str:
         """One line that `from_json` reads. Nothing in it is sorted: of a mix of faults the order counts."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
+from tests.simulation.bookkeeping import SPOILS
 from tests.simulation.lost_plans import plan_with_a_loss
 from tests.simulation.mishaps import mishaps
 from tests.simulation.plan import SHOPPERS, Plan
@@ -16,6 +17,8 @@ SCHEDULERS = {"random": 6, "pct-3": 2, "pct-10": 2}
 LOSS_SHARE = 0.04
 """So many worlds lose their databases."""
 THOROUGH_SHARE = 0.1
+SPOILED_SHARE = 0.6
+"""Of the worlds whose bills are compared, so many are shown wrong ones first."""
 SIGN_IN_SHARE = 0.5
 """In so many worlds the staff sign in at the real door, in the others with tokens of the stand-in."""
 AFTER_THE_LAST_SECONDS = 40.0
@@ -44,7 +47,12 @@ def plan_of(seed: int) -> Plan:
         nights=int(compares),
         thorough=dice.random() < THOROUGH_SHARE,
         signs_in=dice.random() < SIGN_IN_SHARE,
+        bills=_spoiled_bills(Random(f"bills/{seed}")) if compares else "",
     )
+
+
+def _spoiled_bills(dice: Random) -> str:
+    return dice.choice(tuple(SPOILS)) if dice.random() < SPOILED_SHARE else ""
 
 
 def _one_of(dice: Random, weights: dict[str, int]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 from sandbox.app import world_of
 from tests.simulation import rolling, schedules, walked
+from tests.simulation.bookkeeping import Bookkeeper
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.faults import calm, strike
 from tests.simulation.house import DAY_SECONDS, NIGHT_SECONDS, SERVICES, House, Shape
@@ -184,6 +185,16 @@ class World:
         await calm(self)
         await people
         working.cancel()
+        await self._end(plan)
+
+    async def _end(self, plan: Plan) -> None:
+        """Everything comes to an end, and bills are compared: the first ones are wrong where the plan wants that."""
+        if plan.bills:
+            bookkeeper = Bookkeeper(self.door, Random(f"books/{plan.seed}"))
+            await bookkeeper.spoil(plan.bills)
+            await asyncio.sleep(plan.nights * DAY_SECONDS + NIGHT_SECONDS)
+            await bookkeeper.work()
+            await bookkeeper.start_again()
         await self.settle()
         if plan.nights:
             await asyncio.sleep(plan.nights * DAY_SECONDS + NIGHT_SECONDS)  # a day's bill is there the next morning

@@ -10,6 +10,7 @@ from typing import Literal
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.judge import (
     afterwards,
+    books,
     confirmed,
     door,
     exchanges,
@@ -177,6 +178,8 @@ _LIST = (
         final=True,
         restored="only",
     ),
+    Check("books-agree", "I29", "the books agree with whole bills", books.agree, final=True),
+    Check("closed-as-wished", "I29", "what a person closed stays closed", books.closed_as_wished, final=True),
     Check("rules-kept", "I19", "who has to wait for what follows from the rules", rights.rules_kept, calm=True),
 )
 CHECKS: Mapping[str, Check] = {check.name: check for check in _LIST}

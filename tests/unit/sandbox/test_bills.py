@@ -263,6 +263,10 @@ async def test_a_bill_can_be_spoiled_for_its_readers(make_shop: MakeShop) -> Non
     _, link = await bill(shop, day)
     _, content = await shop.pay.download_bill(link["download_url"])
     assert hashlib.sha1(gzip.decompress(content), usedforsecurity=False).hexdigest() != link["hash_value"]
+    await shop.control("PUT", "/bills", {"torn": True})
+    torn = await file_of(shop, day)
+    assert torn == whole[: len(torn)]
+    assert len(torn) < len(whole) - 100
     await shop.control("PUT", "/bills", {})
     assert await file_of(shop, day) == whole
 

@@ -18,8 +18,9 @@ from tests.scenarios.power import AGGREGATES, House, build
 from tests.simulation.judge import CHECKS, judge, same_after_replay, since
 from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
 from tests.unit.order.told import cancel
-from tests.unit.simulation.given import LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
+from tests.unit.simulation.given import AT, LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
 from tests.unit.simulation.spoils import Spoil
+from tests.unit.simulation.spoils_books import was_compared
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
 from tests.unit.simulation.spoils_restored import was_restored
@@ -46,6 +47,16 @@ def test_a_restore_after_which_all_went_well_is_fine() -> None:
     scene = shop()
     was_restored(scene)
     assert judge(replace(scene.evidence(), restored=True)) == []
+
+
+def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
+    scene = shop()
+    day = was_compared(scene)
+    assert judge(scene.evidence()) == []
+    day["status"], day["differences"][0]["state"] = "healing", "open"
+    assert list(CHECKS["books-agree"](scene.evidence())) == []
+    day["status"], day["wake_at"] = "failed", AT
+    assert list(CHECKS["books-agree"](scene.evidence())) == [], "it is tried again by itself"
 
 
 def test_after_a_restore_only_what_can_still_hold_is_asked() -> None:

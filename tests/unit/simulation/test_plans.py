@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.simulation.bookkeeping import SPOILS
 from tests.simulation.evidence import Violation
 from tests.simulation.faults import KINDS
 from tests.simulation.people import STEPS
@@ -26,13 +27,14 @@ def test_the_same_seed_is_the_same_plan_and_comes_back_from_text() -> None:
 
 
 def test_plans_name_only_what_there_is() -> None:
-    plans = [*(plan_of(seed) for seed in range(300)), *STORIES.values()]
+    plans = [*(plan_of(seed) for seed in range(1000)), *STORIES.values()]
     kinds = {fault["kind"] for plan in plans for fault in plan.faults}
     steps = {step[0] for plan in plans for shopper in plan.shoppers for step in shopper.steps}
     assert kinds <= set(KINDS)
     assert set(KINDS) - {"deploy"} <= kinds, "a kind that never comes is not a fault"
     assert steps <= set(STEPS)
     assert {plan.house for plan in plans} == set(SHAPES)
+    assert {plan.bills for plan in plans} == {"", *SPOILS}
 
 
 def test_a_failing_plan_is_made_as_small_as_what_fails() -> None:
