@@ -14,6 +14,9 @@ from tests.simulation.people import Door, Json
 CARD = {"bank_type": "ICBC_DEBIT", "bank_account": "6222021234567890123", "real_name": "张三"}
 ERRAND_SHARE = 0.7
 CARD_SHARE = 0.7
+WRONG_CARD_SHARE = 0.3
+NOT_THAT_CARD = {"kind": "error-before", "http": 400, "code": "PARAM_ERROR"}
+"""What WeChat Pay says of a card that is not the customer's, or was mistyped."""
 APPROVED_SHARE = 0.75
 WAREHOUSE_SHARE = 0.9
 MISCOUNTED_SHARE = 0.1
@@ -78,8 +81,7 @@ class Staff:
         self._count += 1
         order_id = str(task["task_id"]).rsplit("-", 2)[0]
         if task["kind"] == "refund-abnormal" and (self.diligence >= ALWAYS or self.draw() < CARD_SHARE):
-            path = f"/admin/v1/cases/{task['case_id']}/bank-card"
-            await self.door.ask("s-finance", "POST", path, CARD, key=f"card-{self._count}", what="card", order=order_id)
+            await self._name_a_card(task, order_id)
             return
         if task["kind"] == "intercept-parcel":
             await self._report(task, order_id)
@@ -89,6 +91,14 @@ class Staff:
         path = f"/admin/v1/tasks/{task['task_id']}/resolution"
         body = {"choice": choice, "note": "paid in cash, receipt 17"}
         await self.door.ask("s-finance", "POST", path, body, what="resolve", order=order_id)
+
+    async def _name_a_card(self, task: Json, order_id: str) -> None:
+        """The customer's, or now and then one that is refused."""
+        if self.diligence < ALWAYS and self.draw() < WRONG_CARD_SHARE:
+            rule = {"call": "abnormal-refund", "times": 1, "fault": NOT_THAT_CARD}
+            await self.door.sandbox("POST", "/_control/faults/rules", [rule])
+        path = f"/admin/v1/cases/{task['case_id']}/bank-card"
+        await self.door.ask("s-finance", "POST", path, CARD, key=f"card-{self._count}", what="card", order=order_id)
 
     async def _deal_with_many(self) -> None:
         """One command for all that stands in the list: looked at first, then what was shown; now and then the same
