@@ -38,6 +38,12 @@ MORE = (
     Errand("finance", "GET", "/admin/v1/figures/saved-orders?by=month"),
     Errand("finance", "GET", "/admin/v1/figures/orders?by=product"),
     Errand("finance", "GET", "/admin/v1/figures/cancellations?by=group"),
+    Errand("finance", "GET", "/admin/v1/figures/cancellations?by=product"),
+    Errand("finance", "GET", "/admin/v1/figures/refunds?by=product"),
+    Errand("finance", "GET", "/admin/v1/figures/refunds?by=month"),
+    Errand("finance", "GET", "/admin/v1/figures/refunds?by=reason"),
+    Errand("finance", "GET", "/admin/v1/figures/ratings?by=answer"),
+    Errand("finance", "GET", "/admin/v1/figures/no-such-figure"),
 )
 
 EVERY = (*ERRANDS, *MORE)

@@ -21,15 +21,21 @@ Say = Callable[[str, str, str, str, Json], Awaitable[tuple[int, Json]]]
 STEP_SECONDS = 30
 SOON_SECONDS = 5.0
 NO_ANSWER = (0, 429, 503)
+REFUSED = (401, 403)
 ROLES = ("customer-service", "supervisor", "finance", "warehouse", "administrator")
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a member of staff signs in with."""
+    """What a member of staff signs in with. `before`: the password before, which may still be the one that counts."""
 
     password: str
     factor: str
+    before: str = ""
+
+    def with_password(self, new: str) -> Account:
+        """The same with another password."""
+        return Account(new, self.factor, self.password)
 
     @classmethod
     def of(cls, answer: Json) -> Account:
@@ -126,6 +132,8 @@ class Keyring:
         if status == 200:
             self.names[str(answer.get("customer_id") or who)] = who
             return self._keep(who, answer)
+        if status in REFUSED and who in self.accounts and self.accounts[who].before:
+            self.accounts[who] = self.accounts[who].with_password(self.accounts[who].before)
         soon = self._now() + (SOON_SECONDS if status in NO_ANSWER else 0.0)
         self._not_before[who] = max(soon, self._next_code() if who.startswith("s-") else 0.0)
         return None
@@ -136,10 +144,17 @@ class Keyring:
         return session
 
     def _staffs(self, who: str) -> Json:
-        account = self.accounts[who]
-        code = pyotp.TOTP(account.factor).at(int(EPOCH + self._now()))
         self._not_before[who] = self._next_code()
-        return {"staff_id": who, "password": account.password, "code": code}
+        return {"staff_id": who, "password": self.accounts[who].password, "code": self._shown(who)}
+
+    def _shown(self, who: str) -> str:
+        return pyotp.TOTP(self.accounts[who].factor).at(int(EPOCH + self._now()))
+
+    async def second_factor(self, who: str) -> str:
+        """What the authenticator shows, once that has not been shown to anybody."""
+        await asyncio.sleep(max(0.0, self._not_before.get(who, 0.0) - self._now()))
+        self._not_before[who] = self._next_code()
+        return self._shown(who)
 
     def _next_code(self) -> float:
         """When the authenticator shows another code: each is taken once."""

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from tests.simulation import desk
 from tests.simulation.errands import Errand
 from tests.simulation.errands_door import EVERY
 from tests.simulation.loop import EPOCH
@@ -13,6 +14,7 @@ from tests.simulation.people import Door, Json
 
 CARD = {"bank_type": "ICBC_DEBIT", "bank_account": "6222021234567890123", "real_name": "张三"}
 ERRAND_SHARE = 0.7
+DESK_SHARE = 0.04
 CARD_SHARE = 0.7
 WRONG_CARD_SHARE = 0.3
 NOT_THAT_CARD = {"kind": "error-before", "http": 400, "code": "PARAM_ERROR"}
@@ -46,6 +48,8 @@ class Staff:
         """Deal with what is there, and now and then do something else."""
         if self.diligence < ALWAYS and self.draw() < ERRAND_SHARE:
             await self._run_errand(EVERY[int(self.draw() * len(EVERY))])
+        if self.diligence < ALWAYS and self.draw() < DESK_SHARE:
+            await desk.EVERY[int(self.draw() * len(desk.EVERY))](self.door, self.draw)
         _, page = await self.door.ask("s-finance", "GET", "/admin/v1/tasks")
         if page.get("tasks") and self.diligence < ALWAYS and self.draw() < MANY_SHARE:
             await self._deal_with_many()
