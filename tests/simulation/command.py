@@ -8,6 +8,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ from tests.simulation.plan import Plan
 from tests.simulation.runner import Ready, Task, Workers
 from tests.simulation.sabotage import GUARDS, SEEDS_MAX
 from tests.simulation.sabotage import show as show_table
-from tests.simulation.seeds import plan_of
+from tests.simulation.seeds import may_be_heard_again, plan_of
 from tests.simulation.shrink import shrunk
 from tests.simulation.stories import STORIES
 from tests.simulation.sweep import crossings_of, points
@@ -39,6 +40,7 @@ def run(
     first: Annotated[int | None, typer.Option(help="the first seed; none: drawn, and printed")] = None,
     workers: Annotated[int, typer.Option(help="processes at once")] = WORKERS,
     stop_after: Annotated[int, typer.Option(help="give up after so many failing worlds")] = 20,
+    thorough: Annotated[bool, typer.Option(help="hear everything once more in every world, not in one of ten")] = False,
 ) -> None:
     """Run many seeds; exit code 1 when one of them shows a violation."""
     begin = secrets.randbelow(10**9) if first is None else first
@@ -47,7 +49,8 @@ def run(
 
     def tasks() -> Iterator[Task]:
         for seed in range(begin, begin + seeds):
-            yield plan_of(seed), ()
+            plan = plan_of(seed)
+            yield (replace(plan, thorough=True) if thorough and may_be_heard_again(plan) else plan), ()
 
     for (plan, _), outcome in Workers(Ready.made(), workers).run(tasks()):
         tally.take(plan, outcome)

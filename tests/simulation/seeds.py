@@ -6,6 +6,7 @@ from dataclasses import replace
 from random import Random
 
 from tests.simulation.bookkeeping import SPOILS
+from tests.simulation.losing import KIND
 from tests.simulation.lost_plans import plan_with_a_loss
 from tests.simulation.mishaps import mishaps
 from tests.simulation.plan import SHOPPERS, Plan
@@ -49,6 +50,11 @@ def plan_of(seed: int) -> Plan:
         signs_in=dice.random() < SIGN_IN_SHARE,
         bills=_spoiled_bills(Random(f"bills/{seed}")) if compares else "",
     )
+
+
+def may_be_heard_again(plan: Plan) -> bool:
+    """Whether everything may be heard once more at the end: after a restore topics tell of a time that was undone."""
+    return all(fault["kind"] != KIND for fault in plan.faults)
 
 
 def _spoiled_bills(dice: Random) -> str:
