@@ -127,13 +127,15 @@ class RefundRefused(Event):
 @COMMANDS.carries("refund-payment.v1")
 class RefundPayment(Command):
     """Give money back for one case. Safe to repeat: one refund per case. `transfer_when`: refusals after which the same
-    money goes as a merchant transfer instead, which the customer has to confirm."""
+    money goes as a merchant transfer instead, which the customer has to confirm. `matched`: refunds that nobody
+    had asked for (see `RefundFound`) of which it is known by now what they were for."""
 
     order_id: OrderId
     case_id: CaseId
     amount: Money
     reason: str = Field(max_length=80)
     transfer_when: tuple[RefusalReason, ...] = ()
+    matched: tuple[RefundNumber, ...] = ()
 
 
 @EVENTS.carries("refund-rerouted.v1")

@@ -18,6 +18,7 @@ from contracts.message import CaseId, Money, OrderId, RefundNumber
 from contracts.notify import Addressee
 from services.order.arrival import expected_by
 from services.order.model import Case, Order
+from services.order.tasks import matched_refunds
 from services.order.words import reason_in_words, refusal_in_words, solution_in_words, solution_of
 
 # A short message whose fate is unknown is looked for before the next provider is asked (decision 0019).
@@ -54,6 +55,7 @@ class Cancellation(BaseModel):
     refund_number: RefundNumber | None = None
     note: str = ""
     good: tuple[StockLine, ...] = ()
+    matched: tuple[RefundNumber, ...] = ()
 
     @classmethod
     def of(cls, order: Order, case: Case) -> Cancellation:
@@ -85,6 +87,7 @@ class Cancellation(BaseModel):
             decided_by=case.decided_by,
             refund_number=case.found,
             note=case.verdict.note if case.verdict and not case.verdict.approved else "",
+            matched=matched_refunds(order),
             good=case.parcel.good_of(case.lines) if case.parcel else (),
             expected_by=expected_by(refund_facts.route, refund_facts.accepted_at)
             if refund_facts and refund_facts.accepted_at
@@ -103,6 +106,7 @@ def refund(case: Cancellation) -> payment.RefundPayment:
         amount=case.amount,
         reason=case.refund_reason,
         transfer_when=case.transfer_when,
+        matched=case.matched,
     )
 
 

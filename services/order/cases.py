@@ -17,7 +17,7 @@ from contracts.order import (
     CancelOrder,
     Reason,
 )
-from contracts.payment import PaymentCloseRefused, RefusalReason
+from contracts.payment import PaymentCloseRefused, RefundAccepted, RefusalReason
 from services.order import deciding, failed, parcel, unpaid
 from services.order.announcing import announce
 from services.order.cancellation import ROADS, SAGAS, Cancellation
@@ -27,7 +27,7 @@ from services.order.otherroads import transfer_when
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.policies import Policy, Ruling
 from services.order.reason import Chosen, NotGiven, ReasonList, ReasonWords, chosen
-from services.order.tasks import close_tasks, raise_task, refund_to_match
+from services.order.tasks import close_tasks, match, raise_task, refund_to_match
 from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
@@ -218,6 +218,8 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         after = order.with_moment(moment_of(message, at))
         return parcel.call_back(after, case, at)
     learned = learn(case, message)
+    if isinstance(message, RefundAccepted) and case.found is None:
+        order = match(order, case, message.refund_number, at)
     saga = SAGAS[case.run.saga]
     run, says = saga.hear(case.run, message, Cancellation.of(order, learned), at)
     if run is case.run:

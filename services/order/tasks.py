@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Literal
 
+from contracts.message import RefundNumber
 from contracts.task import StaffTaskRaised
 from services.order.model import Case, Order, Task
 from services.order.words import task_in_words
@@ -20,6 +21,9 @@ Kind = Literal[
     "no-answer",
     "intercept-parcel",
 ]
+
+MATCHING: Kind = "refund-made-outside"
+"""A person has to say what a refund was for that nobody had asked for."""
 
 ABOUT_REFUND: tuple[Kind, ...] = (
     "refund-refused",
@@ -96,7 +100,28 @@ def has_open_task(order: Order, case: Case, kind: Kind) -> bool:
 
 def refund_to_match(order: Order) -> bool:
     """Whether money went back and a person has still to say for which goods: it may be those that are wished now."""
-    return any(task.kind == "refund-made-outside" and task.done_at is None for task in order.tasks)
+    return any(task.kind == MATCHING and task.done_at is None for task in order.tasks)
+
+
+def matched_refunds(order: Order) -> tuple[RefundNumber, ...]:
+    """Refunds nobody had asked for of which it is known what they were for: a case was made of one, and no person has
+    still to say more about it; or a person has looked at it."""
+    known = [case.found for case in order.cases if case.found is not None]
+    asked = [task for task in order.tasks if task.kind == MATCHING and "refund_number" in task.facts]
+    known += [RefundNumber(task.facts["refund_number"]) for task in asked]
+    to_match = {task.facts["refund_number"] for task in asked if task.done_at is None}
+    return tuple(number for number in dict.fromkeys(known) if number not in to_match)
+
+
+def match(order: Order, case: Case, number: RefundNumber, at: datetime) -> Order:
+    """The order without a person having to say what this refund was for: it is the case's own."""
+    tasks = tuple(
+        task.model_copy(update={"done_at": at, "note": f"it is the refund of {case.case_id}"})
+        if task.kind == MATCHING and task.done_at is None and task.facts.get("refund_number") == number
+        else task
+        for task in order.tasks
+    )
+    return order if tasks == order.tasks else order.model_copy(update={"tasks": tasks})
 
 
 def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from contracts.message import CaseId, Money
 from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
 from services.payment import payouts, refunds, saying
+from services.payment.forgotten import FORGETFUL, found_as
 from services.payment.model import Payment, Refund, refund_number
 from services.payment.outside import QueryRefund, RefundShown
 from services.payment.saying import Decision, Says
@@ -29,7 +30,7 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
         return payment, [wish]
     refund = Refund.model_validate(
         {
-            "case_id": CaseId(f"found/{shown.out_refund_no}"),
+            "case_id": CaseId(found_as(shown.out_refund_no)),
             "number": shown.out_refund_no,
             "amount": Money(amount_minor=shown.amount.refund, currency=shown.amount.currency),
             "found": True,
@@ -46,7 +47,7 @@ def forgotten(payment: Payment, refund: Refund, seen: RefundShown, at: datetime)
     """Our number was given before, to a case that was lost with the database: the refund under it is found, as one made
     by hand is. One that was closed is nothing: ours goes under its next number."""
     n = payment.free_n(refund.case_id, refund.n + 1)
-    update = {"number": refund_number(refund.case_id, n), "n": n, "provider_code": refunds.FORGETFUL}
+    update = {"number": refund_number(refund.case_id, n), "n": n, "provider_code": FORGETFUL}
     aside = refund.model_copy(update=update)
     if seen.refund.status == "CLOSED":
         return refunds.send(payment, aside, at)
@@ -58,17 +59,19 @@ def _undo_what_waited(payment: Payment, at: datetime) -> Decision:
     undone; asked for again, it is decided with what is known now."""
     says: Says = []
     for one in payment.refunds:
-        if one.is_pending and one.provider_code == refunds.FORGETFUL:
-            payment, more = refunds.refuse(payment, one, "more-than-was-paid", refunds.FORGETFUL, at)
+        if one.is_pending and one.provider_code == FORGETFUL:
+            payment, more = refunds.refuse(payment, one, "more-than-was-paid", FORGETFUL, at)
             says += more
     return payment, says
 
 
 def adopt(payment: Payment, refund: Refund, wish: AdoptRefund) -> Decision:
-    """It belongs to a case now."""
+    """It belongs to a case now. Asked again, the same answer."""
+    if refund.case_id == wish.case_id:
+        return payment, [saying.accepted(payment, refund)]
     adopted = refund.model_copy(update={"case_id": wish.case_id})
     others = tuple(adopted if one is refund else one for one in payment.refunds)
-    return payment.model_copy(update={"refunds": others}), [saying.accepted(payment, adopted)]
+    return payment.model_copy(update={"refunds": others}), saying.taken_up(payment, adopted)
 
 
 def resume(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision:

@@ -77,8 +77,9 @@ class Refund(Fact):
     questions since the provider accepted. `wake_at`: when to go on, None while a call is under way or nothing is
     left to do. `sent_at`: when the call under this number was last wished for, `former_sent_at`: under the one before.
     `late_days`: the age that was last worried about. `rescued`: another card was named for it. `resumed`: how many
-    decisions of people it has followed. `found`: made by hand on the merchant platform, not by us. `proof`: how it was
-    paid outside this system."""
+    decisions of people it has followed. `found`: made by hand on the merchant platform, not by us. `matched`: found
+    ones of which it was known what they were for when this one was asked for. `proof`: how it was paid outside this
+    system."""
 
     case_id: CaseId
     number: RefundNumber
@@ -107,6 +108,7 @@ class Refund(Fact):
     late_days: int = 0
     resumed: int = 0
     found: bool = False
+    matched: tuple[RefundNumber, ...] = ()
     proof: str = ""
 
     @property

@@ -12,15 +12,13 @@ from typing import Literal
 from contracts.message import Money
 from contracts.payment import RefundPayment, RefusalReason
 from services.payment import payouts, saying
+from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_before, take_up
 from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
 from services.payment.outside import CallAttention, RefundHeld, RefundShown, RescueRefund
 from services.payment.roads import LATE_DAYS, POLL_MINUTES, REFUND_WINDOW, UNKNOWN_WORRIES_AT, row_for, wait
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
 from services.payment.shown import ProviderRefund, SealedCard
-
-FORGETFUL = "RESTORED"
-"""The code of a refund that waits because one of the time since the backup may be forgotten."""
 
 
 def ask(payment: Payment, wish: RefundPayment, at: datetime) -> Decision:
@@ -33,7 +31,11 @@ def ask(payment: Payment, wish: RefundPayment, at: datetime) -> Decision:
         amount=wish.amount,
         reason=reason_for_customer(wish.reason),
         transfer_when=wish.transfer_when,
+        matched=wish.matched,
     )
+    before = sent_before(payment, refund)
+    if before is not None:
+        return take_up(payment, before, refund)
     receipt = payment.receipt
     if receipt is None:
         return refuse(payment, refund, "not-paid", "", at)
@@ -78,8 +80,7 @@ def hold(payment: Payment, refund: Refund, heard: RefundHeld) -> Decision:
     held = refund.model_copy(update={"sent_at": None, "wake_at": heard.until})
     if heard.code == FORGETFUL:
         held = held.model_copy(update={"provider_code": FORGETFUL})
-        asked = refund.sent_at
-        if any(one.found and one.accepted_at and asked and one.accepted_at >= asked for one in payment.refunds):
+        if may_be_the_same(payment, refund):
             return refuse(payment, held, "more-than-was-paid", FORGETFUL, heard.until)
     if heard.code != "BALANCE_SHORT":
         return payment.with_refund(held), []
@@ -268,13 +269,17 @@ def _close(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) ->
         return payment, [saying.query(payment, refund)]
     if refund.found:
         return refuse(payment, refund, "refused-by-provider", "CLOSED", at)
+    closed = (*refund.closed_numbers, refund.number)
+    before = sent_before(payment, refund)
+    if before is not None:
+        return take_up(payment, before, refund.model_copy(update={"closed_numbers": closed}))
     n = payment.free_n(refund.case_id, refund.n + 1)
     again = refund.model_copy(
         update={
             "number": refund_number(refund.case_id, n),
             "n": n,
             "status": "intended",
-            "closed_numbers": (*refund.closed_numbers, refund.number),
+            "closed_numbers": closed,
             "former_sent_at": refund.sent_at,
             "attempts": refund.attempts + 1,
             "tries": 0,

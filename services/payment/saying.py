@@ -86,6 +86,16 @@ def accepted(payment: Payment, refund: Refund) -> RefundAccepted:
     )
 
 
+def taken_up(payment: Payment, refund: Refund) -> Says:
+    """How a refund stands that a case did not ask for and that is its own now."""
+    says: Says = [accepted(payment, refund)]
+    if refund.status == "abnormal":
+        says.append(attempted(payment, refund, "abnormal", refund.wake_at))
+    if refund.status == "settled" and refund.watched:
+        says.append(settled(payment, refund))
+    return says
+
+
 def refused(payment: Payment, refund: Refund) -> RefundRefused:
     return RefundRefused(
         order_id=payment.order_id,

@@ -481,6 +481,42 @@ def test_a_refund_made_by_hand_while_a_case_is_open_waits_for_a_person() -> None
     assert choose(order, "take-over").last[:3] == ["task-resolved", "cancellation-accepted", "adopt-refund"]
 
 
+def found_as_own(number: str = "o1-c1-1") -> payment.RefundFound:
+    """After a restore: the refund that this very case had before."""
+    return found(1900).model_copy(update={"refund_number": RefundNumber(number)})
+
+
+def test_a_refund_that_turns_out_to_be_the_open_cases_own_needs_nobody() -> None:
+    order = paid_order().hears(cancel(), held(), found_as_own())
+    assert [task.kind for task in order.order.tasks] == ["refund-made-outside"]
+    order.hears(accepted())
+    (task,) = order.order.tasks
+    assert (task.done_at is not None, task.note) == (True, "it is the refund of o1-c1")
+    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.order.state == "cancelled"
+
+
+def test_another_refund_than_the_cases_own_still_needs_somebody() -> None:
+    order = paid_order().hears(cancel(), held(), found(500), accepted())
+    assert order.order.tasks[0].done_at is None
+
+
+def asked_to_refund(order: Told) -> payment.RefundPayment:
+    """What the order last said to payment."""
+    says = [said for entry in order.record.journal for said in entry.said if said.wire == "refund-payment.v1"]
+    return payment.RefundPayment.model_validate_json(says[-1].body)
+
+
+def test_payment_is_told_which_refunds_are_known_to_have_been_for_what() -> None:
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    order.hears(cancel((1, 1), request="r2", by=STAFF), held("o1-c2"))
+    assert asked_to_refund(order).matched == (), "nobody has said yet what it was for"
+    choose(order, "done")
+    order.after(timedelta(minutes=1))
+    assert asked_to_refund(order).matched == ("platform-1",)
+
+
 # ── the parcel ───────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("phone", "shown"), [("13800001111", "138****1111"), ("+8613800001111", "+86138****1111"), ("12345", ""), ("", "")]

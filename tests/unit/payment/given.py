@@ -52,8 +52,10 @@ def close_payment(case: CaseId = CASE) -> ClosePayment:
     return ClosePayment(order_id=ORDER, case_id=case)
 
 
-def refund_payment(amount: int = 4_000, case: CaseId = CASE, reason: str = "不想要了") -> RefundPayment:
-    return RefundPayment(order_id=ORDER, case_id=case, amount=fen(amount), reason=reason)
+def refund_payment(
+    amount: int = 4_000, case: CaseId = CASE, reason: str = "不想要了", matched: tuple[RefundNumber, ...] = ()
+) -> RefundPayment:
+    return RefundPayment(order_id=ORDER, case_id=case, amount=fen(amount), reason=reason, matched=matched)
 
 
 def watch_refund(case: CaseId = CASE) -> WatchRefund:

@@ -12,15 +12,15 @@ from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.memory_database import MemoryDatabase
 from chassis.projection import Update
-from contracts.payment import RefundRefused
+from contracts.payment import RefundAccepted, RefundRefused, RefundSettled
 from services.payment.accounts import ACCOUNTS
+from services.payment.forgotten import FORGETFUL
 from services.payment.limits import RefundLimits
 from services.payment.merchants import Merchants
 from services.payment.outside import RefundHeld, RefundShown, SendRefund, SendTransfer, TransferUnanswered
 from services.payment.reconciliation import RECONCILIATIONS
 from services.payment.reconciliation_record import Reconciliation
 from services.payment.refund_effects import RefundEffects
-from services.payment.refunds import FORGETFUL
 from services.payment.restored import NAME, Restored
 from services.payment.turnstile import SPACING, Turnstile
 from tests.unit.payment.given import (
@@ -30,6 +30,7 @@ from tests.unit.payment.given import (
     OTHER_CASE,
     PAID_FEN,
     TRANSACTION,
+    accepted,
     asked_to_refund,
     expect,
     fen,
@@ -39,6 +40,7 @@ from tests.unit.payment.given import (
     refund_document,
     refund_payment,
     shown,
+    watch_refund,
 )
 from tests.unit.payment.provider import Provider
 from tests.unit.payment.shop import Clock
@@ -239,8 +241,16 @@ def test_nor_is_one_that_was_asked_for_before_and_begins_to_wait_now() -> None:
 def test_one_that_was_asked_for_with_that_known_goes_its_way() -> None:
     story = paid()
     story.hear(shown("SUCCESS", case=OTHER_CASE))
-    story.hear(refund_payment(), after=timedelta(seconds=1))
+    story.hear(refund_payment(matched=(number(1, OTHER_CASE),)), after=timedelta(seconds=1))
     assert story.hear(held()) == []
+
+
+def test_one_that_was_asked_for_while_nobody_knew_what_that_was_for_is_not_sent() -> None:
+    """World 600008205: WeChat's callback about the forgotten refund came before the case asked again."""
+    story = paid()
+    story.hear(shown("SUCCESS", case=OTHER_CASE))
+    story.hear(refund_payment(), after=timedelta(seconds=1))
+    assert expect(story.hear(held()), RefundRefused).provider_code == FORGETFUL
 
 
 def test_what_waited_is_taken_up_when_it_is_the_same_number() -> None:
@@ -269,3 +279,37 @@ def test_a_case_never_gets_a_number_that_a_found_refund_has() -> None:
     story.hear(shown("SUCCESS"))
     story.hear(shown("SUCCESS", n=2))
     assert expect(story.hear(refund_payment(1_000)), SendRefund).number == number(3)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_what_was_found_under_the_number_of_a_case_is_its_refund_when_it_asks(n: int) -> None:
+    """World 600008205: it was sent for this case before the database was put back."""
+    story = paid()
+    story.hear(shown("SUCCESS", n=n))
+    told = expect(story.hear(refund_payment()), RefundAccepted)
+    assert (told.case_id, told.refund_number) == (CASE, number(n))
+    assert [one.case_id for one in story.payment.refunds] == [CASE]
+    assert expect(story.hear(refund_payment()), RefundAccepted) == told
+    assert expect(story.hear(watch_refund()), RefundSettled).refund_number == number(n)
+
+
+def test_nor_is_the_next_number_asked_for_when_it_was_found() -> None:
+    story = accepted()
+    story.hear(watch_refund())
+    story.hear(shown("SUCCESS", n=2))
+    assert kinds(story.hear(shown("CLOSED"))) == ["RefundAccepted", "RefundSettled"]
+    assert (story.refund.number, story.refund.closed_numbers) == (number(2), (number(1),))
+    assert len(story.payment.refunds) == 1
+
+
+def test_one_that_lies_in_between_is_told_as_such_when_it_is_taken_up() -> None:
+    story = paid()
+    story.hear(shown("ABNORMAL"))
+    assert kinds(story.hear(refund_payment())) == ["RefundAccepted", "RefundAttempted"]
+
+
+def test_a_dead_one_of_its_own_is_passed_over() -> None:
+    story = paid()
+    story.hear(shown("PROCESSING"))
+    story.hear(shown("CLOSED"))
+    assert expect(story.hear(refund_payment()), SendRefund).number == number(2)

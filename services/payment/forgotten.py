@@ -1,0 +1,53 @@
+"""Refunds of the time that a restore has forgotten (docs/decisions/0039): what they mean for the refunds that are asked
+for now. Pure."""
+
+from __future__ import annotations
+
+from services.payment import saying
+from services.payment.model import Payment, Refund
+from services.payment.saying import Decision
+
+FORGETFUL = "RESTORED"
+"""The code of a refund that waits because one of the time since the backup may be forgotten."""
+
+
+def sent_before(payment: Payment, wanted: Refund) -> Refund | None:
+    """The refund that was found under a number made from the case of `wanted`, with its amount: it was sent for this
+    case, and the case has forgotten it. None when there is none whose money went."""
+    return next((one for one in payment.refunds if _is_of(one, wanted) and one.status in _MONEY_WENT), None)
+
+
+_MONEY_WENT = ("accepted", "abnormal", "settled")
+
+
+def _is_of(found: Refund, wanted: Refund) -> bool:
+    is_nobodys = found.found and found.case_id == found_as(found.number)
+    return is_nobodys and found.number.rpartition("-")[0] == wanted.case_id and found.amount == wanted.amount
+
+
+def found_as(number: str) -> str:
+    """What stands for the case of a refund that no case has asked for."""
+    return f"found/{number}"
+
+
+def take_up(payment: Payment, before: Refund, wanted: Refund) -> Decision:
+    """It is the refund of this case from now on, as it was: nothing is sent."""
+    own = before.model_copy(
+        update={
+            "case_id": wanted.case_id,
+            "n": int(before.number.rpartition("-")[2]),
+            "found": False,
+            "reason": wanted.reason,
+            "transfer_when": wanted.transfer_when,
+            "closed_numbers": wanted.closed_numbers,
+            "watched": wanted.watched,
+        }
+    )
+    others = tuple(own if one is before else one for one in payment.refunds if one.case_id != wanted.case_id)
+    return payment.model_copy(update={"refunds": others}), saying.taken_up(payment, own)
+
+
+def may_be_the_same(payment: Payment, refund: Refund) -> bool:
+    """Whether money went back of which nobody had said what for when this refund was asked for: after a restore it may
+    have been for the same goods."""
+    return any(one.found and one.number not in refund.matched for one in payment.refunds)
