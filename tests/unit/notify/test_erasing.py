@@ -18,6 +18,7 @@ def finished(erasure: str, before: Erasure | None = None) -> Erasure:
     """An erasure after both its looks."""
     begun, says = erase_notices(before, asked(erasure), START)
     assert says == [ForgetCustomers(order_id=ORDER, erasure=erasure, look=1)]
+    assert isinstance(begun, Erasure)
     done, says = customers_forgotten(
         begun.model_copy(update={"look": 2}), CustomersForgotten(order_id=ORDER, erasure=erasure, look=2), START
     )
