@@ -72,14 +72,11 @@ ERASURES = Aggregate("erasures", Erasure)
 def erase_notices(erasure: Erasure | None, asked: EraseNotices, at: datetime) -> Decision:
     """Begin to look. Asked again: the answer, if there is one. For an earlier one nobody waits any more, and what was
     told since the order was put back is still needed."""
-    if erasure is None:
-        fresh = Erasure(order_id=asked.order_id, erasure=asked.erasure)
-        return fresh, [_look(fresh)]
-    if erasure.erasure == asked.erasure:
+    if erasure is not None and erasure.erasure == asked.erasure:
         return erasure, _answer(erasure)
-    if asked.erasure in erasure.earlier:
+    earlier = (*erasure.earlier, erasure.erasure) if erasure is not None else ()
+    if asked.erasure in earlier:
         return erasure, ()
-    earlier = (*erasure.earlier, erasure.erasure)
     fresh = Erasure(order_id=asked.order_id, erasure=asked.erasure, earlier=earlier)
     return fresh, [_look(fresh)]
 

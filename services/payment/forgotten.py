@@ -10,6 +10,8 @@ from services.payment.saying import Decision
 FORGETFUL = "RESTORED"
 """The code of a refund that waits because one of the time since the backup may be forgotten."""
 
+_MONEY_WENT = ("accepted", "abnormal", "settled")
+
 
 def sent_before(payment: Payment, wanted: Refund) -> Refund | None:
     """The refund that was found under a number made from the case of `wanted`, with its amount: it was sent for this
@@ -17,12 +19,10 @@ def sent_before(payment: Payment, wanted: Refund) -> Refund | None:
     return next((one for one in payment.refunds if _is_of(one, wanted) and one.status in _MONEY_WENT), None)
 
 
-_MONEY_WENT = ("accepted", "abnormal", "settled")
-
-
 def _is_of(found: Refund, wanted: Refund) -> bool:
+    case_id, _, n = found.number.rpartition("-")
     is_nobodys = found.found and found.case_id == found_as(found.number)
-    return is_nobodys and found.number.rpartition("-")[0] == wanted.case_id and found.amount == wanted.amount
+    return is_nobodys and (case_id, n.isdecimal(), found.amount) == (wanted.case_id, True, wanted.amount)
 
 
 def found_as(number: str) -> str:
@@ -50,4 +50,5 @@ def take_up(payment: Payment, before: Refund, wanted: Refund) -> Decision:
 def may_be_the_same(payment: Payment, refund: Refund) -> bool:
     """Whether money went back of which nobody had said what for when this refund was asked for: after a restore it may
     have been for the same goods."""
-    return any(one.found and one.number not in refund.matched for one in payment.refunds)
+    went = (one for one in payment.refunds if one.found and one.status != "refused")
+    return any(one.number not in refund.matched for one in went)

@@ -281,6 +281,22 @@ def test_a_case_never_gets_a_number_that_a_found_refund_has() -> None:
     assert expect(story.hear(refund_payment(1_000)), SendRefund).number == number(3)
 
 
+def test_a_found_one_that_was_closed_holds_nothing_back() -> None:
+    story = paid()
+    story.hear(shown("PROCESSING", case=OTHER_CASE))
+    story.hear(shown("CLOSED", case=OTHER_CASE))
+    story.hear(refund_payment())
+    assert story.hear(held()) == []
+
+
+def test_a_number_that_only_looks_like_one_of_the_case_is_not_its_refund() -> None:
+    story = paid()
+    look_alike = f"{CASE}-by-hand"
+    strange = shown("SUCCESS", out_refund_no=look_alike).model_copy(update={"number": look_alike})
+    story.hear(strange)
+    assert expect(story.hear(refund_payment()), SendRefund).number == number(1)
+
+
 @pytest.mark.parametrize("n", [1, 2])
 def test_what_was_found_under_the_number_of_a_case_is_its_refund_when_it_asks(n: int) -> None:
     """World 600008205: it was sent for this case before the database was put back."""
