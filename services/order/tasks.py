@@ -104,13 +104,11 @@ def refund_to_match(order: Order) -> bool:
 
 
 def matched_refunds(order: Order) -> tuple[RefundNumber, ...]:
-    """Refunds nobody had asked for of which it is known what they were for: a case was made of one, and no person has
-    still to say more about it; or a person has looked at it."""
-    known = [case.found for case in order.cases if case.found is not None]
-    asked = [task for task in order.tasks if task.kind == MATCHING and "refund_number" in task.facts]
-    known += [RefundNumber(task.facts["refund_number"]) for task in asked]
-    to_match = {task.facts["refund_number"] for task in asked if task.done_at is None}
-    return tuple(number for number in dict.fromkeys(known) if number not in to_match)
+    """Refunds nobody had asked for of which it is known what they were for: a person has said so."""
+    numbers = [(task.facts.get("refund_number"), task.done_at) for task in order.tasks if task.kind == MATCHING]
+    to_match = {number for number, done_at in numbers if done_at is None}
+    known = dict.fromkeys(number for number, _ in numbers if number is not None and number not in to_match)
+    return tuple(RefundNumber(number) for number in known)
 
 
 def match(order: Order, case: Case, number: RefundNumber, at: datetime) -> Order:

@@ -21,7 +21,7 @@ def sent_before(payment: Payment, wanted: Refund) -> Refund | None:
 
 def _is_of(found: Refund, wanted: Refund) -> bool:
     case_id, _, n = found.number.rpartition("-")
-    is_nobodys = found.found and found.case_id == found_as(found.number)
+    is_nobodys = found.case_id == found_as(found.number)
     return is_nobodys and (case_id, n.isdecimal(), found.amount) == (wanted.case_id, True, wanted.amount)
 
 

@@ -501,6 +501,12 @@ def test_another_refund_than_the_cases_own_still_needs_somebody() -> None:
     assert order.order.tasks[0].done_at is None
 
 
+def test_what_a_case_was_made_of_still_needs_somebody_to_say_for_which_goods() -> None:
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500).model_copy(update={"refund_number": RefundNumber("platform-1")}))
+    assert [task.done_at for task in order.order.tasks] == [None]
+
+
 def asked_to_refund(order: Told) -> payment.RefundPayment:
     """What the order last said to payment."""
     says = [said for entry in order.record.journal for said in entry.said if said.wire == "refund-payment.v1"]

@@ -96,6 +96,14 @@ def test_a_found_refund_becomes_a_cases_own_and_arrives_like_any_other() -> None
     assert expect(story.hear(shown("SUCCESS", case="BYHAND")), RefundSettled).case_id == OTHER_CASE
 
 
+def test_a_found_refund_that_lies_in_between_is_told_as_such_once() -> None:
+    story = paid()
+    story.hear(shown("ABNORMAL", case="BYHAND"))
+    adopt = AdoptRefund(order_id=ORDER, case_id=OTHER_CASE, refund_number=number(1, "BYHAND"))
+    assert kinds(story.hear(adopt)) == ["RefundAccepted", "RefundAttempted"]
+    assert kinds(story.hear(adopt)) == ["RefundAccepted"]
+
+
 def test_a_refund_of_our_own_cannot_be_adopted() -> None:
     story = accepted()
     assert story.hear(AdoptRefund(order_id=ORDER, case_id=OTHER_CASE, refund_number=number(1))) == []

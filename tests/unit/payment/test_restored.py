@@ -12,7 +12,7 @@ from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.memory_database import MemoryDatabase
 from chassis.projection import Update
-from contracts.payment import RefundAccepted, RefundRefused, RefundSettled
+from contracts.payment import AdoptRefund, RefundAccepted, RefundAttempted, RefundRefused, RefundSettled
 from services.payment.accounts import ACCOUNTS
 from services.payment.forgotten import FORGETFUL
 from services.payment.limits import RefundLimits
@@ -316,6 +316,25 @@ def test_nor_is_the_next_number_asked_for_when_it_was_found() -> None:
     assert kinds(story.hear(shown("CLOSED"))) == ["RefundAccepted", "RefundSettled"]
     assert (story.refund.number, story.refund.closed_numbers) == (number(2), (number(1),))
     assert len(story.payment.refunds) == 1
+
+
+def test_what_was_taken_up_goes_on_as_the_cases_own() -> None:
+    story = paid()
+    story.hear(shown("PROCESSING", n=2))
+    story.hear(refund_payment(reason="not wanted"))
+    again = next(one for one in story.hear(shown("CLOSED", n=2)) if isinstance(one, RefundAttempted))
+    assert (again.outcome, story.refund.number) == ("closed", number(3))
+    assert expect(story.wake(), SendRefund).reason == "not wanted"
+
+
+def test_what_another_case_has_taken_over_stays_with_that_one() -> None:
+    story = paid()
+    story.hear(shown("SUCCESS"))
+    story.hear(AdoptRefund(order_id=ORDER, case_id=OTHER_CASE, refund_number=number()))
+    assert expect(story.hear(refund_payment()), SendRefund).number == number(2)
+    taken = story.payment.refund_of(OTHER_CASE)
+    assert taken is not None
+    assert taken.number == number()
 
 
 def test_one_that_lies_in_between_is_told_as_such_when_it_is_taken_up() -> None:
