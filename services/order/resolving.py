@@ -112,8 +112,9 @@ def _cancel_by_transfer(order: Order, case: Case, asked: ResolveTask, at: dateti
 
 def refund_found(order: Order, heard: RefundFound, at: datetime) -> Decision:
     """A refund was made by hand on the merchant platform. It becomes a case of its own; while another one is open a
-    person has to say when, and while goods are being exchanged it waits for the end of that."""
-    known = any(case.found == heard.refund_number for case in order.cases)
+    person has to say when, and while goods are being exchanged it waits for the end of that. One that a case has taken
+    up since is known."""
+    known = any(heard.refund_number in _numbers(case) for case in order.cases)
     asked = any(task.facts.get("refund_number") == heard.refund_number for task in order.tasks)
     if known or asked:
         return order, []
@@ -128,6 +129,10 @@ def refund_found(order: Order, heard: RefundFound, at: datetime) -> Decision:
     facts = {"refund_number": heard.refund_number, "amount_minor": str(heard.amount.amount_minor)}
     after, task = raise_task(order, order.open_case, "refund-made-outside", at, facts=facts)
     return after, [task]
+
+
+def _numbers(case: Case) -> tuple[RefundNumber | None, ...]:
+    return (case.found, case.refund.number, *case.refund.former) if case.refund else (case.found,)
 
 
 def _take_over(order: Order, number: RefundNumber, amount_minor: int, by: Actor, at: datetime) -> Decision:

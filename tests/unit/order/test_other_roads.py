@@ -496,6 +496,14 @@ def test_a_refund_that_turns_out_to_be_the_open_cases_own_needs_nobody() -> None
     assert order.order.state == "cancelled"
 
 
+def test_a_refund_that_a_case_has_taken_up_is_known_when_it_is_heard_of_later() -> None:
+    order = paid_order().hears(cancel(), held(), accepted())
+    assert order.hears(found_as_own()).last == []
+    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.hears(found_as_own()).last == []
+    assert len(order.order.cases) == 1
+
+
 def test_another_refund_than_the_cases_own_still_needs_somebody() -> None:
     order = paid_order().hears(cancel(), held(), found(500), accepted())
     assert order.order.tasks[0].done_at is None

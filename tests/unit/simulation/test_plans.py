@@ -9,9 +9,10 @@ import pytest
 from tests.simulation.bookkeeping import SPOILS
 from tests.simulation.evidence import Violation
 from tests.simulation.faults import KINDS
+from tests.simulation.lost_plans import HOUSE
 from tests.simulation.people import STEPS
 from tests.simulation.plan import Plan
-from tests.simulation.seeds import plan_of
+from tests.simulation.seeds import may_be_heard_again, plan_of
 from tests.simulation.shrink import shrunk
 from tests.simulation.stories import STORIES
 from tests.simulation.sweep import killed, points
@@ -35,6 +36,12 @@ def test_plans_name_only_what_there_is() -> None:
     assert steps <= set(STEPS)
     assert {plan.house for plan in plans} == set(SHAPES)
     assert {plan.bills for plan in plans} == {"", *SPOILS}
+
+
+def test_everything_may_be_heard_again_but_what_a_restore_has_undone() -> None:
+    plans = [plan_of(seed) for seed in range(300)]
+    assert {plan.house == HOUSE for plan in plans} == {True, False}
+    assert all(may_be_heard_again(plan) == (plan.house != HOUSE) for plan in plans)
 
 
 def test_a_failing_plan_is_made_as_small_as_what_fails() -> None:
