@@ -9,7 +9,7 @@ from contracts.message import CaseId, Money
 from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
 from services.payment import payouts, refunds, saying
 from services.payment.forgotten import FORGETFUL, found_as
-from services.payment.model import Payment, Refund, refund_number
+from services.payment.model import PAID_OUTSIDE, Payment, Refund, refund_number
 from services.payment.outside import QueryRefund, RefundShown
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
@@ -126,7 +126,7 @@ def _settle_outside(payment: Payment, refund: Refund, wish: ResumeRefund, at: da
             "settled_at": at,
             "payer_refund": refund.amount,
             "route": "线下退款",
-            "provider_code": "OUTSIDE",
+            "provider_code": PAID_OUTSIDE,
             "proof": wish.proof,
             "wake_at": None,
         }

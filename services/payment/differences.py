@@ -207,7 +207,7 @@ def _refunds_without_line(ours: Payment, in_bill: Collection[str], side: Side) -
 
 def is_at_provider(refund: Refund) -> bool:
     """Whether its present number must be known there: not when the money went another way."""
-    return (refund.is_promised or refund.status == "settled") and refund.live_payout is None and not refund.proof
+    return (refund.is_promised or refund.status == "settled") and not refund.went_another_way
 
 
 def _refunded_twice(ours: Payment, lines: Sequence[TradeLine]) -> list[Difference]:

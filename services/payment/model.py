@@ -35,6 +35,9 @@ REFUNDS_PER_ORDER_MAX = 50
 # Unconfirmed after this time a transfer fails (pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill).
 PAYOUT_CONFIRM_WITHIN = timedelta(hours=24)
 
+PAID_OUTSIDE = "OUTSIDE"
+"""The code of a refund whose money went outside this system, where else the provider's stands."""
+
 _REFUND_NUMBER = re.compile(r"[0-9A-Za-z_\-|*@]{1,64}")
 
 
@@ -120,6 +123,16 @@ class Refund(Fact):
     def is_promised(self) -> bool:
         """The provider has taken it and the money has not arrived."""
         return self.status in ("accepted", "abnormal")
+
+    @property
+    def is_paid_outside(self) -> bool:
+        """A person said that its money went outside this system. `proof` may have been erased since."""
+        return self.provider_code == PAID_OUTSIDE
+
+    @property
+    def went_another_way(self) -> bool:
+        """Its money went, or goes, elsewhere: as a payout, or outside this system."""
+        return self.live_payout is not None or self.is_paid_outside
 
     @property
     def live_payout(self) -> Payout | None:

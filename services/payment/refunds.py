@@ -95,7 +95,7 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         return _show_dead_number(payment, known, seen)
     if not _is_ours(payment, known, seen):
         return _show_mismatch(payment, known, seen, at)
-    if known.live_payout is not None or known.proof:
+    if known.went_another_way:
         return payment, [_paid_twice(payment, known, seen)]
     if known.status == "settled":
         return payment, []

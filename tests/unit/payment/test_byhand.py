@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from contracts.deleting import EraseContact
 from contracts.message import CaseId
 from contracts.payment import (
     AdoptRefund,
@@ -17,6 +18,7 @@ from contracts.payment import (
     RefundSettled,
     ResumeRefund,
 )
+from services.payment.differences import is_at_provider
 from services.payment.outside import CardGiven, QueryRefund, RescueRefund, RescueRejected, SendRefund
 from services.payment.shown import SealedCard
 from tests.unit.payment.given import (
@@ -153,6 +155,15 @@ def test_settled_outside_is_settled_with_its_proof() -> None:
     assert (story.refund.status, story.refund.proof) == ("settled", "bank slip 4711")
     loud = story.hear(shown("SUCCESS", by="callback"))
     assert kinds(loud) == ["CallAttention"], "paid twice: a person must hear of it"
+
+
+def test_that_it_was_settled_outside_is_known_when_its_proof_is_erased() -> None:
+    story = refused()
+    story.hear(resume("settled-outside", proof="paid to Li Wei in cash"))
+    story.hear(EraseContact(order_id=ORDER, erasure="first"))
+    assert story.refund.proof == ""
+    assert not is_at_provider(story.refund), "the bills of its day have no line of it"
+    assert kinds(story.hear(shown("SUCCESS", by="callback"))) == ["CallAttention"]
 
 
 def test_looking_again_asks_where_it_is_whatever_its_state() -> None:

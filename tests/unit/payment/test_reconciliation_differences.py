@@ -84,7 +84,8 @@ ROWS: list[tuple[str, Payment | None, list[Cells], list[Kind]]] = [
     ("the same number twice", ours(refund()), [PAID, REFUNDED, REFUNDED], ["refund-twice"]),
     ("a transfer and a refund", ours(refund(payout=PAID_OUT)), [PAID, REFUNDED], ["refund-twice"]),
     ("a transfer instead of the refund", ours(refund(payout=PAID_OUT)), [PAID], []),
-    ("paid back outside", ours(refund(proof="cash, receipt 7")), [PAID], []),
+    ("paid back outside", ours(refund(proof="cash, receipt 7", provider_code="OUTSIDE")), [PAID], []),
+    ("paid back outside, and erased since", ours(refund(provider_code="OUTSIDE")), [PAID], []),
     ("refused on both sides", ours(refund("refused", None)), [PAID], []),
 ]  # fmt: skip
 
