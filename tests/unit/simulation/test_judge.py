@@ -121,6 +121,17 @@ def test_a_coupon_is_no_money_also_where_the_order_has_not_heard_of_its_payment(
     assert list(CHECKS["ended-cases-money"](scene.evidence())) == []
 
 
+def test_an_order_that_its_undone_case_knows_to_be_paid_may_still_ask_for_the_receipt() -> None:
+    scene = shop()
+    order = scene.record("order", "orders", KEPT)
+    (told,) = (one for one in order["journal"] if any(said["wire"] == "order-paid.v1" for said in one["said"]))
+    order["journal"].remove(told)
+    order["state"] |= {"paid": None, "ask_payment_at": LATER.isoformat()}
+    assert list(CHECKS["told-is-known"](scene.evidence())) == []
+    order["state"]["ask_payment_at"] = None
+    assert list(CHECKS["told-is-known"](scene.evidence()))
+
+
 def test_a_refund_that_closed_may_wait_under_its_next_number() -> None:
     scene = shop()
     refund = was_accepted_and_waits(scene)
