@@ -4,13 +4,15 @@
 ...     "cancel-paid-order", 1,
 ...     step("hold the stock", inventory.HoldStock, undo=inventory.KeepStock),
 ...     pivot("refund the payment", refund, patience=timedelta(hours=2)),
-...     then("release the stock", inventory.ReleaseStock),
+...     then("release the stock", inventory.ReleaseStock, with_next=True),
+...     then("tell the customer", refund_on_its_way),
 ...     after_undo("tell the customer why not", refund_failed),
 ... )
 
 `step` may be refused and has an undo; `pivot` is the point of no return; `then` must succeed, so nobody may refuse it;
-`after_undo` is done when everything before the pivot was taken back. The list is checked when the module loads. A run
-stores the *name* of its step and the version of the list, so a list may grow while runs are under way.
+`after_undo` is done when everything before the pivot was taken back. Where a line need not wait for the one before it,
+both are said at once (`with_next`); the run goes on when both are answered. The list is checked when the module loads. A
+run stores the *name* of its step and the version of the list, so a list may grow while runs are under way.
 
 Silence is not an answer: the same command is said again, later and later. Silence before the pivot beyond the step's
 patience undoes the silent step too, because it may still happen. At or after the pivot it never guesses: it goes on
@@ -42,13 +44,14 @@ Status = Literal["running", "undoing", "done", "undone"]
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line of a saga. `say` is a command class, filled from the facts by field name, or a function of the facts
-    with the command as its declared return type."""
+    with the command as its declared return type. `with_next`: the next line's command is said together with it."""
 
     kind: Kind
     name: str
     say: type[Command] | Callable[[Any], Command]
     undo: type[Command] | None = None
     patience: timedelta = PATIENCE
+    with_next: bool = False
 
     @property
     def command(self) -> type[Command]:
@@ -73,9 +76,15 @@ def pivot(name: str, say: type[Command] | Callable[[Any], Command], *, patience:
     return Line("pivot", name, say, None, patience)
 
 
-def then(name: str, say: type[Command] | Callable[[Any], Command], *, patience: timedelta = PATIENCE) -> Line:
-    """A line after the point of no return: nobody may refuse it."""
-    return Line("then", name, say, None, patience)
+def then(
+    name: str,
+    say: type[Command] | Callable[[Any], Command],
+    *,
+    patience: timedelta = PATIENCE,
+    with_next: bool = False,
+) -> Line:
+    """A line after the point of no return: nobody may refuse it. `with_next`: the next line need not wait for it."""
+    return Line("then", name, say, None, patience, with_next)
 
 
 def after_undo(name: str, say: type[Command] | Callable[[Any], Command], *, patience: timedelta = PATIENCE) -> Line:
@@ -85,7 +94,8 @@ def after_undo(name: str, say: type[Command] | Callable[[Any], Command], *, pati
 
 class Run(BaseModel):
     """How far one saga has come. Part of the state of the record it belongs to. `refused_by` is the step that was
-    refused or stayed silent; `attention_at`: since when a person should look."""
+    refused or stayed silent; `attention_at`: since when a person should look; `ahead`: how it stands with the next line,
+    where its command was said together with this one's."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -98,6 +108,7 @@ class Run(BaseModel):
     wake_at: AwareDatetime | None = None
     refused_by: str | None = None
     attention_at: AwareDatetime | None = None
+    ahead: Literal["", "said", "answered"] = ""
 
     @property
     def ended(self) -> bool:
@@ -126,6 +137,9 @@ class Saga(Generic[F]):
         names = [line.name for line in lines]
         if len(set(names)) != len(names):
             raise ValueError(f"{self.name}: two lines have the same name")
+        for line, following in zip(lines, [*lines[1:], None], strict=True):
+            if line.with_next and (following is None or following.kind != "then" or following.with_next):
+                raise ValueError(f"{self.name}: what {line.name!r} is said with must be one more `then`")
         bare = [command for line in lines for command in (line.say, line.undo) if isinstance(command, type)]
         for command in bare:
             if bare.count(command) > 1:
@@ -184,6 +198,8 @@ class Saga(Generic[F]):
             return self._walk_on(run, line, facts, at)
         if said.is_refused_by(message):
             return self._turn_back(run, line, facts, at, undo_this=False)
+        if run.ahead == "said" and self._say_next(line, facts).is_granted_by(message):
+            return run.model_copy(update={"ahead": "answered"}), []
         return run, []
 
     def wake(self, run: Run, facts: F, at: datetime) -> tuple[Run, list[Message]]:
@@ -204,15 +220,17 @@ class Saga(Generic[F]):
                 "attention_at": attention,
             }
         )
-        return again, [self._say(line, facts, undoing=run.status == "undoing")]
+        says: list[Message] = [self._say(line, facts, undoing=run.status == "undoing")]
+        return again, [*says, self._say_next(line, facts)] if run.ahead == "said" else says
 
     def _walk_on(self, run: Run, line: Line, facts: F, at: datetime) -> tuple[Run, list[Message]]:
         if run.status == "undoing":
             return self._next_back(run, line, facts, at)
-        position = self.forward.index(line) + 1
+        position = self.forward.index(line) + (2 if run.ahead == "answered" else 1)
         if position == len(self.forward):
             return self._end(run, "done"), []
-        return self._enter(run, self.forward[position], facts, at)
+        after, says = self._enter(run, self.forward[position], facts, at)
+        return after, says[1:] if run.ahead == "said" else says
 
     def _turn_back(self, run: Run, line: Line, facts: F, at: datetime, *, undo_this: bool) -> tuple[Run, list[Message]]:
         back = run.model_copy(update={"status": "undoing", "refused_by": line.name})
@@ -238,12 +256,17 @@ class Saga(Generic[F]):
                 "entered_at": at,
                 "wake_at": at + _pause(1, line),
                 "attention_at": None,
+                "ahead": "said" if line.with_next else "",
             }
         )
-        return entered, [self._say(line, facts, undoing=run.status == "undoing")]
+        says: list[Message] = [self._say(line, facts, undoing=run.status == "undoing")]
+        return entered, [*says, self._say_next(line, facts)] if line.with_next else says
 
     def _end(self, run: Run, status: Status) -> Run:
-        return run.model_copy(update={"status": status, "wake_at": None, "attention_at": None})
+        return run.model_copy(update={"status": status, "wake_at": None, "attention_at": None, "ahead": ""})
+
+    def _say_next(self, line: Line, facts: F) -> Command:
+        return self._say(self.forward[self.forward.index(line) + 1], facts, undoing=False)
 
     def _say(self, line: Line, facts: F, *, undoing: bool) -> Command:
         say = line.undo if undoing and line.kind == "step" and line.undo else line.say

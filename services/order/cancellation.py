@@ -178,7 +178,7 @@ CANCEL_PAID_ORDER = Saga(
     Cancellation,
     step("hold the stock", inventory.HoldStock, undo=inventory.KeepStock),
     pivot("refund the payment", refund, patience=timedelta(hours=2)),
-    then("release the stock", inventory.ReleaseStock),
+    then("release the stock", inventory.ReleaseStock, with_next=True),
     then("tell the customer", refund_on_its_way, patience=TELLING),
     then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
     then("tell the customer it arrived", refund_arrived, patience=TELLING),
@@ -190,7 +190,7 @@ CANCEL_UNPAID_ORDER = Saga(
     1,
     Cancellation,
     pivot("close the payment", payment.ClosePayment, patience=timedelta(hours=2)),
-    then("release the stock", inventory.ReleaseStock),
+    then("release the stock", inventory.ReleaseStock, with_next=True),
     then("tell the customer", order_cancelled, patience=TELLING),
 )
 """When the payment cannot be closed because it was made, the case goes over to `CANCEL_PAID_ORDER`."""
@@ -200,7 +200,7 @@ CANCEL_WITHOUT_MONEY = Saga(
     1,
     Cancellation,
     pivot("hold the stock", inventory.HoldStock),
-    then("release the stock", inventory.ReleaseStock),
+    then("release the stock", inventory.ReleaseStock, with_next=True),
     then("tell the customer", order_cancelled, patience=TELLING),
     after_undo("tell the customer why not", cancellation_refused, patience=TELLING),
 )
@@ -240,7 +240,7 @@ TAKE_OVER_REFUND = Saga(
     1,
     Cancellation,
     pivot("take over the refund", take_over, patience=timedelta(hours=2)),
-    then("release the stock", inventory.ReleaseStock),
+    then("release the stock", inventory.ReleaseStock, with_next=True),
     then("tell the customer", refund_on_its_way, patience=TELLING),
     then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
     then("tell the customer it arrived", refund_arrived, patience=TELLING),

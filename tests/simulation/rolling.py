@@ -1,8 +1,9 @@
-"""A rolling deploy: processes of the order service with the present list of lines beside some with a longer one. A run
-remembers the name of its line, so either may find it where the other left it."""
+"""A rolling deploy: processes of the order service with a list of lines as it was, each said alone, beside some with a
+longer one. A run remembers the name of its line, so either may find it where the other left it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, cast
 
 from chassis.saga import Saga, then
@@ -25,6 +26,12 @@ class EachItsOwn:
         return getattr(self._lists[ACTOR.get().version], name)
 
 
+def older(saga: Saga[Any]) -> Saga[Any]:
+    """The list as it was before any two lines were said at once."""
+    alone = [replace(line, with_next=False) for line in (*saga.forward, *saga.backward)]
+    return Saga(saga.name, saga.version, Cancellation, *alone)
+
+
 def newer(saga: Saga[Any]) -> Saga[Any]:
     """The list as it may be tomorrow: with one more line at its end, which an older process does not know."""
     once_more = then("see the refund once more", watch_again)
@@ -38,6 +45,6 @@ def watch_again(case: Cancellation) -> payment.WatchRefund:
 
 def set_out() -> None:
     """From now on processes may have different lists."""
-    both = cast(Any, EachItsOwn(CANCEL_PAID_ORDER, newer(CANCEL_PAID_ORDER)))
+    both = cast(Any, EachItsOwn(older(CANCEL_PAID_ORDER), newer(CANCEL_PAID_ORDER)))
     cancellation.SAGAS[CANCEL_PAID_ORDER.name] = both
     cancellation.ROADS["paid"] = both

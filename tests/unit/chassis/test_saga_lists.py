@@ -13,6 +13,7 @@ from tests.unit.chassis.trips import (
     BOOK_TRAIN,
     CHARGE,
     CONSOLE,
+    SEND_AND_THANK,
     SEND_TICKETS,
     THANK,
     TRIP,
@@ -22,6 +23,7 @@ from tests.unit.chassis.trips import (
     Charge,
     Console,
     SendTickets,
+    Thank,
     Trip,
     Unanswered,
     charge,
@@ -40,6 +42,10 @@ def named_wrongly(trip: Trip) -> str:
     return trip.case_id
 
 
+def again(trip: Trip) -> Thank:
+    return Thank(case_id=trip.case_id)
+
+
 def unanswered(trip: Trip) -> Unanswered:
     return Unanswered(case_id=trip.case_id)
 
@@ -52,6 +58,12 @@ WRONG: dict[str, tuple[tuple[Line, ...], str]] = {
     "what follows before the pivot": ((THANK, CHARGE), "must come as"),
     "what follows before a step": ((BOOK_TRAIN, THANK, BOOK_HOTEL, CHARGE), "must come as"),
     "what follows an undo in the middle": ((BOOK_TRAIN, CONSOLE, CHARGE), "must come as"),
+    "the last line said with one that is not there": ((CHARGE, SEND_AND_THANK), "must be one more `then`"),
+    "a line said with what follows an undo": ((CHARGE, SEND_AND_THANK, CONSOLE), "must be one more `then`"),
+    "three lines said at once": (
+        (CHARGE, SEND_AND_THANK, then("thank", Thank, with_next=True), then("again", again)),
+        "must be one more `then`",
+    ),
     "two lines of one name": ((BOOK_TRAIN, step("book the train", BookHotel, undo=CancelTrain), CHARGE), "same name"),
     "a then that may be refused": ((CHARGE, then("tickets", Charge)), "may not be refused"),
     "a then as a function that may be refused": ((CHARGE, then("tickets", charge)), "may not be refused"),

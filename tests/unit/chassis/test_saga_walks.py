@@ -15,6 +15,7 @@ from tests.unit.chassis.trips import (
     BOOK_TRAIN,
     CHARGE,
     PATIENCE,
+    TOGETHER,
     TRIP,
     BookHotel,
     BookTrain,
@@ -149,6 +150,32 @@ def test_after_the_end_nothing_is_said() -> None:
         assert len(walk.said) == said
 
 
+@pytest.mark.parametrize("answers", [(TicketsSent, Thanked), (Thanked, TicketsSent)])
+def test_two_lines_said_at_once_are_done_when_both_are_answered(answers: tuple[type[Event], type[Event]]) -> None:
+    walk = Walk(TOGETHER, "charge").hears(Charged)
+    assert walk.said == [Charge, SendTickets, Thank]
+    assert walk.hears(answers[0]).run.status == "running"
+    assert walk.hears(answers[0], answers[1]).run.status == "done"
+    assert walk.said == [Charge, SendTickets, Thank], "nothing is said twice"
+
+
+def test_only_those_of_two_that_are_silent_are_asked_again() -> None:
+    walk = Walk(TOGETHER, "send the tickets").wakes()
+    assert walk.said == [SendTickets, Thank] * 2
+    walk.hears(Thanked).wakes()
+    assert walk.said[4:] == [SendTickets]
+    other = Walk(TOGETHER, "send the tickets").hears(TicketsSent).wakes()
+    assert other.said == [SendTickets, Thank, Thank]
+    assert other.run.step == "thank"
+
+
+def test_a_line_left_by_a_list_that_says_it_alone_goes_on_as_it_was() -> None:
+    walk = Walk(TRIP, "send the tickets")
+    walk.saga = TOGETHER
+    assert walk.hears(Thanked).said == [SendTickets], "its wish was not said yet: that is no answer"
+    assert walk.hears(TicketsSent).said == [SendTickets, Thank]
+
+
 def test_silence_asks_again_later_and_later() -> None:
     walk = Walk(from_step="thank")
     pauses = []
@@ -235,9 +262,10 @@ class World:
         return self.answers.get(wish) is YES[wish] and UNDO[wish] not in self.answers
 
 
+@pytest.mark.parametrize("saga", [TRIP, TOGETHER])
 @given(st.data())
-def test_whatever_happens_it_ends_and_the_end_is_true(data: st.DataObject) -> None:
-    walk, world = Walk(), World()
+def test_whatever_happens_it_ends_and_the_end_is_true(saga: Saga[Trip], data: st.DataObject) -> None:
+    walk, world = Walk(saga), World()
     for _ in range(data.draw(st.integers(0, 40), label="trouble")):
         what = data.draw(st.sampled_from(["decide", "deliver", "ring", "stray"]), label="what")
         if what == "decide":
@@ -251,9 +279,10 @@ def test_whatever_happens_it_ends_and_the_end_is_true(data: st.DataObject) -> No
         check(walk, world)
     while not walk.run.ended:  # from here on nothing gets lost
         before = walk.run
-        world.decide(walk.said[-1], grant=True)
-        walk.hears(world.on_the_way[-1])
-        check(walk, world)
+        for wish in walk.said[-2:]:
+            world.decide(wish, grant=True)
+            walk.hears(world.on_the_way[-1])
+            check(walk, world)
         assert walk.run is not before, "an answer to what was asked last leads on"
 
     truth = {wish: world.holds(wish) for wish in UNDO}

@@ -109,6 +109,9 @@ BOOK_HOTEL = step("book the hotel", BookHotel, undo=CancelHotel, patience=PATIEN
 CHARGE = pivot("charge", charge, patience=PATIENCE)
 SEND_TICKETS = then("send the tickets", SendTickets, patience=PATIENCE)
 THANK = then("thank", Thank)
+SEND_AND_THANK = then("send the tickets", SendTickets, patience=PATIENCE, with_next=True)
 CONSOLE = after_undo("console", Console)
 
 TRIP = Saga("book-trip", 1, Trip, BOOK_TRAIN, BOOK_HOTEL, CHARGE, SEND_TICKETS, THANK, CONSOLE)
+TOGETHER = Saga("book-trip", 1, Trip, BOOK_TRAIN, BOOK_HOTEL, CHARGE, SEND_AND_THANK, THANK, CONSOLE)
+"""The same, but whoever is thanked need not have the tickets yet."""

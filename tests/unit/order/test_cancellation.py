@@ -47,16 +47,16 @@ def test_a_paid_order_is_cancelled_step_by_step() -> None:
     order = paid_order().hears(cancel())
     assert order.last == ["cancellation-accepted", "hold-stock"]
     assert order.order.state == "cancelling"
-    steps: list[tuple[Message, str]] = [
-        (held(), "refund-payment"),
-        (accepted(), "release-stock"),
-        (released(), "tell-customer"),
-        (told("refund-on-its-way"), "watch-refund"),
-        (settled(), "tell-customer"),
-        (told("refund-arrived"), "cancellation-completed"),
+    steps: list[tuple[Message, list[str]]] = [
+        (held(), ["refund-payment"]),
+        (accepted(), ["release-stock", "tell-customer"]),
+        (released(), []),
+        (told("refund-on-its-way"), ["watch-refund"]),
+        (settled(), ["tell-customer"]),
+        (told("refund-arrived"), ["cancellation-completed"]),
     ]
-    for message, answer in steps:
-        assert order.hears(message).last == [answer]
+    for message, answers in steps:
+        assert order.hears(message).last == answers
     assert order.order.state == "cancelled"
     assert order.order.refunded_minor == 1900
     assert order.record.wake_at is None
@@ -179,6 +179,14 @@ def test_silence_before_the_pivot_is_asked_again_and_then_undone() -> None:
     assert order.order.state == "paid"
 
 
+def test_the_customer_is_told_whether_or_not_the_stock_is_back() -> None:
+    order = paid_order().hears(cancel(), held(), accepted())
+    assert order.hears(told("refund-on-its-way")).last == []
+    assert [moment.what for moment in order.order.timeline][-1] == "customer-told"
+    assert order.after(timedelta(minutes=1)).last == ["release-stock"], "who has answered is not asked again"
+    assert order.hears(released()).last == ["watch-refund"]
+
+
 def test_silence_at_the_pivot_is_asked_for_ever_and_calls_a_person() -> None:
     order = paid_order().hears(cancel(), held())
     for _ in range(30):
@@ -186,7 +194,7 @@ def test_silence_at_the_pivot_is_asked_for_ever_and_calls_a_person() -> None:
         assert "refund-payment" in order.last
     assert order.order.cases[0].run.status == "running"
     assert [task.kind for task in order.order.tasks] == ["no-answer"]
-    assert order.hears(accepted()).last == ["release-stock"]
+    assert order.hears(accepted()).last == ["release-stock", "tell-customer"]
 
 
 def test_a_timer_that_rings_late_or_twice_is_harmless() -> None:
@@ -205,8 +213,8 @@ def test_a_timer_that_rings_late_or_twice_is_harmless() -> None:
 def test_an_unpaid_order_is_closed_before_its_stock_is_released() -> None:
     order = Told().hears(place(), RESERVED, OPENED, cancel())
     assert order.last == ["cancellation-accepted", "close-payment"]
-    assert order.hears(CLOSED).last == ["release-stock"]
-    assert order.hears(released()).last == ["tell-customer"]
+    assert order.hears(CLOSED).last == ["release-stock", "tell-customer"]
+    assert order.hears(released()).last == []
     assert order.hears(told("order-cancelled")).last == ["cancellation-completed"]
     assert order.order.state == "cancelled"
     assert order.order.refunded_minor == 0

@@ -122,10 +122,10 @@ def test_the_wish_to_refund_says_after_which_refusals_it_goes_by_transfer() -> N
 
 def test_a_transfer_is_told_as_one_that_the_customer_confirms() -> None:
     order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF), held(), BY_TRANSFER)
-    assert order.last == ["release-stock"]
-    assert order.hears(released()).last == ["tell-customer"]
-    body = order.record.journal[-1].said[0].body
+    assert order.last == ["release-stock", "tell-customer"]
+    body = order.record.journal[-1].said[1].body
     assert '"outcome":"refund-to-confirm"' in body
+    assert order.hears(released()).last == []
     assert order.hears(told("refund-to-confirm")).last == ["watch-refund"]
 
 
@@ -251,7 +251,7 @@ def test_looking_again_does_not_take_the_case_from_its_road() -> None:
     assert choose(order, "look-again").last == ["task-resolved", "resume-refund"]
     assert order.order.cases[0].run.step == "refund the payment"
     assert order.hears(not_resumed(1)).last == ["staff-task-raised"]
-    assert order.hears(accepted()).last == ["release-stock"]
+    assert order.hears(accepted()).last == ["release-stock", "tell-customer"]
 
 
 def test_settling_outside_needs_a_proof() -> None:
@@ -426,7 +426,7 @@ def found(amount: int) -> payment.RefundFound:
 def test_a_full_refund_made_by_hand_cancels_the_order() -> None:
     order = paid_order().hears(found(1900))
     assert order.last == ["cancellation-accepted", "adopt-refund"]
-    assert order.hears(accepted()).last == ["release-stock"]
+    assert order.hears(accepted()).last == ["release-stock", "tell-customer"]
     order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
     assert order.order.state == "cancelled"
     assert order.hears(found(1900)).last == []
