@@ -11,8 +11,8 @@
 
 `step` may be refused and has an undo; `pivot` is the point of no return; `then` must succeed, so nobody may refuse it;
 `after_undo` is done when everything before the pivot was taken back. Where a line need not wait for the one before it,
-both are said at once (`with_next`); the run goes on when both are answered. The list is checked when the module loads. A
-run stores the *name* of its step and the version of the list, so a list may grow while runs are under way.
+both are said at once (`with_next`); the run goes on when both are answered. The list is checked when the module loads.
+A run stores the *name* of its step and the version of the list, so a list may grow while runs are under way.
 
 Silence is not an answer: the same command is said again, later and later. Silence before the pivot beyond the step's
 patience undoes the silent step too, because it may still happen. At or after the pivot it never guesses: it goes on
@@ -94,8 +94,8 @@ def after_undo(name: str, say: type[Command] | Callable[[Any], Command], *, pati
 
 class Run(BaseModel):
     """How far one saga has come. Part of the state of the record it belongs to. `refused_by` is the step that was
-    refused or stayed silent; `attention_at`: since when a person should look; `ahead`: how it stands with the next line,
-    where its command was said together with this one's."""
+    refused or stayed silent; `attention_at`: since when a person should look; `ahead`: how it stands with the next
+    line, where its command was said together with this one's."""
 
     model_config = ConfigDict(frozen=True)
 
