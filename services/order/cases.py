@@ -32,6 +32,8 @@ from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
 
+CLOSING = "close the payment"
+
 _TOO_LATE = {
     "cancelled": "already-cancelled",
     "delivered": "already-shipped",
@@ -213,7 +215,7 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
     if case.status != "open" or case.waits:
         return order, []
     if isinstance(message, PaymentCloseRefused) and case.road == "unpaid":
-        return _change_road(order, case, message, at)
+        return _turned_out_paid(order, case, message, at)
     if isinstance(message, StockHoldRefused) and _left_first(case, message):
         after = order.with_moment(moment_of(message, at))
         return parcel.call_back(after, case, at)
@@ -256,14 +258,17 @@ def wake(order: Order, case: Case, at: datetime) -> Decision:
     return after, says
 
 
-def _change_road(order: Order, case: Case, message: PaymentCloseRefused, at: datetime) -> Decision:
-    """The order turns out to be paid: the money has to go back too."""
+def _turned_out_paid(order: Order, case: Case, message: PaymentCloseRefused, at: datetime) -> Decision:
+    """The order turns out to be paid: the money has to go back too. On the paid road, unless the payment had been
+    closed before: then its goods are being given away already, and what came too late goes back when the case ends."""
+    # It may never have heard that its payment was opened: from now on it asks for what was received.
+    order = unpaid.wait(order, at, unpaid.SOON)
+    if case.run.step != CLOSING:
+        return order.with_moment(moment_of(message, at, step=case.run.step)), []
     ways = transfer_when(case.reason.family, "paid", "paid", case.amount.amount_minor)
     paid = case.model_copy(update={"road": "paid", "state_before": "paid", "transfer_when": ways})
     run, says = ROADS["paid"].start(Cancellation.of(order, paid), at)
     paid = paid.model_copy(update={"run": run})
-    # It may never have heard that its payment was opened: from now on it asks for what was received.
-    order = unpaid.wait(order, at, unpaid.SOON)
     return order.with_case(paid).with_moment(moment_of(message, at, step=run.step)), says
 
 

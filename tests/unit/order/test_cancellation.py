@@ -235,6 +235,18 @@ def test_an_order_found_paid_goes_back_to_paid_when_its_refund_is_refused() -> N
     assert order.order.state == "paid"
 
 
+@pytest.mark.parametrize("heard_before", [True, False], ids=["it was heard of before", "it is asked for"])
+def test_an_order_found_paid_after_its_payment_was_closed_stays_on_its_road(heard_before: bool) -> None:
+    """The close was confirmed, its answer was late, the customer's payment was not, and the order had asked again."""
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), *([paid()] if heard_before else []), CLOSED)
+    assert order.hears(CLOSE_REFUSED).last == []
+    assert order.order.cases[0].run.step == "release the stock", "the goods are on their way to the shelf"
+    assert (order.order.ask_payment_at is None) == heard_before
+    order.hears(released(), told("order-cancelled"), paid())
+    assert [case.road for case in order.order.cases] == ["unpaid", "late-payment"]
+    assert order.order.state == "cancelled"
+
+
 @pytest.mark.parametrize("during", [True, False], ids=["while it is being cancelled", "after it was cancelled"])
 def test_a_late_payment_is_refunded_by_itself(during: bool) -> None:
     order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED)
