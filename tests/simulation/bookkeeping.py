@@ -60,7 +60,8 @@ class Bookkeeper:
                 await deal_with(day)
 
     async def _start(self, day: Json) -> None:
-        await self._door.ask("s-finance", "POST", f"{DAYS}/{day['day']}", {})
+        shop = day["reconciliation_id"].partition("/")[0]
+        await self._door.ask("s-finance", "POST", f"{DAYS}/{day['day']}?shop={shop}", {})
 
     async def _close(self, day: Json) -> None:
         path = f"{DAYS}/{day['reconciliation_id']}"

@@ -61,8 +61,8 @@ _COMMON: dict[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class Shape:
     """What kind of house it is: how many processes of each service, freight and discount, whether bills are compared
-    at night, how the sandbox pays out and with which keys it signs, whether it tells what became of messages, and how
-    long orders are kept."""
+    at night, how the sandbox pays out and with which keys it signs, whether it tells what became of messages, how long
+    orders are kept, and whether there are `shops` with merchant accounts of their own."""
 
     instances: int = 1
     freight_minor: int = 0
@@ -73,6 +73,7 @@ class Shape:
     pushes: bool = False
     signing: Literal["public-key", "both"] = "public-key"
     retention_days: int = 0
+    shops: bool = False
 
 
 @dataclass(eq=False)

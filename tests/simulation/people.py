@@ -34,13 +34,15 @@ ALSO: Mapping[str, tuple[int, ...]] = {"tea": (95,)}
 
 @dataclass
 class Door:
-    """The public door and the sandbox behind it, with a note of everything that was asked."""
+    """The public door and the sandbox behind it, with a note of everything that was asked. `shops`: by customer whose
+    merchant account they pay to, where it is not the house's."""
 
     loop: SimLoop
     network: Network
     asked: list[Asked] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     loss: losing.Loss = field(default_factory=losing.Loss)
+    shops: dict[str, str] = field(default_factory=dict)
     _tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -130,6 +132,7 @@ class Door:
                 _, answer = await self.sandbox("POST", "/_login/staff", body)
             else:
                 body = {"customer_id": who, "name": "张三", "phone": phone_of(who)}
+                body |= {"shop": self.shops[who]} if who in self.shops else {}
                 _, answer = await self.sandbox("POST", "/_login/customer", body)
             token = str(answer["token"])
             self._tokens[who] = (token, self.loop.now + 20 * 3600)
@@ -223,6 +226,8 @@ class Person:
 
     def __init__(self, door: Door, plan: Shopper) -> None:
         self.door = door
+        if plan.shop:
+            door.shops[plan.name] = plan.shop
         self.name = plan.name
         self.plan = plan
         self.order_id = ""

@@ -41,13 +41,15 @@ BUSY_SECONDS = 60.0
 @dataclass(frozen=True)
 class Shopper:
     """One person with a phone: comes `at` some time and does `steps` one after the other. `subscribes`: takes WeChat
-    messages. `signs_in`: at the real door, with WeChat's code; else with a token of the stand-in."""
+    messages. `signs_in`: at the real door, with WeChat's code; else with a token of the stand-in, which may name the
+    `shop` of another merchant account that is paid to."""
 
     name: str
     at: float
     steps: list[Step]
     subscribes: bool = False
     signs_in: bool = False
+    shop: str = ""
 
 
 @dataclass(frozen=True)

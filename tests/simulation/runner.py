@@ -29,6 +29,8 @@ from tests.simulation.world import SHAPES, Options, Outcome, World
 CPU_SECONDS_MAX = 120
 """Of a core, not by the clock on the wall: others may need the machine, too."""
 
+_KEYS = {False: "one-merchant", True: "shops"}
+
 Task = tuple[Plan, tuple[str, ...]]
 """A plan, and the names of guards that are switched off (see `sabotage`)."""
 
@@ -44,11 +46,12 @@ class Ready:
         """Build them: a second each."""
         folder = Path(tempfile.mkdtemp(prefix="tuidan-simulation-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)  # copies of this process end without
-        make_small_keys(folder)
+        for shops in (False, True):
+            make_small_keys(folder / _KEYS[shops], shops=shops)
         walked.count()
         ready = cls()
         for name in names:
-            world = World(folder, SHAPES[name])
+            world = World(folder / _KEYS[SHAPES[name].shops], SHAPES[name])
             world.open()
             ready.worlds[name] = world
         gc.collect()

@@ -149,8 +149,13 @@ def _seal_redis(seal: Seal) -> None:
     bucket.SharedRedis._run = run  # type: ignore[method-assign, assignment]
 
 
-def make_small_keys(folder: Path) -> None:
-    """The keys folder of a world, with small keys and a certificate of virtual time."""
+SHOPS = ("tea", "branch")
+"""Further merchant accounts. A service provider acts for the second one."""
+SUB_MCHID = "1900000110"
+
+
+def make_small_keys(folder: Path, *, shops: bool = False) -> None:
+    """The keys folder of a world, with small keys and a certificate of virtual time. `shops`: those of `SHOPS`, too."""
     from sandbox import certificates, keys, merchants, signing_plan
 
     def small() -> rsa.RSAPrivateKey:
@@ -166,5 +171,7 @@ def make_small_keys(folder: Path) -> None:
     for module in (certificates, keys, merchants, signing_plan):
         module.rsa_2048 = small  # type: ignore[attr-defined]
     certificates.datetime = Then  # type: ignore[assignment, attr-defined]
-    keys.make_keys(folder)
+    keys.make_keys(folder, SHOPS if shops else (), (SUB_MCHID,) if shops else ())
+    if shops:
+        (folder / merchants.FOLDER / SHOPS[1] / "sub-mchid.txt").write_text(SUB_MCHID)
     personal.make_first_keys(folder)

@@ -9,8 +9,10 @@ from tests.simulation.bookkeeping import SPOILS
 from tests.simulation.losing import KIND
 from tests.simulation.lost_plans import plan_with_a_loss
 from tests.simulation.mishaps import mishaps
-from tests.simulation.plan import SHOPPERS, Plan
+from tests.simulation.plan import SHOPPERS, Plan, Shopper
+from tests.simulation.sealed import SHOPS
 from tests.simulation.tales import shopper
+from tests.simulation.world import SHAPES
 
 HOUSES = {"plain": 5, "pairs": 3, "fees": 2}
 """How often a world is in which house, against the others (`world.SHAPES`)."""
@@ -36,6 +38,9 @@ def plan_of(seed: int) -> Plan:
     rolling = house == "pairs" and dice.random() < 0.4
     shoppers = [shopper(dice, number) for number in range(SHOPPERS)]
     plan = Plan(seed, house, scheduler, shoppers, staff=dice.choice((0.0, 0.5, 0.9)), rolling=rolling)
+    if SHAPES[house].shops:
+        shoppers = _of_shops(Random(f"shops/{seed}"), shoppers)
+    plan = replace(plan, shoppers=shoppers)
     until = max(one.at for one in shoppers) + AFTER_THE_LAST_SECONDS
     faults = mishaps(dice, until, 2 if house == "pairs" else 1)
     if rolling:
@@ -55,6 +60,12 @@ def plan_of(seed: int) -> Plan:
 def may_be_heard_again(plan: Plan) -> bool:
     """Whether everything may be heard once more at the end: after a restore topics tell of a time that was undone."""
     return all(fault["kind"] != KIND for fault in plan.faults)
+
+
+def _of_shops(dice: Random, shoppers: list[Shopper]) -> list[Shopper]:
+    """Some of them pay to another merchant account. Who signs in at the real door is the house's own customer."""
+    shops = [dice.choice(("", *SHOPS)) for _ in shoppers]
+    return [replace(one, shop="" if one.signs_in else shop) for one, shop in zip(shoppers, shops, strict=True)]
 
 
 def _spoiled_bills(dice: Random) -> str:

@@ -12,6 +12,7 @@ from tests.simulation.faults import KINDS
 from tests.simulation.lost_plans import HOUSE
 from tests.simulation.people import STEPS
 from tests.simulation.plan import Plan
+from tests.simulation.sealed import SHOPS
 from tests.simulation.seeds import may_be_heard_again, plan_of
 from tests.simulation.shrink import shrunk
 from tests.simulation.stories import STORIES
@@ -36,6 +37,8 @@ def test_plans_name_only_what_there_is() -> None:
     assert steps <= set(STEPS)
     assert {plan.house for plan in plans} == set(SHAPES)
     assert {plan.bills for plan in plans} == {"", *SPOILS}
+    shops = {(SHAPES[plan.house].shops, shopper.shop) for plan in plans for shopper in plan.shoppers}
+    assert shops == {(False, ""), (True, ""), *((True, shop) for shop in SHOPS)}
 
 
 def test_everything_may_be_heard_again_but_what_a_restore_has_undone() -> None:
