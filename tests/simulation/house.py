@@ -62,7 +62,8 @@ _COMMON: dict[str, Any] = {
 class Shape:
     """What kind of house it is: how many processes of each service, freight and discount, whether bills are compared
     at night, how the sandbox pays out and with which keys it signs, whether it tells what became of messages, how long
-    orders are kept, and whether there are `shops` with merchant accounts of their own."""
+    orders are kept, whether there are `shops` with merchant accounts of their own, and whether the provider has a
+    `second_site`."""
 
     instances: int = 1
     freight_minor: int = 0
@@ -74,6 +75,7 @@ class Shape:
     signing: Literal["public-key", "both"] = "public-key"
     retention_days: int = 0
     shops: bool = False
+    second_site: bool = False
 
 
 @dataclass(eq=False)
@@ -195,6 +197,7 @@ class House:
                 keys=self.keys,
                 redis="redis://simulated",
                 provider_url="http://sandbox",
+                provider_url_2="http://sandbox-2" if shape.second_site else "",
                 mini_program_url="http://sandbox",
                 callback_url="http://gateway",
                 reconcile_nightly=shape.nightly,
@@ -235,7 +238,8 @@ class House:
         )
         clock = SandboxClock(lambda: EPOCH + self.loop.now)
         app = self.sandbox_actor.context().run(create_app, settings, clock=clock)
-        self.network.listen("sandbox", self.sandbox_actor, app)
+        for host in ("sandbox", "sandbox-2"):
+            self.network.listen(host, self.sandbox_actor, app)
         return app
 
     # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────

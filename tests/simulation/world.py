@@ -44,7 +44,7 @@ FLUSHES = 2
 
 SHAPES = {
     "plain": Shape(nightly=False),
-    "pairs": Shape(instances=2, card_settle_seconds=86_400.0 * 2, nightly=False),
+    "pairs": Shape(instances=2, card_settle_seconds=86_400.0 * 2, nightly=False, second_site=True),
     "bills": Shape(),
     "fees": Shape(freight_minor=700, discount_percent=10, pushes=True, signing="both", shops=True),
 }
