@@ -59,7 +59,7 @@ class Plan:
     service are under way; `nights`: so many bills are compared at the end; `bills`: what is wrong with them until
     somebody starts the comparison again (`bookkeeping.SPOILS`; empty: nothing); `thorough`: what the
     services log is read, and at the end everything is heard once more and may change nothing (I09); `signs_in`: the
-    staff sign in at the real door."""
+    staff sign in at the real door; `traced`: spans are made of everything, and messages carry where they belong."""
 
     seed: int
     house: str = "plain"
@@ -72,6 +72,7 @@ class Plan:
     thorough: bool = False
     signs_in: bool = False
     bills: str = ""
+    traced: bool = False
 
     def to_json(self) -> str:
         """One line that `from_json` reads. Nothing in it is sorted: of a mix of faults the order counts."""

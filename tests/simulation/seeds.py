@@ -24,6 +24,8 @@ SPOILED_SHARE = 0.6
 """Of the worlds whose bills are compared, so many are shown wrong ones first."""
 SIGN_IN_SHARE = 0.5
 """In so many worlds the staff sign in at the real door, in the others with tokens of the stand-in."""
+TRACED_SHARE = 0.04
+"""In so many worlds spans are made."""
 AFTER_THE_LAST_SECONDS = 40.0
 """Things go wrong until so long after the last person has come."""
 
@@ -54,6 +56,7 @@ def plan_of(seed: int) -> Plan:
         thorough=dice.random() < THOROUGH_SHARE,
         signs_in=dice.random() < SIGN_IN_SHARE,
         bills=_spoiled_bills(Random(f"bills/{seed}")) if compares else "",
+        traced=Random(f"traced/{seed}").random() < TRACED_SHARE,
     )
 
 

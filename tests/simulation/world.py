@@ -4,6 +4,7 @@ any more the judge looks at the evidence."""
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from opentelemetry.sdk.trace import SpanProcessor
+
+from chassis import tracing
 from sandbox.app import world_of
 from tests.simulation import rolling, schedules, walked
 from tests.simulation.bookkeeping import Bookkeeper
@@ -140,6 +144,9 @@ class World:
         self.loop.scheduler = schedules.named(plan.scheduler, Random(f"schedule/{plan.seed}"))
         self.sea.even = plan.scheduler != "random"
         self.house.write_logs(keep=options.logs or plan.thorough)
+        if plan.traced:
+            random.seed(f"spans/{plan.seed}")  # where spans get their ids from
+            tracing.begin("world", SpanProcessor())
         self.calm = not plan.faults and not plan.rolling
         outcome = Outcome(plan.seed, "", [])
         try:
