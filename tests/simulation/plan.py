@@ -57,9 +57,10 @@ class Plan:
     """One world. `house`: which of the prepared houses (`world.SHAPES`); `scheduler`: `random`, or `pct-D` with D
     changes of priority; `staff`: how diligent the staff are (0: nobody works); `rolling`: two versions of the order
     service are under way; `nights`: so many bills are compared at the end; `bills`: what is wrong with them until
-    somebody starts the comparison again (`bookkeeping.SPOILS`; empty: nothing); `thorough`: what the
-    services log is read, and at the end everything is heard once more and may change nothing (I09); `signs_in`: the
-    staff sign in at the real door; `traced`: spans are made of everything, and messages carry where they belong."""
+    somebody starts the comparison again (`bookkeeping.SPOILS`; empty: nothing); `thorough`: what the services log is
+    read, and at the end everything is heard once more and may change nothing (I09); `signs_in`: the staff sign in at
+    the real door; `traced`: spans are made of everything, and messages carry where they belong; `late_shift`: when all
+    has come to rest the staff come once more, and deal with what was left to them."""
 
     seed: int
     house: str = "plain"
@@ -73,6 +74,7 @@ class Plan:
     signs_in: bool = False
     bills: str = ""
     traced: bool = False
+    late_shift: bool = False
 
     def to_json(self) -> str:
         """One line that `from_json` reads. Nothing in it is sorted: of a mix of faults the order counts."""

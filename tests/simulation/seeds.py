@@ -24,6 +24,8 @@ SPOILED_SHARE = 0.6
 """Of the worlds whose bills are compared, so many are shown wrong ones first."""
 SIGN_IN_SHARE = 0.5
 """In so many worlds the staff sign in at the real door, in the others with tokens of the stand-in."""
+LATE_SHIFT_SHARE = 0.4
+"""In so many worlds the staff come once more when all is over."""
 TRACED_SHARE = 0.04
 """In so many worlds spans are made."""
 AFTER_THE_LAST_SECONDS = 40.0
@@ -57,6 +59,7 @@ def plan_of(seed: int) -> Plan:
         signs_in=dice.random() < SIGN_IN_SHARE,
         bills=_spoiled_bills(Random(f"bills/{seed}")) if compares else "",
         traced=Random(f"traced/{seed}").random() < TRACED_SHARE,
+        late_shift=Random(f"late/{seed}").random() < LATE_SHIFT_SHARE,
     )
 
 

@@ -39,6 +39,9 @@ SETTLED_WITHIN_SECONDS = 18 * 86_400.0
 refund to arrive. Money that lies in between, where nobody names another card, is asked about for ever."""
 STORY_LINES_MAX = 80
 STAFF_STAYS_SECONDS = 300.0
+LATE_DILIGENCE = 0.8
+LATE_LOOKS = 3
+LATE_PAUSE_SECONDS = 1_800.0
 SETTLED_WITHIN_STEPS = 300_000
 """Four times what any world needed: one that goes round in circles is stopped by work, not by time."""
 LOOK_SECONDS = 20.0
@@ -205,6 +208,12 @@ class World:
             await bookkeeper.work()
             await bookkeeper.start_again()
         await self.settle()
+        if plan.late_shift:
+            staff = Staff(self.door, LATE_DILIGENCE, Random(f"late/{plan.seed}").random)
+            for _ in range(LATE_LOOKS):
+                await staff.look()
+                await asyncio.sleep(LATE_PAUSE_SECONDS)
+            await self.settle()
         if plan.nights:
             await asyncio.sleep(plan.nights * DAY_SECONDS + NIGHT_SECONDS)  # a day's bill is there the next morning
             await self.settle()
