@@ -118,7 +118,12 @@ def _both_cancel(dice: Random, steps: list[Step], count: int) -> None:
 
 
 def _refunded_by_hand(dice: Random, steps: list[Step], count: int) -> None:
-    steps += [_pay(dice), _wait(dice), ["refund-by-hand", dice.random() < 0.5], _wait(dice), _cancel(dice, count)]
+    """Before the order is cancelled, or after: for the same goods, or for what is left of it."""
+    by_hand: Step = ["refund-by-hand", dice.random() < 0.5]
+    if dice.random() < 0.5:
+        steps += [_pay(dice), _wait(dice), by_hand, _wait(dice), _cancel(dice, count)]
+    else:
+        steps += [_pay(dice), _wait(dice), _cancel(dice, count, part=dice.random() < 0.5), _wait(dice, 60.0), by_hand]
 
 
 def _hidden(dice: Random, steps: list[Step], count: int) -> None:
@@ -180,7 +185,7 @@ TALES: dict[str, tuple[int, Tale]] = {
     "called back": (3, _called_back),
     "both cancel": (2, _both_cancel),
     "regrets": (3, _regrets),
-    "refunded by hand": (1, _refunded_by_hand),
+    "refunded by hand": (2, _refunded_by_hand),
     "hidden": (2, _hidden),
     "exchanges": (6, _exchanges),
     "never paid": (1, _never_paid),
