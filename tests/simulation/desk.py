@@ -17,8 +17,12 @@ WHO = "s-finance"
 
 async def own_password(door: Door, draw: Callable[[], float]) -> None:
     """Take another password, with the second factor; where no answer comes nobody knows which one counts. Only who has
-    signed in at the real door has one."""
-    if WHO not in door.keyring or await door.keyring.session(WHO) is None:
+    signed in at the real door has one. Then nobody gets anything for the session of another browser."""
+    elsewhere = await door.keyring.session(WHO) if WHO in door.keyring else None
+    if elsewhere is None:
+        return
+    door.keyring.forget(WHO)
+    if await door.keyring.session(WHO) is None:
         return
     account = door.keyring.accounts[WHO]
     new = f"a-word-of-my-own-{int(draw() * 10**6)}"
@@ -26,6 +30,9 @@ async def own_password(door: Door, draw: Callable[[], float]) -> None:
     status, _ = await door.ask(WHO, "POST", PASSWORDS, body)
     if status != 422:
         door.keyring.accounts[WHO] = account.with_password(new)
+    if status == 200:
+        door.note(WHO, "sign-out", "", {"session": elsewhere.id}, 204, {})
+        await door.keyring.show_again(WHO, elsewhere.refresh)
 
 
 async def next_reasons(door: Door, draw: Callable[[], float]) -> None:
