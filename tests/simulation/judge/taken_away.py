@@ -18,7 +18,7 @@ def hidden_as_wished(reading: Reading) -> Iterable[Violation]:
     to hide.
     """
     orders = reading.of("order", "orders")
-    wished = {asked.order_id for asked in reading.evidence.asked if asked.what == "hide"}
+    wished = {one.path.rpartition("/")[2] for one in reading.evidence.attempts if one.method == "DELETE"}
     for asked in reading.evidence.asked:
         order = orders.get(asked.order_id)
         if asked.what == "hide" and asked.status == 200 and not (order and order.state.get("hidden_at")):

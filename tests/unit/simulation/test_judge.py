@@ -132,6 +132,14 @@ def test_an_order_that_its_undone_case_knows_to_be_paid_may_still_ask_for_the_re
     assert list(CHECKS["told-is-known"](scene.evidence()))
 
 
+def test_an_order_may_be_hidden_by_a_request_that_is_still_being_asked() -> None:
+    scene = shop()
+    scene.state("order", "orders", BACK)["hidden_at"] = AT
+    assert list(CHECKS["hidden-as-wished"](scene.evidence()))
+    scene.tries("c1", "DELETE", f"/mp/v1/orders/{BACK}", 0)
+    assert list(CHECKS["hidden-as-wished"](scene.evidence())) == []
+
+
 def test_a_refund_that_closed_may_wait_under_its_next_number() -> None:
     scene = shop()
     refund = was_accepted_and_waits(scene)
