@@ -68,6 +68,7 @@ def _add_cancelling(router: APIRouter, engine: Engine, policies: PolicyBook) -> 
         same_order(order_id, asked)
         order = await read(engine, order_id)
         try:
+            order = cases.expect_own(order, asked)
             reason = cases.reason_chosen(asked, await policies.reasons.newest())
             lines = cases.pieces_wanted(order, asked)
         except Refusal as refusal:

@@ -45,8 +45,7 @@ def request_cancellation(
     order: Order | None, asked: CancelOrder, policy: Policy, reasons: ReasonList, at: datetime
 ) -> Decision:
     """Open a case, or meet the one that the same request, or the same wish, has opened. Raises Refusal."""
-    if order is None or (asked.by.kind == "customer" and asked.by.id != order.customer_id):
-        raise _refusal(asked, "unknown-order")
+    order = expect_own(order, asked)
     for case in order.cases:
         request = case.met_by(asked.request_id)
         if request is not None:
@@ -58,6 +57,13 @@ def request_cancellation(
     if standing is not None:
         return _meet(order, standing, asked)
     return _open(order, asked, reason, lines, policy, at)
+
+
+def expect_own(order: Order | None, asked: CancelOrder) -> Order:
+    """The order, if there is one and a customer's wish comes from whose it is. Raises Refusal, the same for both."""
+    if order is None or (asked.by.kind == "customer" and asked.by.id != order.customer_id):
+        raise _refusal(asked, "unknown-order")
+    return order
 
 
 def reason_chosen(asked: CancelOrder, reasons: ReasonList) -> Chosen:

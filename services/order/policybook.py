@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, get_args
@@ -35,12 +36,9 @@ class PolicyBook:
 
     async def ready(self, asked: CancelOrder, *, from_topic: bool = False) -> ReadyToCancel:
         """`asked` with the policy that decides it, and the reasons that may be given."""
+        policy, reasons = await asyncio.gather(self.active(), self.reasons.newest())
         return ReadyToCancel(
-            order_id=asked.order_id,
-            asked=asked,
-            policy=await self.active(),
-            reasons=await self.reasons.newest(),
-            from_topic=from_topic,
+            order_id=asked.order_id, asked=asked, policy=policy, reasons=reasons, from_topic=from_topic
         )
 
     async def look_up(self, intent: LookUpPolicy, attempt: int) -> ReadyToCancel:

@@ -52,6 +52,9 @@ async def test_somebody_elses_order(shop: Shop, stack: Stack) -> None:
     order = await shop.paid_order(tea=1)
     async with shop_at(f"http://{stack.address('gateway')}", f"http://{stack.address('sandbox')}") as stranger:
         check_problem(await stranger.cancels(order), 404, "unknown-order")
+        wish = {"reason": {"family": "customer", "code": "changed-mind"}}
+        preview = await stranger.customer("POST", f"/mp/v1/orders/{order}/cancellation-preview", wish)
+        check_problem(preview, 404, "unknown-order")
         check_problem(await stranger.customer("GET", f"/mp/v1/orders/{order}"), 404, "unknown-order")
     assert (await shop.show(order))["state"] == "paid"
 

@@ -15,12 +15,18 @@ from chassis.memory_database import MemoryDatabase
 from chassis.projection import Update
 from chassis.record import Heard, Record
 from contracts.message import Message
+from services.order import cancelling_api
+from services.order.api import routes
 from services.order.catalogue import Catalogue
 from services.order.handlers import ORDERS
 from services.order.lists import OrderLists
 from services.order.model import Order
 from services.order.offer import PriceRules, Product
+from services.order.policybook import PolicyBook
+from services.order.preview import PastCases
+from services.order.reasonbook import ReasonBook
 from services.order.views import OrderViews
+from tests.unit.order.told import OPENED, RESERVED, paid, place
 
 
 class Desk:
@@ -65,3 +71,14 @@ class Desk:
             assert decided is not None
             record = decided.record
         return record
+
+
+async def paid_at_the_desk() -> Desk:
+    """With all routes about an order and cancelling it, and one order that is paid."""
+    desk = Desk()
+    reasons = ReasonBook(desk.database.collection("reasons"))  # type: ignore[arg-type]  # its twin in memory
+    policies = PolicyBook(desk.database.collection("policies"), reasons)  # type: ignore[arg-type]
+    cancelling = cancelling_api.routes(desk.engine, policies, PastCases(desk.orders))
+    desk.opens(routes(desk.engine, desk.catalogue, desk.views, desk.lists), cancelling)
+    await desk.hears(place(), RESERVED, OPENED, paid())
+    return desk

@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.order import cancelling_api
-from services.order.api import routes
-from services.order.policybook import PolicyBook
-from services.order.preview import PastCases
-from services.order.reasonbook import ReasonBook
-from tests.unit.order.desk import Desk
-from tests.unit.order.told import ID, OPENED, RESERVED, STAFF, cancel, held, kept, paid, place, refused, told
+from tests.unit.order.desk import Desk, paid_at_the_desk
+from tests.unit.order.told import ID, STAFF, cancel, held, kept, refused, told
 
 BY = {"by": STAFF.model_dump()}
 SHIP = {"order_id": ID, "carrier": "SF", "tracking_number": "1", **BY}
@@ -31,22 +26,12 @@ CHANGES: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-async def opened() -> Desk:
-    desk = Desk()
-    reasons = ReasonBook(desk.database.collection("reasons"))  # type: ignore[arg-type]  # its twin in memory
-    policies = PolicyBook(desk.database.collection("policies"), reasons)  # type: ignore[arg-type]
-    cancelling = cancelling_api.routes(desk.engine, policies, PastCases(desk.orders))
-    desk.opens(routes(desk.engine, desk.catalogue, desk.views, desk.lists), cancelling)
-    await desk.hears(place(), RESERVED, OPENED, paid())
-    return desk
-
-
 async def tag(desk: Desk) -> str:
     return str((await desk.http.get(f"/orders/{ID}")).headers["etag"])
 
 
 async def test_the_order_that_was_looked_at_is_shipped_and_a_repeat_is_one() -> None:
-    desk = await opened()
+    desk = await paid_at_the_desk()
     headers = {"If-Match": await tag(desk)}
     for _ in range(2):
         answer = await desk.http.post(f"/orders/{ID}/ship", json=SHIP, headers=headers)
@@ -57,7 +42,7 @@ async def test_the_order_that_was_looked_at_is_shipped_and_a_repeat_is_one() -> 
 @pytest.mark.parametrize(("path", "body"), CHANGES, ids=[path for path, _ in CHANGES])
 @pytest.mark.parametrize("seen", ['"1"', 'W/"4"', '"999"', '"four"', '"2", "3"'])
 async def test_another_order_than_was_looked_at_stays_as_it_is(path: str, body: dict[str, Any], seen: str) -> None:
-    desk = await opened()
+    desk = await paid_at_the_desk()
     before = await tag(desk)
     answer = await desk.http.post(path, json=body, headers={"If-Match": seen})
     assert (answer.status_code, answer.json()["code"]) == (412, "version-changed")
@@ -66,7 +51,7 @@ async def test_another_order_than_was_looked_at_stays_as_it_is(path: str, body: 
 
 @pytest.mark.parametrize("seen", ["*", "", None, '"1", "4"'])
 async def test_any_version_when_none_is_named(seen: str | None) -> None:
-    desk = await opened()
+    desk = await paid_at_the_desk()
     assert await tag(desk) == '"4"'
     headers = {} if not seen else {"If-Match": seen}
     answer = await desk.http.post(f"/orders/{ID}/ship", json=SHIP, headers=headers)
@@ -75,7 +60,7 @@ async def test_any_version_when_none_is_named(seen: str | None) -> None:
 
 @pytest.mark.parametrize("seen", [b"4", b'"4', b"{$gt: 0}", '"４"'.encode(), b'"4"' + b"x" * 2_000, b","])
 async def test_what_is_no_tag_is_refused(seen: bytes) -> None:
-    desk = await opened()
+    desk = await paid_at_the_desk()
     answer = await desk.http.post(f"/orders/{ID}/ship", json=SHIP, headers=[(b"If-Match", seen)])
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-request")
     assert answer.json()["errors"][0]["field"] == "header.If-Match"
@@ -83,7 +68,7 @@ async def test_what_is_no_tag_is_refused(seen: bytes) -> None:
 
 @pytest.mark.parametrize("what", ["done", "resolve"])
 async def test_a_task_is_dealt_with_as_it_was_looked_at(what: str) -> None:
-    desk = await opened()
+    desk = await paid_at_the_desk()
     await desk.hears(cancel(), held(), refused(), kept(), told("refund-failed"))
     (task,) = (await desk.http.get(f"/orders/{ID}")).json()["tasks"]
     seen, body = await tag(desk), {"note": "called", **BY}
