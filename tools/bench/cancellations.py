@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -118,15 +119,23 @@ async def _measure(stack: Stack, wanted: Wanted, console: Console) -> list[Measu
             found.append(Measured(name, seen, before, await moment(stack, PROCESSES)))
             return seen
 
-        orders = await paid_orders(shop, outside, WARM + IDLE + wanted.count, console)
-        await load.at_once(orders[:WARM], 16)
-        await take("idle", orders[WARM : WARM + IDLE], lambda some: load.at_once(some, 1))
+        orders = await paid_orders(shop, outside, WARM + 2 * IDLE + wanted.count, console)
+        warm, alone, in_a_row, many = _parts(orders, WARM, IDLE, IDLE)
+        await load.at_once(warm, 16)
+        await take("idle", alone, load.alone)
+        await take("in a row", in_a_row, lambda some: load.at_once(some, 1))
         with drawn(stack, SERVICES, wanted.flames):
-            full = await take("saturated", orders[WARM + IDLE :], lambda some: load.at_once(some, wanted.in_flight))
+            full = await take("saturated", many, lambda some: load.at_once(some, wanted.in_flight))
         half = full.rate * HALF
         more = await paid_orders(shop, outside, max(1, int(half * STEADY_SECONDS)), console)
         await take("half load", more, lambda some: load.steadily(some, half))
     return found
+
+
+def _parts(orders: list[Paid], *sizes: int) -> list[list[Paid]]:
+    """The first so many, the next so many, and the rest."""
+    places = [0, *accumulate(sizes), len(orders)]
+    return [orders[begin:end] for begin, end in pairwise(places)]
 
 
 def show(console: Console, measured: list[Measured], wanted: Wanted) -> bool:
@@ -143,7 +152,8 @@ def show(console: Console, measured: list[Measured], wanted: Wanted) -> bool:
         for wrong in one.seen.wrong[:3]:
             console.print(f"{one.name}: {wrong}", highlight=False, markup=False)
     _show_cost(console, measured)
-    idle, full = measured[0].seen, measured[1].seen
+    seen = {one.name: one.seen for one in measured}
+    idle, full = seen["idle"], seen["saturated"]
     if any(one.seen.wrong or not one.seen.told for one in measured):
         return False
     ordered = [seconds * 1000 for seconds in sorted(idle.told)]

@@ -25,6 +25,7 @@ PRODUCTS = tuple(Product(f"bench-{n}", f"bench {n}", "goods", (300 + n,), 1_000_
 BODY = json.dumps({"reason": {"family": "customer", "code": "changed-mind"}}).encode()
 ACCEPTED = 202
 TOLD_WITHIN_SECONDS = 120.0
+REST_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,16 @@ class Load:
     def __init__(self, http: aiohttp.ClientSession, told: Told) -> None:
         self._http = http
         self._told = told
+
+    async def alone(self, orders: Sequence[Paid], rest_seconds: float = REST_SECONDS) -> Seen:
+        """One after the other, each when nothing is left of the one before: when its customer was told, a case goes on
+        until the refund has arrived."""
+        seen, began = Seen(), time.perf_counter()
+        for order in orders:
+            await asyncio.sleep(rest_seconds)
+            await self._one(order, seen, time.perf_counter())
+        seen.seconds = time.perf_counter() - began
+        return seen
 
     async def at_once(self, orders: Sequence[Paid], in_flight: int) -> Seen:
         """As fast as they go, with so many cases under way at any time; 1: one after the other."""

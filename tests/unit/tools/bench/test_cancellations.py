@@ -128,10 +128,12 @@ async def driven(count: int, how: str) -> tuple[Gateway, Seen]:
         load = Load(http, gateway.told)
         if how == "steadily":
             return gateway, await load.steadily(orders, 1_000.0)
+        if how == "alone":
+            return gateway, await load.alone(orders, rest_seconds=0.0)
         return gateway, await load.at_once(orders, 4)
 
 
-@pytest.mark.parametrize("how", ["steadily", "at once"])
+@pytest.mark.parametrize("how", ["steadily", "at once", "alone"])
 async def test_every_order_is_cancelled_once_by_its_own_customer(how: str) -> None:
     gateway, seen = await driven(20, how)
     assert sorted(gateway.asked) == sorted(
@@ -146,6 +148,7 @@ async def test_every_order_is_cancelled_once_by_its_own_customer(how: str) -> No
 async def test_no_more_cases_are_under_way_than_wanted() -> None:
     gateway, _ = await driven(40, "at once")
     assert 1 < gateway.most <= 4
+    assert (await driven(10, "alone"))[0].most == 1
 
 
 def test_nothing_told_is_no_rate() -> None:
