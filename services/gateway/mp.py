@@ -108,6 +108,7 @@ async def cancel_own_order(
 ) -> Response:
     """Cancel one of my orders or some pieces of it: `{"case_id", "order_id", "status", …}`. The same Idempotency-Key
     with the same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422)."""
+    # Whose order it is the order service sees for itself: a question less on the road that is measured most.
     return await _cancel(call, order_id, wanted, "cancellation")
 
 
@@ -119,6 +120,9 @@ async def preview_own_cancellation(
 ) -> Response:
     """What the same body would do at `…/cancellation`: whether I may, what comes back and when, until when I can take
     it back: `{"way", "amount_minor", "expected_by", "undo_until", "lines", …}`. Problems: as there."""
+    order = await _own_order(call, order_id)
+    if order.status != 200:
+        return passed_on(order)
     return await _cancel(call, order_id, wanted, "cancellation-preview")
 
 
@@ -134,7 +138,6 @@ async def withdraw_own_cancellation(call: Calling, order_id: OrderId, case_id: C
 
 
 async def _cancel(call: Call, order_id: str, wanted: model.CustomersCancellation, what: str) -> Response:
-    """Whose order it is the order service sees for itself: a question less on the road that is measured most."""
     caller = call.caller
     if wanted.reference:
         allow_scope(caller, model.IMPORT_SCOPE, "reference")
