@@ -94,8 +94,8 @@ def after_undo(name: str, say: type[Command] | Callable[[Any], Command], *, pati
 
 class Run(BaseModel):
     """How far one saga has come. Part of the state of the record it belongs to. `refused_by` is the step that was
-    refused or stayed silent; `attention_at`: since when a person should look; `ahead`: how it stands with the next
-    line, where its command was said together with this one's."""
+    refused or stayed silent; `attention_at`: since when a person should look; `ahead`: the name of the next line,
+    where its command was said together with this one's, and `ahead_answered`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -108,7 +108,8 @@ class Run(BaseModel):
     wake_at: AwareDatetime | None = None
     refused_by: str | None = None
     attention_at: AwareDatetime | None = None
-    ahead: Literal["", "said", "answered"] = ""
+    ahead: str = ""
+    ahead_answered: bool = False
 
     @property
     def ended(self) -> bool:
@@ -198,8 +199,9 @@ class Saga(Generic[F]):
             return self._walk_on(run, line, facts, at)
         if said.is_refused_by(message):
             return self._turn_back(run, line, facts, at, undo_this=False)
-        if run.ahead == "said" and self._say_next(line, facts).is_granted_by(message):
-            return run.model_copy(update={"ahead": "answered"}), []
+        ahead = self._silent_ahead(run, line)
+        if ahead is not None and self._say(ahead, facts, undoing=False).is_granted_by(message):
+            return run.model_copy(update={"ahead_answered": True}), []
         return run, []
 
     def wake(self, run: Run, facts: F, at: datetime) -> tuple[Run, list[Message]]:
@@ -221,16 +223,19 @@ class Saga(Generic[F]):
             }
         )
         says: list[Message] = [self._say(line, facts, undoing=run.status == "undoing")]
-        return again, [*says, self._say_next(line, facts)] if run.ahead == "said" else says
+        ahead = self._silent_ahead(run, line)
+        return again, [*says, self._say(ahead, facts, undoing=False)] if ahead is not None else says
 
     def _walk_on(self, run: Run, line: Line, facts: F, at: datetime) -> tuple[Run, list[Message]]:
         if run.status == "undoing":
             return self._next_back(run, line, facts, at)
-        position = self.forward.index(line) + (2 if run.ahead == "answered" else 1)
-        if position == len(self.forward):
+        left = self._after(line)
+        said = bool(left) and left[0].name == run.ahead
+        if said and run.ahead_answered:
+            left, said = left[1:], False
+        if not left:
             return self._end(run, "done"), []
-        after, says = self._enter(run, self.forward[position], facts, at)
-        return after, says[1:] if run.ahead == "said" else says
+        return self._enter(run, left[0], facts, at, said=said)
 
     def _turn_back(self, run: Run, line: Line, facts: F, at: datetime, *, undo_this: bool) -> tuple[Run, list[Message]]:
         back = run.model_copy(update={"status": "undoing", "refused_by": line.name})
@@ -248,7 +253,9 @@ class Saga(Generic[F]):
             return self._end(run, "undone"), []
         return self._enter(run, left[0], facts, at)
 
-    def _enter(self, run: Run, line: Line, facts: F, at: datetime) -> tuple[Run, list[Message]]:
+    def _enter(self, run: Run, line: Line, facts: F, at: datetime, *, said: bool = False) -> tuple[Run, list[Message]]:
+        """`said`: its command was said together with the line before."""
+        following = self._after(line)[:1] if line.with_next else []
         entered = run.model_copy(
             update={
                 "step": line.name,
@@ -256,17 +263,24 @@ class Saga(Generic[F]):
                 "entered_at": at,
                 "wake_at": at + _pause(1, line),
                 "attention_at": None,
-                "ahead": "said" if line.with_next else "",
+                "ahead": following[0].name if following else "",
+                "ahead_answered": False,
             }
         )
-        says: list[Message] = [self._say(line, facts, undoing=run.status == "undoing")]
-        return entered, [*says, self._say_next(line, facts)] if line.with_next else says
+        begun = [*([] if said else [line]), *following]
+        return entered, [self._say(one, facts, undoing=run.status == "undoing") for one in begun]
 
     def _end(self, run: Run, status: Status) -> Run:
         return run.model_copy(update={"status": status, "wake_at": None, "attention_at": None, "ahead": ""})
 
-    def _say_next(self, line: Line, facts: F) -> Command:
-        return self._say(self.forward[self.forward.index(line) + 1], facts, undoing=False)
+    def _after(self, line: Line) -> list[Line]:
+        return self.forward[self.forward.index(line) + 1 :]
+
+    def _silent_ahead(self, run: Run, line: Line) -> Line | None:
+        """The line that was said together with this one and is not answered; none where this list has another there."""
+        if not run.ahead or run.ahead_answered:
+            return None
+        return next((one for one in self._after(line)[:1] if one.name == run.ahead), None)
 
     def _say(self, line: Line, facts: F, *, undoing: bool) -> Command:
         say = line.undo if undoing and line.kind == "step" and line.undo else line.say

@@ -41,10 +41,9 @@ def plan_of(seed: int) -> Plan:
     scheduler = _one_of(dice, SCHEDULERS)
     rolling = house == "pairs" and dice.random() < 0.4
     shoppers = [shopper(dice, number) for number in range(SHOPPERS)]
-    plan = Plan(seed, house, scheduler, shoppers, staff=dice.choice((0.0, 0.5, 0.9)), rolling=rolling)
     if SHAPES[house].shops:
         shoppers = _of_shops(Random(f"shops/{seed}"), shoppers)
-    plan = replace(plan, shoppers=shoppers)
+    plan = Plan(seed, house, scheduler, shoppers, staff=dice.choice((0.0, 0.5, 0.9)), rolling=rolling)
     until = max(one.at for one in shoppers) + AFTER_THE_LAST_SECONDS
     faults = mishaps(dice, until, 2 if house == "pairs" else 1)
     if rolling:

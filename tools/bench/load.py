@@ -86,8 +86,8 @@ class Load:
         self._told = told
 
     async def alone(self, orders: Sequence[Paid], rest_seconds: float = REST_SECONDS) -> Seen:
-        """One after the other, each when nothing is left of the one before: when its customer was told, a case goes on
-        until the refund has arrived."""
+        """One after the other, with a rest in which the one before comes to its end: when its customer was told, a case
+        goes on until the refund has arrived."""
         seen, began = Seen(), time.perf_counter()
         for order in orders:
             await asyncio.sleep(rest_seconds)

@@ -18,7 +18,8 @@ def hidden_as_wished(reading: Reading) -> Iterable[Violation]:
     to hide.
     """
     orders = reading.of("order", "orders")
-    wished = {one.path.rpartition("/")[2] for one in reading.evidence.attempts if one.method == "DELETE"}
+    asked_for = (one for one in reading.evidence.attempts if one.method == "DELETE" and not 400 <= one.status < 500)
+    wished = {one.path.rpartition("/")[2] for one in asked_for}
     for asked in reading.evidence.asked:
         order = orders.get(asked.order_id)
         if asked.what == "hide" and asked.status == 200 and not (order and order.state.get("hidden_at")):

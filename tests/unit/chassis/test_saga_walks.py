@@ -176,6 +176,19 @@ def test_a_line_left_by_a_list_that_says_it_alone_goes_on_as_it_was() -> None:
     assert walk.hears(TicketsSent).said == [SendTickets, Thank]
 
 
+@pytest.mark.parametrize("answered", [False, True])
+def test_a_list_that_has_another_line_there_skips_none_of_its_own(answered: bool) -> None:
+    run = Run(saga=TRIP.name, version=2, step="send the tickets", entered_at=T0, wake_at=T0)
+    run = run.model_copy(update={"ahead": "send a postcard", "ahead_answered": answered})
+    assert TRIP.hear(run, Thanked(case_id="trip-1"), FACTS, T0) == (run, [])
+    assert [type(said) for said in TRIP.wake(run, FACTS, T0)[1]] == [SendTickets]
+    after, says = TRIP.hear(run, TicketsSent(case_id="trip-1"), FACTS, T0)
+    assert (after.step, [type(said) for said in says]) == ("thank", [Thank])
+    shorter: Saga[Trip] = Saga("short", 1, Trip, CHARGE, TRIP.line("send the tickets"))
+    assert shorter.hear(run, TicketsSent(case_id="trip-1"), FACTS, T0)[0].status == "done"
+    assert len(shorter.wake(run, FACTS, T0)[1]) == 1
+
+
 def test_silence_asks_again_later_and_later() -> None:
     walk = Walk(from_step="thank")
     pauses = []
