@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.saga import ASK_AGAIN, ASK_AGAIN_MAX, Run, Saga
+from chassis.saga import ASK_AGAIN, ASK_AGAIN_MAX, Run, Saga, then
 from contracts.message import Command, Event, Message
 from tests.unit.chassis.jars import T0, seconds
 from tests.unit.chassis.trips import (
@@ -174,6 +174,15 @@ def test_a_line_left_by_a_list_that_says_it_alone_goes_on_as_it_was() -> None:
     walk.saga = TOGETHER
     assert walk.hears(Thanked).said == [SendTickets], "its wish was not said yet: that is no answer"
     assert walk.hears(TicketsSent).said == [SendTickets, Thank]
+
+
+def test_of_two_pairs_the_second_knows_nothing_of_the_first() -> None:
+    more = (then("console", Console, with_next=True), then("cancel the hotel", CancelHotel))
+    pairs: Saga[Trip] = Saga("pairs", 1, Trip, CHARGE, *TOGETHER.forward[-2:], *more)
+    walk = Walk(pairs, "charge").hears(Charged, Thanked, TicketsSent)
+    assert walk.said[-2:] == [Console, CancelHotel]
+    assert walk.hears(Consoled).run.status == "running", "one of the two is still silent"
+    assert walk.hears(HotelCancelled).run.status == "done"
 
 
 @pytest.mark.parametrize("answered", [False, True])

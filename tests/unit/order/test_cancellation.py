@@ -238,7 +238,8 @@ def test_an_order_found_paid_goes_back_to_paid_when_its_refund_is_refused() -> N
 @pytest.mark.parametrize("heard_before", [True, False], ids=["it was heard of before", "it is asked for"])
 def test_an_order_found_paid_after_its_payment_was_closed_stays_on_its_road(heard_before: bool) -> None:
     """The close was confirmed, its answer was late, the customer's payment was not, and the order had asked again."""
-    order = Told().hears(place(), RESERVED, OPENED, cancel(), *([paid()] if heard_before else []), CLOSED)
+    order = Told().hears(place(), RESERVED, cancel(), *([paid()] if heard_before else []), CLOSED)
+    assert order.order.ask_payment_at is None
     assert order.hears(CLOSE_REFUSED).last == []
     assert order.order.cases[0].run.step == "release the stock", "the goods are on their way to the shelf"
     assert (order.order.ask_payment_at is None) == heard_before
