@@ -87,10 +87,13 @@ class PaymentCloseRefused(Event):
 @answered_by(yes=PaymentClosed, no=PaymentCloseRefused)
 @COMMANDS.carries("close-payment.v1")
 class ClosePayment(Command):
-    """Make sure that an unpaid order is never paid."""
+    """Make sure that an unpaid order is never paid. `shop` and `due` are what `OpenPayment` said, which may never have
+    been heard: should the provider show a payment all the same, it is known whether it is this order's."""
 
     order_id: OrderId
     case_id: CaseId
+    shop: str = Field("", max_length=32, pattern=r"^[0-9a-z-]*$")
+    due: Money | None = None
 
 
 @EVENTS.carries("refund-accepted.v1")

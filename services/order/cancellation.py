@@ -35,6 +35,8 @@ class Cancellation(BaseModel):
 
     order_id: OrderId
     case_id: CaseId
+    shop: str
+    due: Money
     lines: tuple[StockLine, ...]
     amount: Money
     to: Addressee
@@ -66,6 +68,8 @@ class Cancellation(BaseModel):
         return cls(
             order_id=order.order_id,
             case_id=case.case_id,
+            shop=order.shop,
+            due=Money(amount_minor=order.total_minor, currency=order.currency),
             lines=tuple(
                 StockLine(line_no=line.line_no, product_id=line.product_id, quantity=line.quantity)
                 for line in case.lines
@@ -292,23 +296,6 @@ RETURNED_WITHOUT_MONEY = Saga(
     pivot("tell the customer", order_cancelled, patience=TELLING),
 )
 
-SAGAS = {
-    saga.name: saga
-    for saga in (
-        CANCEL_PAID_ORDER,
-        CANCEL_UNPAID_ORDER,
-        CANCEL_WITHOUT_MONEY,
-        REFUND_LATE_PAYMENT,
-        RESUME_REFUND,
-        GIVE_ORDER_BACK,
-        TAKE_OVER_REFUND,
-        TAKE_OVER_PART_OF_REFUND,
-        REJECT_CANCELLATION,
-        TAKE_GOODS_BACK,
-        REFUND_RETURNED,
-        RETURNED_WITHOUT_MONEY,
-    )
-}
 ROADS = {
     "paid": CANCEL_PAID_ORDER,
     "unpaid": CANCEL_UNPAID_ORDER,
@@ -323,6 +310,7 @@ ROADS = {
     "refund-returned": REFUND_RETURNED,
     "returned-free": RETURNED_WITHOUT_MONEY,
 }
+SAGAS = {saga.name: saga for saga in ROADS.values()}
 
 
 def _tell(

@@ -47,24 +47,27 @@ LOOK_AFTER_CLOSING = timedelta(hours=1)
 # ── open, start to pay ───────────────────────────────────────────────────────────────────────────────────────────────
 @PAYMENTS.handles(OpenPayment)
 def open_payment(payment: Payment | None, wish: OpenPayment, at: datetime) -> tuple[Payment | None, Says]:
-    """Expect an order's money. Closed before: stays closed, and nothing is said. Asked again after it came: that is
+    """Expect an order's money. Closed before: stays closed, and is not called open. Asked again after it came: that is
     what the order wants to know."""
-    if payment is not None and payment.status == "closed":
-        return payment, []
     opened = PaymentOpened(order_id=wish.order_id)
-    if payment is not None and payment.status != "new":
-        return payment, [opened, *([_received(payment, payment.receipt)] if payment.receipt else [])]
     known = payment or Payment(order_id=wish.order_id)
+    if known.status not in ("new", "closed"):
+        return known, [opened, *([_received(known, known.receipt)] if known.receipt else [])]
+    if known.opened_at is not None:
+        return known, []
     trade_number(wish.order_id)
-    update = {
-        "status": "opened",
-        "shop": wish.shop,
-        "amount": wish.amount,
-        "openid": wish.openid,
-        "description": wish.description,
-        "opened_at": at,
-    }
-    return known.model_copy(update=update), [opened]
+    update = {"openid": wish.openid, "description": wish.description, "opened_at": at}
+    if known.status == "closed":
+        return _owed(known.model_copy(update=update), wish.shop, wish.amount)
+    after, says = _owed(known.model_copy(update={**update, "status": "opened"}), wish.shop, wish.amount)
+    return after, [opened, *says]
+
+
+def _owed(payment: Payment, shop: str, amount: Money) -> tuple[Payment, Says]:
+    """What the order costs is known from here on. Money that the provider had shown before (for an order that was paid
+    after the backup that was put back) can be told to be this order's only now."""
+    known = payment.model_copy(update={"shop": shop, "amount": amount, "strange": None})
+    return (known, []) if payment.strange is None else receive(known, payment.strange)
 
 
 @PAYMENTS.handles(StartPrepay)
@@ -180,6 +183,10 @@ def close_payment(payment: Payment | None, wish: ClosePayment, at: datetime) -> 
     """Never ordered at the provider: closed at once, and remembered even if it was never opened. Else the provider must
     say so first."""
     known = payment or Payment(order_id=wish.order_id)
+    if known.amount is None and wish.due is not None:
+        known, says = _owed(known, wish.shop, wish.due)
+        after, answer = close_payment(known, wish, at)
+        return after, [*says, *answer]
     if known.status == "paid":
         return known, [_close_refused(known, wish.case_id)]
     if known.status == "closed":

@@ -23,6 +23,8 @@ from tests.unit.notify.story import NOW, Story, addressee, tell
 CASE = Cancellation(
     order_id=OrderId("order-1"),
     case_id=CaseId("case-1"),
+    shop="",
+    due=Money(amount_minor=100),
     lines=(),
     amount=Money(amount_minor=100),
     to=addressee(),

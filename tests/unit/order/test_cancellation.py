@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Literal
 
@@ -9,7 +10,7 @@ import pytest
 
 from chassis.record import Heard, Refusal
 from contracts import payment
-from contracts.message import CaseId, Message, RefundNumber
+from contracts.message import CaseId, Message, Money, RefundNumber
 from contracts.order import CancellationNotAccepted, Reason
 from tests.unit.order.told import (
     CASE,
@@ -218,6 +219,16 @@ def test_an_unpaid_order_is_closed_before_its_stock_is_released() -> None:
     assert order.hears(told("order-cancelled")).last == ["cancellation-completed"]
     assert order.order.state == "cancelled"
     assert order.order.refunded_minor == 0
+
+
+def test_who_closes_a_payment_is_told_what_was_to_be_paid_because_it_may_never_have_heard() -> None:
+    order = Told().hears(place())
+    sold = order.order.model_copy(update={"shop": "tea"})
+    order.record = replace(order.record, state=sold)
+    order.hears(RESERVED)
+    (_, said) = order.decide(Heard(cancel(), "wish", order.now)).says
+    close = payment.ClosePayment.model_validate_json(said.body)
+    assert (close.shop, close.due) == ("tea", Money(amount_minor=sold.total_minor))
 
 
 def test_an_unpaid_order_that_turns_out_to_be_paid_takes_the_paid_road() -> None:

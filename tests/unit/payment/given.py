@@ -48,8 +48,8 @@ def open_payment(**more: Any) -> OpenPayment:
     )
 
 
-def close_payment(case: CaseId = CASE) -> ClosePayment:
-    return ClosePayment(order_id=ORDER, case_id=case)
+def close_payment(case: CaseId = CASE, **more: Any) -> ClosePayment:
+    return ClosePayment(order_id=ORDER, case_id=case, **more)
 
 
 def refund_payment(

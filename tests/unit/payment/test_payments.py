@@ -38,6 +38,7 @@ from tests.unit.payment.given import (
     opened,
     paid,
     prepaid,
+    refund_payment,
     trade,
 )
 
@@ -86,9 +87,61 @@ def test_who_asks_for_a_payment_that_came_hears_of_it_again() -> None:
 def test_open_payment_after_close_payment_stays_closed_and_is_not_answered() -> None:
     story = Story()
     expect(story.hear(close_payment()), PaymentClosed)
-    assert story.hear(open_payment()) == []
+    assert story.hear(open_payment(shop="tea")) == []
     assert story.payment.status == "closed"
-    assert story.payment.amount is None
+    assert (story.payment.shop, story.payment.amount) == ("tea", fen(PAID_FEN))
+    before = story.state
+    assert story.hear(open_payment(amount=fen(1))) == []
+    assert story.state is before
+
+
+def test_a_payment_closed_before_it_was_opened_is_received_by_what_closing_said() -> None:
+    story = Story()
+    expect(story.hear(close_payment(shop="tea", due=fen(PAID_FEN))), PaymentClosed)
+    assert story.payment.shop == "tea"
+    assert expect(story.hear(queried("REFUND")), PaymentReceived).transaction_id == TRANSACTION
+    assert story.payment.status == "paid"
+
+
+def test_what_closing_says_does_not_change_what_was_asked_for() -> None:
+    story = opened()
+    expect(story.hear(close_payment(shop="tea", due=fen(1))), PaymentClosed)
+    assert (story.payment.shop, story.payment.amount) == ("", fen(PAID_FEN))
+
+
+def shown_before_it_was_known() -> Story:
+    """An older order service closes without a word of the amount, and then the provider shows a payment."""
+    story = Story()
+    expect(story.hear(close_payment()), PaymentClosed)
+    assert expect(story.hear(queried("REFUND")), CallAttention).what == "strange-payment"
+    return story
+
+
+def test_a_payment_that_was_strange_for_want_of_an_amount_is_received_when_the_amount_is_known() -> None:
+    story = shown_before_it_was_known()
+    assert expect(story.hear(open_payment()), PaymentReceived).transaction_id == TRANSACTION
+    assert (story.payment.status, story.payment.strange) == ("paid", None)
+
+
+def test_an_opened_payment_is_received_too_that_was_shown_before() -> None:
+    story = Story()
+    story.hear(refund_payment())
+    assert "strange-payment" in [said.what for said in story.hear(queried("REFUND")) if isinstance(said, CallAttention)]
+    assert kinds(story.hear(open_payment()))[:2] == ["PaymentOpened", "PaymentReceived"]
+    assert story.payment.status == "paid"
+
+
+def test_closing_refuses_when_what_it_says_shows_that_it_was_paid() -> None:
+    story = shown_before_it_was_known()
+    assert kinds(story.hear(close_payment(OTHER_CASE, due=fen(PAID_FEN)))) == ["PaymentReceived", "PaymentCloseRefused"]
+    assert story.payment.status == "paid"
+
+
+def test_a_strange_payment_stays_strange_when_the_amount_is_another() -> None:
+    story = shown_before_it_was_known()
+    worry = expect(story.hear(open_payment(amount=fen(1))), CallAttention)
+    assert (worry.what, "asked for 1," in worry.detail) == ("strange-payment", True)
+    assert (story.payment.status, story.payment.strange is None) == ("closed", False)
 
 
 @pytest.mark.parametrize("order_id", ["short", "x" * 33, "with space", "订单000001"])
