@@ -109,7 +109,7 @@ SEEDS ?= 1000
 .PHONY: simulate sweep sabotage fuzz
 simulate: install ## fresh worlds under every fault, behind those that failed once; SEEDS=20000 for so many
 	@$(BIN)/python -m tests.simulation corpus
-	@$(BIN)/python -m tests.simulation run --seeds $(SEEDS)
+	@$(BIN)/python -m tests.simulation run --seeds $(SEEDS) $(ARGS)
 
 sweep: install ## kill every process of every story at each thing it does with the outside (a quarter of an hour)
 	@$(BIN)/python -m tests.simulation sweep

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shlex
-import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from tests.simulation import walked
 from tests.simulation.cover import REAL, covered
+from tests.simulation.journal import Journal, Wanted
 from tests.simulation.plan import Plan
 from tests.simulation.runner import Ready, Task, Workers
 from tests.simulation.sabotage import GUARDS, SEEDS_MAX
@@ -24,12 +21,12 @@ from tests.simulation.seeds import may_be_heard_again, plan_of
 from tests.simulation.shrink import shrunk
 from tests.simulation.stories import STORIES
 from tests.simulation.sweep import crossings_of, points
-from tests.simulation.world import Options, Outcome
+from tests.simulation.tally import Tally, show
+from tests.simulation.world import Options
 
 app = typer.Typer(help="All services in one process on virtual time, under every fault.", no_args_is_help=True)
 
 WORKERS = os.cpu_count() or 1
-SELDOM_SHARE = 0.02
 CORPUS = Path(__file__).parent / "corpus"
 """Worlds that failed once."""
 
@@ -41,21 +38,30 @@ def run(
     workers: Annotated[int, typer.Option(help="processes at once")] = WORKERS,
     stop_after: Annotated[int, typer.Option(help="give up after so many failing worlds")] = 20,
     thorough: Annotated[bool, typer.Option(help="hear everything once more in every world, not in one of ten")] = False,
+    journal: Annotated[Path | None, typer.Option(help="a file to go on from after an end that came too early")] = None,
 ) -> None:
     """Run many seeds; exit code 1 when one of them shows a violation."""
-    begin = secrets.randbelow(10**9) if first is None else first
-    print(f"seeds {begin} to {begin + seeds - 1}, {workers} at once", flush=True)
-    tally = Tally(seeds)
+    try:
+        kept = Journal.of(journal, Wanted.now(seeds, thorough), first)
+    except ValueError as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(2) from problem
+    tally = kept.tally
+    print(f"seeds {kept.first} to {kept.first + seeds - 1}, {workers} at once", flush=True)
+    if tally.worlds:
+        print(f"{tally.worlds} of them were run before; failing ones: {tally.failing or 'none'}", flush=True)
 
     def tasks() -> Iterator[Task]:
-        for seed in range(begin, begin + seeds):
+        for seed in kept.left():
             plan = plan_of(seed)
             yield (replace(plan, thorough=True) if thorough and may_be_heard_again(plan) else plan), ()
 
     for (plan, _), outcome in Workers(Ready.made(), workers).run(tasks()):
         tally.take(plan, outcome)
+        kept.note(plan.seed)
         if tally.failed >= stop_after:
             break
+    kept.write()
     tally.tell()
     tally.tell_roads()
     raise typer.Exit(int(tally.failed > 0))
@@ -175,68 +181,3 @@ def plan_from(text: str) -> Plan:
         return plan_of(int(text))
     with open(text, encoding="utf-8") as file:
         return Plan.from_json(file.read())
-
-
-def show(plan: Plan, outcome: Outcome) -> None:
-    """Say what is wrong with a world, and how to see it again."""
-    for violation in outcome.violations[:10]:
-        print(f"  {violation}")
-    if outcome.problem:
-        print(f"  {outcome.problem}")
-    for line in outcome.stories:
-        print(f"    {line}")
-    if not outcome.good:
-        again = str(plan.seed) if plan == plan_of(plan.seed) else f"<(echo {shlex.quote(plan.to_json())})"
-        print(f"  again: .venv/bin/python -m tests.simulation replay {again} --trace", flush=True)
-
-
-class Tally:
-    """Counts what came of many worlds."""
-
-    def __init__(self, expected: int) -> None:
-        self.expected = expected
-        self.failed = 0
-        self.worlds = 0
-        self.cases: Counter[str] = Counter()
-        self.walked: Counter[str] = Counter()
-        self.virtual = 0.0
-        self.cost = 0.0
-        self.began = time.monotonic()
-
-    def take(self, plan: Plan, outcome: Outcome) -> None:
-        """One more world."""
-        self.worlds += 1
-        self.cases.update(outcome.cases)
-        self.walked.update(outcome.walked.keys())
-        self.virtual += outcome.virtual
-        self.cost += outcome.cost
-        if not outcome.good:
-            self.failed += 1
-            print(
-                f"seed {plan.seed} ({plan.house}, {plan.scheduler}): {len(outcome.violations)} violations", flush=True
-            )
-            show(plan, outcome)
-        if self.worlds % 500 == 0:
-            self.tell()
-
-    def tell_roads(self) -> None:
-        """Which roads nobody has walked, and which few have."""
-        roads = walked.roads()
-        print(f"{len(roads & self.walked.keys())} of {len(roads)} roads walked (which record hears which message)")
-        by_worlds = sorted((self.walked[road], road) for road in roads)
-        for worlds, road in by_worlds:
-            if worlds < self.worlds * SELDOM_SHARE:
-                print(f"  {road}: {f'in {worlds} worlds' if worlds else 'never'}")
-
-    def tell(self) -> None:
-        """What is known so far."""
-        seconds = time.monotonic() - self.began
-        cases = sum(self.cases.values())
-        days = self.virtual / 86_400
-        print(
-            f"{self.worlds} of {self.expected} worlds, {self.failed} with violations; "
-            f"{cases} cases: {', '.join(f'{count} {status}' for status, count in sorted(self.cases.items()))}; "
-            f"{seconds:.0f} s: {self.worlds / seconds:.2f} seeds/s, {cases / seconds:.1f} cases/s, "
-            f"{days / seconds:.1f} virtual days/s; {self.cost / max(1, self.worlds):.2f} s of a core per seed",
-            flush=True,
-        )
