@@ -3,18 +3,20 @@ that cannot go on by itself, another bank card. Pure."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from contracts.message import CaseId, Money
 from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
 from services.payment import payouts, refunds, saying
 from services.payment.forgotten import FORGETFUL, found_as
 from services.payment.model import PAID_OUTSIDE, Payment, Refund, refund_number
-from services.payment.outside import QueryRefund, RefundShown
+from services.payment.outside import CallAttention, QueryRefund, RefundShown
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
 
 MAY_BE_SENT_AGAIN = ("refused", "parked", "unknown")
+TELL_AGAIN = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=25), timedelta(days=4))
+"""From one word that a refund was found to the next, while no case has taken it over."""
 
 
 def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
@@ -28,12 +30,16 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
             {"order_id": payment.order_id, "shop": payment.shop, "number": shown.out_refund_no}
         )
         return payment, [wish]
+    if seen.number != shown.out_refund_no:
+        detail = f"asked about {seen.number}, provider shows {shown.out_refund_no}"
+        return payment, [CallAttention(order_id=payment.order_id, what="strange-refund", detail=detail)]
     refund = Refund.model_validate(
         {
             "case_id": CaseId(found_as(shown.out_refund_no)),
             "number": shown.out_refund_no,
             "amount": Money(amount_minor=shown.amount.refund, currency=shown.amount.currency),
             "found": True,
+            "tell_at": at + TELL_AGAIN[0],
         }
     )
     after, _ = refunds.show(payment.with_refund(refund), refund, seen, at)
@@ -41,6 +47,17 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
     after, undone = _undo_what_waited(after, at)
     after, taken_back = payouts.take_back_unowed(after)
     return after, [told, *undone, *taken_back]
+
+
+def tell_again(payment: Payment, refund: Refund, at: datetime) -> Decision:
+    """`RefundFound` answers no command, so nobody asks for it when it was lost with the broker: the order would give
+    the same goods back again, or ship them. Said again until a case has it; who heard it before changes nothing."""
+    if refund.case_id != found_as(refund.number) or refund.status == "refused":
+        return payment.with_refund(refund.model_copy(update={"tell_at": None})), []
+    told = refund.told + 1
+    due = at + TELL_AGAIN[told] if told < len(TELL_AGAIN) else None
+    after = payment.with_refund(refund.model_copy(update={"told": told, "tell_at": due}))
+    return after, [_found(payment, refund, refund.accepted_at or at)]
 
 
 def forgotten(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:
@@ -62,14 +79,19 @@ def _undo_what_waited(payment: Payment, at: datetime) -> Decision:
         if one.is_pending and one.provider_code == FORGETFUL:
             payment, more = refunds.refuse(payment, one, "more-than-was-paid", FORGETFUL, at)
             says += more
+        elif one.status == "paying-out" and one.provider_code == FORGETFUL and one.wake_at is not None:
+            payment, more = payouts.give_up_forgotten(payment, one)
+            says += more
     return payment, says
 
 
 def adopt(payment: Payment, refund: Refund, wish: AdoptRefund) -> Decision:
-    """It belongs to a case now. Asked again, the same answer."""
+    """It belongs to a case now. Asked again, the same answer. Closed since it was found: no money is on its way."""
+    if refund.status == "refused":
+        return payment, [saying.refused(payment, refund.model_copy(update={"case_id": wish.case_id}))]
     if refund.case_id == wish.case_id:
         return payment, [saying.accepted(payment, refund)]
-    adopted = refund.model_copy(update={"case_id": wish.case_id})
+    adopted = refund.model_copy(update={"case_id": wish.case_id, "tell_at": None})
     others = tuple(adopted if one is refund else one for one in payment.refunds)
     return payment.model_copy(update={"refunds": others}), saying.taken_up(payment, adopted)
 

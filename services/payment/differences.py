@@ -220,6 +220,8 @@ def _refunded_twice(ours: Payment, lines: Sequence[TradeLine]) -> list[Differenc
             moving.append(refund.number)
         if moving and refund.live_payout is not None and refund.live_payout.status in ("waiting", "paid"):
             moving.append(refund.live_payout.number)
+        if moving and refund.is_paid_outside:
+            moving.append("outside")
         if len(moving) > 1:
             found.append(
                 Difference(

@@ -25,8 +25,8 @@ from services.payment.parking import PARKED
 
 REFUNDS = Counter(
     "tuidan_payment_refunds_total",
-    "What came of refunds, each time something did: accepted, settled, refused, rerouted to a transfer, found to have "
-    "been made outside; delayed by days; unknown, parked, abnormal, closed: not yet",
+    "What came of refunds, each time something did: accepted, settled, refused, rerouted to a transfer; found to have "
+    "been made outside, each time it is told; delayed by days; unknown, parked, abnormal, closed: not yet",
     ["outcome"],
 )
 SETTLED_FEN = Counter("tuidan_payment_settled_fen_total", "Money that has arrived at customers, in fen")

@@ -37,10 +37,12 @@ def take_up(payment: Payment, before: Refund, wanted: Refund) -> Decision:
             "case_id": wanted.case_id,
             "n": int(before.number.rpartition("-")[2]),
             "found": False,
+            "tell_at": None,
             "reason": wanted.reason,
             "transfer_when": wanted.transfer_when,
             "closed_numbers": wanted.closed_numbers,
             "watched": wanted.watched,
+            "resumed": wanted.resumed,
         }
     )
     others = tuple(own if one is before else one for one in payment.refunds if one.case_id != wanted.case_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts.message import Message, Woke
-from services.payment import erasing, paying, refunding, refunds, shipping
+from services.payment import byhand, erasing, paying, refunding, refunds, shipping
 from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment
 from services.payment.outside import CloseOrder, QueryPayment
@@ -35,5 +35,9 @@ def woke(payment: Payment | None, ring: Woke, at: datetime) -> tuple[Payment | N
     for refund in payment.refunds:
         if refund.wake_at is not None and refund.wake_at <= at:
             payment, more = refunds.go_on(payment, refund, at)
+            says += more
+    for refund in payment.refunds:
+        if refund.tell_at is not None and refund.tell_at <= at:
+            payment, more = byhand.tell_again(payment, refund, at)
             says += more
     return payment, says

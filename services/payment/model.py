@@ -80,8 +80,9 @@ class Refund(Fact):
     questions since the provider accepted. `wake_at`: when to go on, None while a call is under way or nothing is
     left to do. `sent_at`: when the call under this number was last wished for, `former_sent_at`: under the one before.
     `late_days`: the age that was last worried about. `rescued`: another card was named for it. `resumed`: how many
-    decisions of people it has followed. `found`: made by hand on the merchant platform, not by us. `matched`: found
-    ones of which it was known what they were for when this one was asked for. `proof`: how it was paid outside this
+    decisions of people it has followed. `found`: made by hand on the merchant platform, not by us; the order is told
+    so again at `tell_at`, and was `told` times. `matched`: found ones of which it was known what they were for when
+    this one was asked for. `proof`: how it was paid outside this
     system."""
 
     case_id: CaseId
@@ -111,6 +112,8 @@ class Refund(Fact):
     late_days: int = 0
     resumed: int = 0
     found: bool = False
+    tell_at: AwareDatetime | None = None
+    told: int = 0
     matched: tuple[RefundNumber, ...] = ()
     proof: str = ""
 
@@ -147,13 +150,15 @@ class Refund(Fact):
 
 class Shipping(Fact):
     """The order's shipping record at WeChat. `status` wanted: it is being told; recorded, refused: told, with WeChat's
-    answer `code`. `checks`: how often it was asked what the record of a cancelled order says."""
+    answer `code`. `managed`: not so where WeChat keeps none for this shop. `checks`: how often it was asked what the
+    record of a cancelled order says."""
 
     carrier: str = ""
     tracking_number: str = ""
     item: str = ""
     receiver: str = ""
     status: Literal["none", "wanted", "recorded", "refused"] = "none"
+    managed: bool = True
     tries: int = 0
     code: str = ""
     checks: int = 0
@@ -195,6 +200,7 @@ class Payment(Fact):
             self.closing.retry_at if self.closing else None,
             self.shipping.wake_at,
             *(one.wake_at for one in self.refunds),
+            *(one.tell_at for one in self.refunds),
         ]
         return min((need for need in needs if need is not None), default=None)
 

@@ -51,6 +51,9 @@ def open_payment(payment: Payment | None, wish: OpenPayment, at: datetime) -> tu
     what the order wants to know."""
     opened = PaymentOpened(order_id=wish.order_id)
     known = payment or Payment(order_id=wish.order_id)
+    if known.status == "paid" and known.opened_at is None and known.erased_at is None:
+        # Closed before it was opened, and paid before this: it is still to be known whose money it is.
+        known = known.model_copy(update={"openid": wish.openid, "description": wish.description, "opened_at": at})
     if known.status not in ("new", "closed"):
         return known, [opened, *([_received(known, known.receipt)] if known.receipt else [])]
     if known.opened_at is not None:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from contracts.payment import RefusalReason
 from services.payment import saying
+from services.payment.forgotten import FORGETFUL, may_be_the_same
 from services.payment.model import PAYOUT_CONFIRM_WITHIN, Payment, Payout, Refund, payout_number
 from services.payment.outside import TransferShown
 from services.payment.roads import PAYOUT_FEN, PAYOUTS_MAX, POLL_MINUTES, UNKNOWN_WORRIES_AT, payout_row_for, wait
@@ -63,7 +64,9 @@ def begin(payment: Payment, refund: Refund) -> Decision:
 
 
 def _next_number(refund: Refund) -> tuple[Refund, Payout]:
-    n = refund.payout.n + 1 if refund.payout else 1
+    """One that was refused, or never there, goes under its own: a call that is late may still have made it."""
+    before = refund.payout
+    n = 1 if before is None else before.n + (before.status == "failed")
     payout = Payout(number=payout_number(refund.case_id, n), n=n)
     return refund.model_copy(update={"status": "paying-out", "payout": payout, "wake_at": None}), payout
 
@@ -73,7 +76,8 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
     if not _is_ours(payment, refund, payout, seen.transfer):
         return _stop(payment, refund, seen)
     road = payout_row_for(seen.transfer.state).road
-    if refund.status == "refused" and road == "settled":
+    # Also when it was sent again as a refund, or paid outside, because no transfer was there.
+    if refund.status != "paying-out" and refund.live_payout is None and road == "settled":
         detail = f"transfer {payout.number} was paid, and had counted as never made or over"
         return payment, [saying.attention(payment, refund, "refused-refund-moved", detail)]
     if refund.status != "paying-out":
@@ -129,6 +133,9 @@ def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: d
         return payment.with_refund(_plan_poll(refund, payout, at)), []
     if payout.status not in ("intended", "unknown", "parked"):
         return payment, []
+    is_sure = payout.status != "unknown" or payout.tries >= TRIES_BEFORE_NEVER_MADE
+    if code == FORGETFUL and is_sure and may_be_the_same(payment, refund):
+        return give_up_forgotten(payment, refund)
     road = payout_row_for(code).road
     kind = road if road in ("parked", "busy") else "unknown"
     status: Literal["parked", "unknown"] = "parked" if kind == "parked" else "unknown"
@@ -176,6 +183,15 @@ def take_back_unowed(payment: Payment) -> Decision:
     return payment, says
 
 
+def give_up_forgotten(payment: Payment, refund: Refund) -> Decision:
+    """After a restore it waited, and money was found that may have gone back for the same goods: as a refund that waits
+    (`refunds.hold`) it is not sent. It was looked for and is not there."""
+    payout = refund.payout
+    assert payout is not None
+    refund = refund.model_copy(update={"refused_because": "more-than-was-paid"})
+    return _give_up(payment, refund, payout.model_copy(update={"status": "refused"}), FORGETFUL)
+
+
 def _is_ours(payment: Payment, refund: Refund, payout: Payout, shown: ProviderTransfer) -> bool:
     """The answer to the making of a transfer shows neither amount nor receiver."""
     amount = refund.amount.amount_minor if shown.transfer_amount is None else shown.transfer_amount
@@ -189,7 +205,7 @@ def _stop(payment: Payment, refund: Refund, seen: TransferShown) -> Decision:
     shown = seen.transfer
     detail = f"{seen.number}: provider shows {shown.out_bill_no}, {shown.transfer_amount} fen to {shown.openid}"
     worry = saying.attention(payment, refund, "strange-transfer", detail)
-    if seen.by == "callback":
+    if seen.by == "callback" or refund.status != "paying-out":
         return payment, [worry]
     refund = refund.model_copy(update={"status": "mismatch", "provider_code": "MISMATCH", "wake_at": None})
     return payment.with_refund(refund), [saying.attempted(payment, refund, "unknown", None), worry]
@@ -238,7 +254,7 @@ def _fail(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown)
         return _give_up(payment, refund, failed, code)
     refund = refund.model_copy(update={"provider_code": code, "attempts": refund.attempts + 1})
     told = saying.attempted(payment, refund, "closed", None)
-    refund, following = _next_number(refund)
+    refund, following = _next_number(refund.model_copy(update={"payout": failed}))
     return payment.with_refund(refund), [told, saying.send_transfer(payment, refund, following)]
 
 

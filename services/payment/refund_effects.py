@@ -69,22 +69,33 @@ class RefundEffects:
         (when the provider said no). Within the provider's limits: else the call is not made."""
         provider = self._merchants.of(wish.shop)
         try:
-            if wish.resend or attempt > 1:
-                there = await _look(provider, wish.number)
-                if there is not None:
-                    return _shown(wish, there)
-            if self._restored is not None and await self._restored.waits(wish.shop):
-                there = await _look(provider, wish.number)
-                if there is not None:
-                    return _shown_after_restore(wish, there)
-                await _none_forgotten(self._restored, provider, wish.order_id)
-            return await self._send(provider, wish)
+            there = await self._sent_before(provider, wish, again=wish.resend or attempt > 1)
+            return there or await self._send(provider, wish)
         except Held as held:
             return RefundHeld.model_validate(
                 {"order_id": wish.order_id, "number": wish.number, "code": held.code, "until": held.until}
             )
         except NoAnswer as trouble:
             return RefundUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
+
+    async def _sent_before(self, provider: WechatPay, wish: SendRefund, *, again: bool) -> RefundShown | None:
+        """The refund, where an earlier call (`again`) or one that a restore has forgotten may have got through. Without
+        an answer about the second it waits, as with a bad one: nothing was sent, so nothing is unknown. Raises Held,
+        NoAnswer."""
+        restored = self._restored
+        if restored is None or not await restored.waits(wish.shop):
+            there = await _look(provider, wish.number) if again else None
+            return None if there is None else _shown(wish, there)
+        try:
+            there = await _look(provider, wish.number)
+            if there is None:
+                await _none_forgotten(restored, provider, wish.order_id)
+                return None
+        except NoAnswer as trouble:
+            if again:
+                raise
+            raise restored.not_yet() from trouble
+        return _shown_after_restore(wish, there, again=again)
 
     async def _send(self, provider: WechatPay, wish: SendRefund) -> RefundShown | RefundRejected:
         async with self._turnstile.turn(
@@ -229,10 +240,10 @@ async def _none_forgotten(restored: Restored, provider: WechatPay, order_id: str
         raise NoAnswer(refusal.code) from refusal
 
 
-def _shown_after_restore(wish: SendRefund, refund: ProviderRefund) -> RefundShown:
+def _shown_after_restore(wish: SendRefund, refund: ProviderRefund, *, again: bool) -> RefundShown:
     """It was sent before, in the time that is forgotten: most likely for the same goods. Of a part of an order nobody
-    can know that, so somebody should look."""
-    if wish.amount != wish.total and refund.amount.refund == wish.amount.amount_minor:
+    can know that, so somebody should look, unless it may be an earlier call of ours (`again`)."""
+    if not again and wish.amount != wish.total and refund.amount.refund == wish.amount.amount_minor:
         FORGOTTEN.inc()
         log.error("a refund was there before it was asked for: compare its goods", number=wish.number)
     return _shown(wish, refund).model_copy(update={"forgotten": True})

@@ -129,7 +129,7 @@ def card_given(payment: Payment | None, heard: CardGiven, at: datetime) -> Decis
     refund = payment.refund_of(heard.case_id) if payment else None
     if payment is None or refund is None:
         return payment, []
-    return refunds.rescue(payment, refund, heard.card)
+    return refunds.rescue(payment, refund, heard.card, at)
 
 
 @PAYMENTS.handles(RescueRejected)

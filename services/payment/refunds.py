@@ -107,8 +107,10 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         refund = _settle(refund, seen.refund, at)
         says += [saying.settled(payment, refund)] if refund.watched else []
         return plan_check(payment.with_refund(refund), at), says
-    if road == "abnormal" and refund.status != "abnormal":
-        abnormal = {"status": "abnormal", "provider_code": "ABNORMAL", "polls": 0}
+    # Asked since another card was named, and still so: the card never got through, and nobody else would ask for one.
+    not_rescued = refund.rescued and seen.by == "answer" and refund.wake_at is None
+    if road == "abnormal" and (refund.status != "abnormal" or not_rescued):
+        abnormal = {"status": "abnormal", "provider_code": "ABNORMAL", "polls": 0, "rescued": False}
         refund = plan_poll(refund.model_copy(update=abnormal), at)
         return payment.with_refund(refund), [*says, saying.attempted(payment, refund, "abnormal", refund.wake_at)]
     # An answer may be older than the callback before it: only after another card was named does "processing" follow.
@@ -189,7 +191,7 @@ def go_on(payment: Payment, refund: Refund, at: datetime) -> Decision:
     return payment.with_refund(refund), [saying.query(payment, refund)]
 
 
-def rescue(payment: Payment, refund: Refund, card: SealedCard) -> Decision:
+def rescue(payment: Payment, refund: Refund, card: SealedCard, at: datetime) -> Decision:
     """The customer has named another card for money that lies in between; it is still the same refund."""
     if refund.status != "abnormal" or refund.refund_id is None:
         return payment, []
@@ -201,7 +203,8 @@ def rescue(payment: Payment, refund: Refund, card: SealedCard) -> Decision:
         refund_id=refund.refund_id,
         card=card,
     )
-    return payment.with_refund(refund.model_copy(update={"rescued": True})), [wish]
+    rescued = plan_poll(refund.model_copy(update={"rescued": True, "polls": 0}), at)
+    return payment.with_refund(rescued), [wish]
 
 
 def rescue_rejected(payment: Payment, refund: Refund, code: str) -> Decision:

@@ -101,8 +101,12 @@ class Restored:
             if trade.trade_state != REFUNDED:
                 return
             self._refunded.add(order_id)
+        raise self.not_yet()
+
+    def not_yet(self) -> Held:
+        """Why a call is not made while nobody knows what was refunded since the backup."""
         HELD.labels("RESTORED").inc()
-        raise Held("RESTORED", self._clock() + self._again_after)
+        return Held("RESTORED", self._clock() + self._again_after)
 
     async def start_due(self, engine: Engine, shops: Iterable[str]) -> None:
         """Start every day that has not been compared since, once its bill is there. To be called every minute or so."""

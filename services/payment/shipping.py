@@ -37,6 +37,8 @@ def record(payment: Payment | None, wish: RecordShipping, at: datetime) -> Decis
     if payment is None or payment.receipt is None:
         return payment, []
     known = payment.shipping
+    if not known.managed:
+        return payment, [_not_managed(payment)]
     if known.status in ("recorded", "refused"):
         return payment, [_recorded(payment)]
     if known.status == "wanted":
@@ -60,8 +62,7 @@ def answered(payment: Payment | None, heard: ShippingAnswered, at: datetime) -> 
         return payment, []
     shipping = payment.shipping.model_copy(update={"code": heard.code})
     if heard.outcome == "off":
-        off = payment.model_copy(update={"shipping": Shipping()})
-        return off, [ShippingRecorded(order_id=payment.order_id, outcome="not-managed")]
+        return payment.model_copy(update={"shipping": Shipping(managed=False)}), [_not_managed(payment)]
     if heard.outcome in ("later", "unknown"):
         wait = timedelta(minutes=LATER_MINUTES[min(shipping.tries, len(LATER_MINUTES) - 1)])
         again = shipping.model_copy(update={"tries": shipping.tries + 1, "wake_at": at + wait})
@@ -130,6 +131,10 @@ def _upload(payment: Payment, shipping: Shipping) -> UploadShipping:
         receiver=shipping.receiver,
         resend=shipping.tries > 0,
     )
+
+
+def _not_managed(payment: Payment) -> ShippingRecorded:
+    return ShippingRecorded(order_id=payment.order_id, outcome="not-managed")
 
 
 def _recorded(payment: Payment) -> ShippingRecorded:

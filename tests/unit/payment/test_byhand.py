@@ -18,8 +18,9 @@ from contracts.payment import (
     RefundSettled,
     ResumeRefund,
 )
+from services.payment.byhand import TELL_AGAIN
 from services.payment.differences import is_at_provider
-from services.payment.outside import CardGiven, QueryRefund, RescueRefund, RescueRejected, SendRefund
+from services.payment.outside import CallAttention, CardGiven, QueryRefund, RescueRefund, RescueRejected, SendRefund
 from services.payment.shown import SealedCard
 from tests.unit.payment.given import (
     CASE,
@@ -266,3 +267,64 @@ def test_a_card_for_a_refund_that_is_not_abnormal_changes_nothing(state: str) ->
     before: Any = story.state
     assert story.hear(CardGiven(order_id=ORDER, case_id=CaseId(CASE), card=CARD)) == []
     assert story.state is before
+
+
+def test_a_refund_made_by_hand_is_told_of_again_until_a_case_has_it() -> None:
+    """Nobody asks for what answers no command: lost with the broker, the order would give the same goods back again."""
+    story = paid()
+    first = expect(story.hear(shown("SUCCESS", case="BYHAND")), RefundFound)
+    for _ in TELL_AGAIN[:2]:
+        assert expect(story.wake(), RefundFound) == first
+    story.hear(AdoptRefund(order_id=ORDER, case_id=OTHER_CASE, refund_number=number(1, "BYHAND")))
+    assert story.payment.wake_at is None
+
+
+def test_a_refund_made_by_hand_that_nobody_takes_over_is_told_of_for_days_and_then_no_more() -> None:
+    story = paid()
+    story.hear(shown("SUCCESS", case="BYHAND"))
+    for _ in TELL_AGAIN:
+        expect(story.wake(), RefundFound)
+    assert story.payment.wake_at is None
+
+
+def test_a_refund_made_by_hand_that_was_closed_since_is_told_of_no_more() -> None:
+    story = paid()
+    story.hear(shown("PROCESSING", case="BYHAND"))
+    story.hear(shown("CLOSED", case="BYHAND"))
+    assert story.wake() == []
+    assert story.payment.wake_at is None
+
+
+def test_an_answer_about_another_number_is_no_refund_made_by_hand() -> None:
+    story = paid()
+    before = story.state
+    told = story.hear(shown("SUCCESS", case="SOMEBODYS", asked="BYHAND-1"))
+    assert expect(told, CallAttention).what == "strange-refund"
+    assert story.state is before
+
+
+def test_a_card_that_never_reached_the_provider_is_asked_for_again() -> None:
+    story = abnormal()
+    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
+    story.hear(unanswered())
+    expect(story.wake(), QueryRefund)
+    assert expect(story.hear(shown("ABNORMAL")), RefundAttempted).outcome == "abnormal"
+    assert story.hear(shown("ABNORMAL")) == [], "once"
+
+
+def test_a_question_that_was_on_its_way_when_the_card_was_named_asks_for_no_other_card() -> None:
+    story = abnormal()
+    expect(story.wake(), QueryRefund)
+    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
+    assert story.hear(shown("ABNORMAL")) == []
+    story.hear(shown("PROCESSING"))
+    assert story.refund.status == "accepted"
+
+
+def test_a_refund_made_by_hand_that_was_closed_since_is_taken_over_by_no_case() -> None:
+    story = paid()
+    story.hear(shown("PROCESSING", case="BYHAND"))
+    story.hear(shown("CLOSED", case="BYHAND"))
+    adopt = AdoptRefund(order_id=ORDER, case_id=OTHER_CASE, refund_number=number(1, "BYHAND"))
+    assert expect(story.hear(adopt), RefundRefused).case_id == OTHER_CASE
+    assert kinds(story.hear(adopt)) == ["RefundRefused"]

@@ -419,3 +419,11 @@ def test_the_questions_about_an_unpaid_payment_stop_when_it_is_closing() -> None
     assert story.payment.wake_at is None
     assert story.hear(queried("NOTPAY")) == []
     assert story.payment.wake_at is None
+
+
+def test_who_pays_is_noted_when_the_payment_overtook_its_opening() -> None:
+    story = Story()
+    story.hear(close_payment(due=fen(PAID_FEN)))
+    story.hear(notified())
+    story.hear(open_payment())
+    assert story.payment.openid == "openid-of-somebody"

@@ -306,7 +306,7 @@ def test_a_transfer_that_waits_is_taken_back_at_once() -> None:
     assert kinds(says) == ["RefundRefused", "CallAttention"]
     assert says[0].reason == "more-than-was-paid"  # type: ignore[attr-defined]
     assert story.payment.promised_minor == 8_000
-    assert story.payment.wake_at is None
+    assert story.refund.wake_at is None
 
 
 def test_it_is_taken_back_until_the_provider_says_how_it_ended() -> None:
@@ -510,3 +510,32 @@ def test_the_wish_heard_again_is_told_the_transfer() -> None:
     story.hear(transfer_shown("WAIT_USER_CONFIRM"))
     assert expect(story.hear(wish()), RefundAccepted).refund_number == payout_number(CASE, 1)
     assert not any(isinstance(one, SendRefund) for one in story.hear(wish()))
+
+
+@pytest.mark.parametrize("how", ["settled-outside", "send-again"])
+def test_a_transfer_that_counted_as_never_made_is_loud_when_it_is_paid(how: str) -> None:
+    story = rerouted()
+    story.hear(transfer_rejected("NO_AUTH"))
+    story.hear(resume(how, proof="cash"))
+    if how == "send-again":
+        story.hear(shown("SUCCESS"))
+    assert story.refund.status == "settled"
+    told = expect(story.hear(transfer_shown("SUCCESS", by="callback")), CallAttention)
+    assert told.what == "refused-refund-moved"
+
+
+def test_a_transfer_that_was_refused_goes_again_under_its_number() -> None:
+    story = rerouted()
+    story.hear(transfer_rejected("NO_AUTH"))
+    (sent,) = [one for one in story.hear(resume("transfer")) if isinstance(one, SendTransfer)]
+    assert sent.number == payout_number(CASE, 1)
+
+
+@pytest.mark.parametrize("more", [{"transfer_amount": 4_001}, {"openid": "somebody-else"}])
+def test_a_strange_answer_about_a_transfer_does_not_take_back_that_it_is_settled(more: dict[str, Any]) -> None:
+    story = waiting()
+    expect(story.wake(), QueryTransfer)
+    story.hear(transfer_shown("SUCCESS", by="callback"))
+    assert story.refund.status == "settled"
+    assert expect(story.hear(transfer_shown("WAIT_USER_CONFIRM", **more)), CallAttention).what == "strange-transfer"
+    assert story.refund.status == "settled"

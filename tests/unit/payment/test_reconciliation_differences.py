@@ -224,3 +224,8 @@ def test_near_midnight_the_other_half_may_be_in_another_days_bill(at: str, is_ju
     for found, kind in ((missing, "fund-line-missing"), (extra, "fund-line-extra")):
         assert kinds(found.differences) == ([kind] if is_judged else [])
         assert found.at_border == (0 if is_judged else 1)
+
+
+def test_paid_outside_and_by_the_provider_too_is_twice() -> None:
+    outside = ours(refund(proof="cash, receipt 7", provider_code="OUTSIDE"))
+    assert kinds(compare(outside, PAID, REFUNDED)) == ["refund-twice"]

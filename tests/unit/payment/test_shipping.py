@@ -86,6 +86,7 @@ def test_a_shop_without_records_is_done_at_once() -> None:
     story = paid()
     story.hear(WISH)
     assert expect(story.hear(answered("off")), ShippingRecorded).outcome == "not-managed"
+    assert expect(story.hear(WISH), ShippingRecorded).outcome == "not-managed", "and is not tried again"
 
 
 def test_before_it_is_paid_there_is_nothing_to_record() -> None:
