@@ -168,6 +168,9 @@ def cancellation_rejected(case: Cancellation) -> notify.TellCustomer:
 
 
 def late_payment_refunded(case: Cancellation) -> notify.TellCustomer:
+    """By itself; a transfer in its place has to be confirmed like any other."""
+    if case.confirm_by is not None:
+        return refund_on_its_way(case)
     return _tell(case, "late-payment-refunded", case.amount.amount_minor, case.reason, case.solution)
 
 

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from chassis.record import Refusal
 from chassis.saga import Run
-from contracts.inventory import StockHoldRefused
 from contracts.message import CaseId, Event, Message, Money, RefundNumber
 from contracts.order import (
     Actor,
@@ -17,7 +16,7 @@ from contracts.order import (
     CancelOrder,
     Reason,
 )
-from contracts.payment import PaymentCloseRefused, RefundAccepted, RefusalReason
+from contracts.payment import PaymentCloseRefused, RefundAccepted, RefundRefused, RefusalReason
 from services.order import deciding, failed, parcel, unpaid
 from services.order.announcing import announce
 from services.order.cancellation import ROADS, SAGAS, Cancellation
@@ -33,6 +32,7 @@ from services.order.timeline import moment_of
 Decision = tuple[Order, list[Message]]
 
 CLOSING = "close the payment"
+TAKING_OVER = "take over the refund"
 
 _TOO_LATE = {
     "cancelled": "already-cancelled",
@@ -222,7 +222,11 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         return order, []
     if isinstance(message, PaymentCloseRefused) and case.road == "unpaid":
         return _turned_out_paid(order, case, message, at)
-    if isinstance(message, StockHoldRefused) and _left_first(case, message):
+    if isinstance(message, RefundRefused) and case.run.step == TAKING_OVER:
+        over = case.run.model_copy(update={"status": "undone", "wake_at": None})
+        ended = learn(case, message).model_copy(update={"run": over})
+        return _undo(order.with_moment(moment_of(message, at)), ended, at)
+    if parcel.was_faster(case, message):
         after = order.with_moment(moment_of(message, at))
         return parcel.call_back(after, case, at)
     learned = learn(case, message)
@@ -240,27 +244,21 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
     return after, says
 
 
-def _left_first(case: Case, message: StockHoldRefused) -> bool:
-    """Whether the parcel was faster than the cancellation."""
-    asking = case.run.step == "hold the stock" and case.run.status == "running"
-    return message.reason == "already-dispatched" and asking
-
-
 def wake(order: Order, case: Case, at: datetime) -> Decision:
     """The deadline of the case's step has come."""
     if case.waits:
         return deciding.wake(order, case, at)
-    saga = SAGAS[case.run.saga]
-    run, says = saga.wake(case.run, Cancellation.of(order, case), at)
+    run, says = SAGAS[case.run.saga].wake(case.run, Cancellation.of(order, case), at)
     if run is case.run:
         return order, []
+    says = [*says, *failed.pass_on_again(order, case)]
     turned = run.status == "undoing" and case.run.status == "running"
     walked = case.model_copy(update={"run": run, "refusal": "no-answer" if turned else case.refusal})
     what = "turned-back" if turned else "asked-again"
     after = order.with_case(walked).noting(at, what, case.case_id, step=run.step, attempt=str(run.attempts))
     if run.attention_at is not None and case.run.attention_at is None:
-        after, task = raise_task(after, walked, "no-answer", at)
-        says = [*says, task]
+        after, more = failed.call_somebody(after, walked, at)
+        says = [*says, *more]
     return after, says
 
 
@@ -311,10 +309,10 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
         reference=case.reference,
         after_alternatives=len(order.alternatives) if state == "cancelled" else 0,
     )
-    if case.road == "unpaid" and after.paid is not None:
+    if unpaid.was_paid_late(after, case):
         after, says = refund_late_payment(after, at)
         return after, [completed, *says]
-    return after, [completed]
+    return unpaid.ask_on(after, case, at), [completed]
 
 
 def _undo(order: Order, case: Case, at: datetime) -> Decision:
@@ -328,14 +326,16 @@ def _undo(order: Order, case: Case, at: datetime) -> Decision:
 
 
 def refund_late_payment(order: Order, at: datetime) -> Decision:
-    """Money has arrived for an order that is cancelled: give it back, by a case of its own."""
+    """Money has arrived for an order that is cancelled: what was not given back by hand goes, by a case of its own."""
     assert order.paid is not None
+    if order.paid.amount_minor <= order.refunded_minor:
+        return order, []
     return open_case(
         order,
         at,
         road="late-payment",
         lines=(),
-        amount_minor=order.paid.amount_minor,
+        amount_minor=order.paid.amount_minor - order.refunded_minor,
         whole=False,
         reason=Reason(family="system", code="late-payment"),
         by=Actor(kind="system", id="late-payment"),

@@ -20,12 +20,13 @@ from services.order.cancellation import ROADS, Cancellation, refund_delayed, ref
 from services.order.cancellation import resume as pass_on
 from services.order.model import Case, Order, RefundFacts
 from services.order.otherroads import rule_for
-from services.order.tasks import Kind, has_open_task, raise_task
+from services.order.tasks import ABOUT_REFUND, LOOKED_FOR, Kind, has_open_task, raise_task
 from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
 
 ARRIVING = "see the refund arrive"
+RESUMING = "go on as was decided"
 LATE_FOR_CUSTOMER_DAYS = 3
 
 
@@ -104,9 +105,12 @@ def _is_news(case: Case, message: RefundAccepted) -> bool:
 
 
 def delayed(order: Order, case: Case, message: RefundDelayed, at: datetime) -> Decision:
-    """Days have passed. After three of them the customer hears of it and a person looks."""
+    """Days have passed. After three of them the customer hears of it and a person looks; not of a refund that has come
+    to its end since: the word of it may have overtaken this one."""
     after = order.with_moment(moment_of(message, at))
-    if message.days < LATE_FOR_CUSTOMER_DAYS or has_open_task(order, case, "refund-stuck"):
+    arrived = case.refund is not None and case.refund.settled_at is not None
+    over = arrived or case.run.ended or case.road == "given-back"
+    if message.days < LATE_FOR_CUSTOMER_DAYS or over or has_open_task(order, case, "refund-stuck"):
         return after, []
     after, task = raise_task(after, case, "refund-stuck", at)
     return after, [refund_delayed(Cancellation.of(after, case)), task]
@@ -137,6 +141,25 @@ def resume(order: Order, case: Case, wish: str, proof: str, by: Actor, at: datet
     decided = _decided(case, wish, proof, by)
     after = order.with_case(decided)
     return after, [pass_on(Cancellation.of(after, decided))]
+
+
+def pass_on_again(order: Order, case: Case) -> list[Message]:
+    """The last decision of a person once more, while nobody has answered it: a case that walks waits for its step and
+    not for that, and what was passed on may be lost. Answered with no, it has become a task again."""
+    answered = case.decisions <= case.resumed or has_open_task(order, case, *ABOUT_REFUND)
+    if case.wish is None or answered or case.run.step == RESUMING:
+        return []
+    return [pass_on(Cancellation.of(order, case))]
+
+
+def call_somebody(order: Order, case: Case, at: datetime) -> Decision:
+    """Its step has stayed without an answer for too long. Who has been called about the refund it waits for knows more
+    than that and is not called away; this comes again when that is done and the silence is not."""
+    if case.run.step in LOOKED_FOR and has_open_task(order, case, "refund-stuck", "refund-abnormal"):
+        quiet = case.model_copy(update={"run": case.run.model_copy(update={"attention_at": None})})
+        return order.with_case(quiet), []
+    after, task = raise_task(order, case, "no-answer", at)
+    return after, [task]
 
 
 def _decided(case: Case, wish: str | None, proof: str, by: Actor | None) -> Case:

@@ -59,13 +59,15 @@ def payment_received(order: Order | None, heard: payment.PaymentReceived, at: da
     paid = order.model_copy(update=known)
     paid = paid.with_moment(moment_of(heard, at))
     says: list[Message] = [OrderPaid(order_id=order.order_id, amount=heard.amount, paid_at=heard.paid_at)]
-    if order.state == "pending-payment":
-        return paid.model_copy(update={"state": "paid"}), says
     case = paid.open_case
-    if case is not None:
-        return paid.with_case(case.model_copy(update={"state_before": "paid"})), says
-    if any(known.road == "paid" for known in order.cases):
-        # The payment is what that case was about, and this word of it was overtaken: nothing came late.
+    if case is not None and case.state_before == "pending-payment":
+        paid = paid.with_case(case.model_copy(update={"state_before": "paid"}))
+    if order.state == "pending-payment":
+        # Also beside a case: one that takes over a refund made by hand, found before this word of the payment came.
+        return paid.model_copy(update={"state": "paid"}), says
+    if case is not None or any(known.state_before == "paid" for known in order.cases):
+        # The payment is what that case was about, and this word of it was overtaken: nothing came late. Not by its
+        # road: a case that began on the paid one may have taken another since.
         return paid, says
     after, more = cases.refund_late_payment(paid, at)
     return after, [*says, *more]

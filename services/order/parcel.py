@@ -8,7 +8,8 @@ from datetime import datetime
 
 from chassis.record import Refusal
 from chassis.saga import Run
-from contracts.message import Message
+from contracts.inventory import StockHoldRefused
+from contracts.message import Event, Message
 from contracts.task import GoodsBack, ResolveTask, TaskNotResolved
 from services.order.announcing import announce
 from services.order.cancellation import ROADS, Cancellation
@@ -36,6 +37,12 @@ def call_back(order: Order, case: Case, at: datetime) -> Decision:
     after = order.with_case(waiting).noting(at, "parcel-called-back", case.case_id)
     after, task = raise_task(after, waiting, "intercept-parcel", at)
     return after, [task, *announce(order, waiting, at)]
+
+
+def was_faster(case: Case, message: Event) -> bool:
+    """Whether it had left before its cancellation began."""
+    asking = case.run.step == "hold the stock" and case.run.status == "running"
+    return isinstance(message, StockHoldRefused) and message.reason == "already-dispatched" and asking
 
 
 def reported(order: Order, case: Case, asked: ResolveTask, at: datetime) -> Decision:

@@ -45,7 +45,7 @@ def resolve(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
 def only_looked_at(order: Order, heard: TaskDone) -> None:
     """Raises Refusal for a task that is more than a look: somebody's case waits for what is chosen."""
     task = order.task(heard.task_id)
-    if task is not None and task.kind == parcel.KIND and task.done_at is None:
+    if task is not None and task.done_at is None and "done" not in task.choices:
         about = {"order_id": order.order_id, "task_id": task.task_id, "reason": "not-a-choice", "choices": task.choices}
         raise Refusal(TaskNotResolved.model_validate(about))
 

@@ -33,6 +33,10 @@ ABOUT_REFUND: tuple[Kind, ...] = (
     "no-answer",
 )
 
+LOOKED_FOR = ("refund the payment", "see the refund arrive")
+"""Steps that wait for a refund. It may have stopped at a strange answer of which no word came: asking for it again is
+answered by nobody then, looking again is."""
+
 SHUT_BY_PROVIDER = ("account-abnormal", "too-old", "refused-by-provider")
 
 WISHES = ("look-again", "send-again", "transfer", "settled-outside")
@@ -93,9 +97,9 @@ def close_tasks(order: Order, case: Case, at: datetime, note: str) -> Order:
     return order.model_copy(update={"tasks": tasks})
 
 
-def has_open_task(order: Order, case: Case, kind: Kind) -> bool:
+def has_open_task(order: Order, case: Case, *kinds: Kind) -> bool:
     """Whether someone has been asked already."""
-    return any(task.case_id == case.case_id and task.kind == kind and task.done_at is None for task in order.tasks)
+    return any(task.case_id == case.case_id and task.kind in kinds and task.done_at is None for task in order.tasks)
 
 
 def refund_to_match(order: Order) -> bool:
@@ -130,10 +134,13 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     choices = CHOICES[kind]
     if kind == "refund-refused" and case.road == "late-payment":
         return ("transfer", "send-again", "settled-outside")
-    if kind == "refund-refused" and (case.road == "no-money" or case.refusal not in SHUT_BY_PROVIDER):
+    shut = case.road != "no-money" and case.found is None and case.refusal in SHUT_BY_PROVIDER
+    if kind == "refund-refused" and not shut:
         return ("done",)
     if kind == "refund-made-outside" and facts and case.found is None:
         return ("take-over", "done")
+    if kind == "no-answer" and case.run.step in LOOKED_FOR:
+        return ("ask-again", "look-again", "done")
     if kind != "refund-stuck":
         return choices
     if not case.run.ended:

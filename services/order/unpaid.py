@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from contracts.message import Message
 from contracts.payment import OpenPayment
-from services.order.model import Order
+from services.order.model import Case, Order
 from services.order.placing import Placement
 
 ASK_AFTER = (
@@ -30,6 +30,21 @@ def wait(order: Order, at: datetime, first: timedelta = ASK_AFTER[0]) -> Order:
     if order.paid is not None:
         return order
     return order.model_copy(update={"payment_asked": 0, "ask_payment_at": at + first})
+
+
+def ask_on(order: Order, case: Case, at: datetime) -> Order:
+    """The case is over. Where it closed a payment, one that was on its way may still be made, and the order may never
+    have heard that it was open, or have asked for the last time."""
+    return wait(order, at) if case.road == "unpaid" and order.ask_payment_at is None else order
+
+
+def was_paid_late(order: Order, case: Case) -> bool:
+    """Whether the case is over of an order that was cancelled unpaid, and money has come for it meanwhile: its own, or
+    the one that took over what somebody had given back of that money by hand."""
+    if order.paid is None:
+        return False
+    by_hand = case.found is not None and case.state_before == "cancelled"
+    return case.road == "unpaid" or (by_hand and all(known.state_before != "paid" for known in order.cases))
 
 
 def ask(order: Order, at: datetime) -> Decision:

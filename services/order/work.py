@@ -20,7 +20,7 @@ WorkList = Literal["stuck", "parked", "person", "approval"]
 Word = Literal["try-again", "other-route", "settled-outside", "give-up"]
 
 COMMANDS: Mapping[Word, tuple[str, ...]] = {
-    "try-again": ("send-again", "look-again", "ask-again"),
+    "try-again": ("send-again", "ask-again", "look-again"),
     "other-route": ("transfer", "cancel-by-transfer"),
     "settled-outside": ("settled-outside",),
     "give-up": ("give-back",),

@@ -115,7 +115,7 @@ class Story:
         case = self.open_case
         if self.state == "pending-payment":
             self.state = "paid"
-        elif case is not None:
+        if case is not None and case.state_before == "pending-payment":
             case.state_before = "paid"
 
     def moves(self, wanted: str, then: str) -> Callable[[Row], None]:

@@ -7,15 +7,19 @@ from datetime import timedelta
 import pytest
 
 from chassis.record import Refusal
+from contracts.message import CaseId
 from contracts.order import OrderNotMoved
 from services.order.unpaid import ASK_AFTER, SOON
+from tests.unit.order.test_other_roads import BY_TRANSFER, OUT_OF_STOCK, choose, found, resumed, taken_again
 from tests.unit.order.told import (
     CLOSE_REFUSED,
     CLOSED,
     OPENED,
     RESERVED,
     SHIP,
+    STAFF,
     Told,
+    accepted,
     cancel,
     held,
     kept,
@@ -23,8 +27,21 @@ from tests.unit.order.told import (
     place,
     refused,
     released,
+    settled,
     told,
 )
+
+SECOND = "o1-c2"
+
+
+def cancelled_unpaid() -> Told:
+    return Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"))
+
+
+def on_its_way() -> Told:
+    """Cancelled and refunded, and the word of its payment has not been heard yet."""
+    order = Told().hears(place(), RESERVED, OPENED, cancel(reason=OUT_OF_STOCK, by=STAFF), CLOSE_REFUSED, held())
+    return order.hears(accepted(), released(), told("refund-on-its-way"))
 
 
 def test_an_unpaid_order_asks_again_and_again_and_at_last_no_more() -> None:
@@ -48,7 +65,7 @@ def test_a_payment_that_was_heard_of_before_it_was_opened_is_not_asked_for() -> 
 
 
 def test_a_cancelled_order_asks_too_and_a_payment_that_comes_to_light_goes_back() -> None:
-    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"))
+    order = cancelled_unpaid()
     order.after(ASK_AFTER[0])
     assert order.last == ["open-payment"]
     assert order.hears(paid()).last[-1] == "refund-payment"
@@ -78,3 +95,77 @@ def test_an_order_that_stands_again_is_shipped_once_its_payment_is_confirmed() -
     assert raised.value.event.because == "payment-not-confirmed"
     assert "open-payment" in order.after(SOON).last
     assert order.hears(paid(), SHIP).order.state == "shipped"
+
+
+def test_an_order_that_was_cancelled_before_it_heard_its_payment_open_asks_when_it_is_over() -> None:
+    order = Told().hears(place(), RESERVED, cancel(), OPENED, CLOSED, released(), told("order-cancelled"))
+    assert order.order.state == "cancelled"
+    assert order.after(ASK_AFTER[0]).last == ["open-payment"]
+
+
+def test_an_order_that_had_asked_for_the_last_time_asks_again_when_it_is_cancelled() -> None:
+    order = Told().hears(place(), RESERVED, OPENED)
+    for wait in ASK_AFTER:
+        order.after(wait)
+    order.hears(cancel(), CLOSED, released(), told("order-cancelled"))
+    assert order.after(ASK_AFTER[0]).last == ["open-payment"]
+
+
+# ── the word of the payment comes late ───────────────────────────────────────────────────────────────────────────────
+def test_a_payment_that_is_heard_of_after_its_order_was_given_back_is_not_refunded() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSE_REFUSED, held(), accepted(), released())
+    order.hears(told("refund-on-its-way"), refused(), taken_again(), told("refund-failed"))
+    assert order.order.state == "paid"
+    assert order.hears(paid()).last == ["order-paid"]
+
+
+def test_a_payment_that_is_heard_of_after_a_person_had_its_refund_sent_again_is_not_refunded_once_more() -> None:
+    order = on_its_way().hears(refused())
+    choose(order, "send-again")
+    order.hears(resumed(1), settled(), told("refund-arrived"))
+    assert order.last == ["cancellation-completed"]
+    assert order.hears(paid()).last == ["order-paid"]
+
+
+def test_an_order_whose_refund_by_hand_was_heard_of_before_its_payment_is_paid_in_the_end() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, found(500))
+    assert order.order.cases[0].road == "made-outside-in-part"
+    assert order.hears(paid()).order.state == "paid"
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    assert order.last == ["cancellation-completed"]
+    assert order.order.state == "paid"
+
+
+def by_hand(order: Told, amount: int) -> Told:
+    """What was given back by hand becomes the second case, and comes to its end."""
+    order.hears(accepted(SECOND, amount), told("refund-on-its-way", SECOND), settled(SECOND, amount))
+    return order.hears(told("refund-arrived", SECOND))
+
+
+def test_a_late_payment_that_was_given_back_by_hand_does_not_go_back_again() -> None:
+    order = by_hand(cancelled_unpaid().hears(found(1900)), 1900)
+    assert order.last == ["cancellation-completed"]
+    assert order.hears(paid()).last == ["order-paid"]
+    assert len(order.order.cases) == 2
+
+
+def test_what_was_not_given_back_by_hand_of_a_late_payment_goes_back_by_itself() -> None:
+    order = by_hand(cancelled_unpaid().hears(found(500)), 500)
+    assert order.hears(paid()).last == ["order-paid", "cancellation-accepted", "refund-payment"]
+    assert order.order.cases[-1].amount.amount_minor == 1400
+
+
+def test_also_when_the_payment_is_heard_of_while_the_refund_by_hand_is_taken_over() -> None:
+    order = cancelled_unpaid().hears(found(500))
+    assert order.hears(paid()).last == ["order-paid"]
+    by_hand(order, 500)
+    assert order.last == ["cancellation-completed", "cancellation-accepted", "refund-payment"]
+    assert order.order.cases[-1].amount.amount_minor == 1400
+    assert order.order.state == "cancelled"
+
+
+def test_a_late_payment_that_goes_back_as_a_transfer_is_told_as_one_to_confirm() -> None:
+    order = cancelled_unpaid().hears(paid())
+    order.hears(BY_TRANSFER.model_copy(update={"case_id": CaseId(SECOND)}))
+    assert order.last == ["tell-customer"]
+    assert '"outcome":"refund-to-confirm"' in order.record.journal[-1].said[0].body
