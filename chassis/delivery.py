@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from chassis import telemetry
 from chassis.clock import Clock
-from chassis.engine import HandlerFailed
+from chassis.engine import HandlerFailed, without_values
 from chassis.record import Heard
 from chassis.relay import Publisher, TooLarge
 from chassis.store import StoreUnavailable
@@ -62,8 +62,7 @@ def read(delivery: Delivery, clock: Clock) -> Heard:
     try:
         message = message_type.model_validate_json(delivery.body)
     except ValidationError as problem:
-        where = "; ".join(".".join(map(str, error["loc"])) + ": " + error["msg"] for error in problem.errors()[:3])
-        raise Unreadable(f"body of {envelope.type}: {where}") from problem
+        raise Unreadable(f"body of {envelope.type}: {without_values(problem)}") from problem
     return Heard(message, envelope.id, clock(), envelope.saga, envelope.traceparent)
 
 
@@ -119,6 +118,9 @@ class Receiver:
                 pause = min(OUTAGE_BACKOFF_MAX_SECONDS, 0.1 * 2 ** min(outages, 6))
             if await self._stopped_within(pause):
                 return False
+            # It is heard now. By the time of the first try a record that is saved after an outage would be old at
+            # once, and the sweep of another process would say beside us what we are about to say.
+            heard = replace(heard, at=self._clock())
 
     async def _stopped_within(self, seconds: float) -> bool:
         try:

@@ -13,6 +13,7 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
+from pydantic import ValidationError
 
 from chassis import telemetry, tracing
 from chassis.batcher import Batcher
@@ -189,9 +190,18 @@ class Reactor:
 
 
 def _failed(problem: Exception) -> HandlerFailed:
-    failure = HandlerFailed(f"{type(problem).__name__}: {problem}")
+    failure = HandlerFailed(f"{type(problem).__name__}: {without_values(problem)}")
     failure.__cause__ = problem
     return failure
+
+
+def without_values(problem: Exception) -> str:
+    """What is wrong, for logs and dead letters: of what pydantic refuses where it stands and why, and not, as pydantic
+    itself does, the value or all that stands around it, which may say who somebody is."""
+    if not isinstance(problem, ValidationError):
+        return str(problem)
+    errors = problem.errors(include_url=False, include_context=False, include_input=False)[:3]
+    return "; ".join(".".join(map(str, error["loc"])) + ": " + error["msg"] for error in errors)
 
 
 async def _waited(acknowledged: Awaitable[object]) -> None:
@@ -305,7 +315,7 @@ def _projector(
         try:
             updates = function(event)
         except Exception as problem:
-            raise HandlerFailed(f"{type(problem).__name__}: {problem}") from problem
+            raise _failed(problem) from problem
         if updates:
             await batcher.submit(updates)
 

@@ -16,6 +16,7 @@ from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -29,6 +30,8 @@ DIGEST_BYTES = 16
 LOOK_SECONDS = 30.0
 """How old the list of keys may be when something is sealed: so long after a rotation began every process seals with the
 new key."""
+
+log = structlog.get_logger()
 
 _FILE = re.compile(r"personal-([1-9][0-9]{0,8})\.key\Z")
 _SEALED = re.compile(r"sealed\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{38,})\Z")
@@ -59,10 +62,19 @@ class Ring:
         self.current = max(keys)
         self._looked = clock.monotonic()
 
+    def _look_again(self) -> None:
+        """As `_look`. A folder that cannot be read any more, or a new key in it that cannot, takes nothing from the
+        keys that we have: what was heard is not buried for it."""
+        try:
+            self._look()
+        except WrongKeyFile as problem:
+            self._looked = clock.monotonic()
+            log.error("the keys cannot be read anew, going on with those from before", problem=str(problem))
+
     def seal(self, text: str, place: str) -> str:
         """Encrypt a text for a place (kind and id of the record)."""
         if clock.monotonic() - self._looked > LOOK_SECONDS:
-            self._look()
+            self._look_again()
         nonce = os.urandom(NONCE_BYTES)
         hidden = self._opens[self.current].encrypt(nonce, text.encode(), place.encode())
         return f"sealed.{self.current}.{urlsafe_b64encode(nonce + hidden).decode().rstrip('=')}"
@@ -75,7 +87,7 @@ class Ring:
             return text
         number = int(match[1])
         if number not in self._opens:
-            self._look()
+            self._look_again()
         key = self._opens.get(number)
         if key is None:
             raise KeyMissing(f"personal-{number}.key is not in {self._folder}, and {place} was sealed with it")

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Protocol
 
@@ -159,17 +160,22 @@ class Relay:
                 self.absorbed(place, record_id, said_ids)
 
     async def sweep(self, stores: Mapping[str, Store]) -> int:
-        """Say what is long unsaid; returns how many records were taken up."""
+        """Say what is long unsaid; returns how many records were taken up. What is in hand here is kept from getting
+        old: an intent may wait for its turn for longer than that, and the sweep of another process, which cannot know
+        that somebody still has it, would perform it beside us."""
         taken = 0
         now = self._clock()
+        old = now - self._sweep_after
         for place, store in stores.items():
-            for record in await store.unsaid(now - self._sweep_after, SWEEP_LIMIT):
-                left = self._left(place, record)
+            for record in await store.unsaid(now - self._sweep_after / 2, SWEEP_LIMIT):
+                left = self._left(place, record) if record.touched_at is not None and record.touched_at < old else ()
                 if left and await store.claim(record, now):
                     taken += 1
                     telemetry.RECORDS_SWEPT.labels(place).inc()
                     log.warning("saying what was left unsaid", record=record.id, kind=place, messages=len(left))
                     await self._say_again(place, record, left)
+                elif not left and not self._performing.keys().isdisjoint(record.unsaid):
+                    await store.claim(record, now)
         return taken
 
     async def _say_again(self, place: str, record: Record[Any], left: Sequence[Said]) -> None:
@@ -222,6 +228,7 @@ class Relay:
                     log.warning("an outcome could not be stored, the sweep asks again", intent=said.wire)
                     return
                 await asyncio.sleep(REPORT_BACKOFF_SECONDS * attempt)
+                heard = replace(heard, at=self._clock())
             except Exception:  # why: the intent stays unsaid, so the sweep takes it up again
                 telemetry.EFFECTS_FAILED.labels(said.wire).inc()
                 log.exception("the outcome of an effect was not understood", intent=said.wire)

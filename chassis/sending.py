@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Sequence
+from typing import Any
 
+import structlog
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
@@ -12,6 +14,8 @@ from chassis.relay import TooLarge
 
 SEND_DEADLINE_SECONDS = 20.0
 PING_SECONDS = 2.0
+
+log = structlog.get_logger()
 
 
 class Unsent(Exception):
@@ -53,6 +57,7 @@ class Sender:
         try:
             async with asyncio.timeout(SEND_DEADLINE_SECONDS):
                 future = await self._producer.send(topic, body, key=key, headers=list(headers))
+                future.add_done_callback(self._note_end)
         except MessageSizeTooLargeError as problem:
             raise TooLarge(f"{topic}: {problem}") from problem
         except TimeoutError as problem:
@@ -61,9 +66,20 @@ class Sender:
             ) from problem
         return _within(future, topic)
 
+    def _note_end(self, sent: asyncio.Future[Any]) -> None:
+        """A batch that the broker refused for good leaves a hole in the numbers by which it knows the batches of an
+        idempotent producer, and aiokafka fills none (its issue 1017): whatever followed on that partition would be out
+        of order until this process ends. So the producer becomes another one, whose numbers begin anew; what waits in
+        line keeps its place."""
+        if self._producer is not None and not sent.cancelled() and isinstance(sent.exception(), KafkaError):
+            numbers = self._producer._txn_manager
+            if numbers.has_pid():
+                log.warning("a broker has refused a record for good", problem=repr(sent.exception())[:300])
+                numbers.__init__(numbers.transactional_id, numbers.transaction_timeout_ms)
+
     async def ping(self) -> bool:
-        """Whether a broker answers."""
-        if self._producer is None:
+        """Whether a broker answers, and what is put in line is sent: aiokafka's own task for it may have died."""
+        if self._producer is None or self._producer._sender.sender_task.done():
             return False
         try:
             async with asyncio.timeout(PING_SECONDS):

@@ -56,7 +56,7 @@ class Money(BaseModel):
 class Message(BaseModel):
     """Anything that can be heard. Readers ignore fields they do not know; writers only ever add optional ones."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
 
     wire: ClassVar[str] = ""
     topic: ClassVar[Topic | None] = None

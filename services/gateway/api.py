@@ -25,7 +25,7 @@ from services.gateway.bodies import BODY_MAX, read
 from services.gateway.clients import JSON_TYPE, Answer, Header, Service, Services
 from services.gateway.identity import Identity
 from services.gateway.images import About, Seen, image, seen
-from services.gateway.limits import Headers, Limits, TooMany
+from services.gateway.limits import Headers, Limits, TooMany, network_of
 from services.gateway.model import KEY_PATTERN, NAME_PATTERN, ORDER_ID_PATTERN
 from services.gateway.sessions import ended
 from services.gateway.trail import Deed, readable, shown_in_trail
@@ -166,7 +166,7 @@ async def _admit(right: Right, request: Request) -> Headers:
     if not right.may:
         return {}
     if right.may == ANYONE:
-        return await here.limits.spend("address", address_of(request))
+        return await here.limits.spend("address", network_of(address_of(request)))
     caller = request.state.caller = here.tokens.caller(request.headers.get("authorization"))
     # A customer who signed out is let in until the token ends; a member of staff is not.
     if caller.kind == "staff" and caller.session and not await here.identity.sessions.is_alive(caller.session):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from ipaddress import IPv4Address, ip_address, ip_network
 
 from prometheus_client import Counter
 from redis.asyncio import Redis
@@ -19,6 +20,9 @@ BURST_SECONDS = 2.0
 
 UNLIMITED = Counter("tuidan_gateway_unlimited_total", "Requests let through unlimited because Redis was away")
 REFUSED = Counter("tuidan_gateway_rate_limited_total", "Requests refused by the rate limit", ["kind"])
+
+NETWORK_BITS = 64
+"""Of an IPv6 address: what one household or machine has at least (RFC 6177)."""
 
 Headers = dict[str, str]
 
@@ -75,3 +79,14 @@ class Limits:
     async def aclose(self) -> None:
         """Let go of the connections."""
         await self._redis.aclose()
+
+
+def network_of(address: str) -> str:
+    """Whom an address is counted as: of IPv6 the network, in which one caller has 2^64 addresses to come from."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ip_network((int(found), NETWORK_BITS), strict=False))

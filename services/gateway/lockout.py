@@ -15,6 +15,7 @@ from prometheus_client import Counter
 from chassis.bucket import SharedRedis
 from chassis.clock import Clock
 from chassis.problem import Problem
+from services.gateway.limits import network_of
 from services.gateway.vault import Vault
 
 FREE_FOR_ACCOUNT = 5
@@ -93,4 +94,5 @@ class Lockout:
 
     def _keys(self, name: str, address: str, known: bool) -> list[str]:
         account = self._vault.mark("account", name, address if known else "")
-        return [f"tuidan:sign-in:account:{account}", f"tuidan:sign-in:address:{self._vault.mark('address', address)}"]
+        network = network_of(address)
+        return [f"tuidan:sign-in:account:{account}", f"tuidan:sign-in:address:{self._vault.mark('address', network)}"]

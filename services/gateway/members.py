@@ -67,9 +67,12 @@ async def put_member(
             "不能停用自己的账号或更改自己的角色,请由另一位管理员操作。",
             "Nobody shuts the own account or changes the own role. Ask another administrator.",
         )
+    is_out = wanted.disabled or wanted.role != member.role
+    if is_out:  # before as well as after: a repeat of a change that was cut between finds the role changed already
+        await call.identity.sessions.end_all("staff", staff_id)
     if not await staff.change(member, person):
         raise _changed()
-    if wanted.disabled or wanted.role != member.role:
+    if is_out:
         await call.identity.sessions.end_all("staff", staff_id)
     found = await _member(call, staff_id)
     return JSONResponse(staff.shown(found))

@@ -52,6 +52,8 @@ T = TypeVar("T")
 Send = Callable[[], Awaitable[Answer]]
 Overtake = Callable[[Overtaken], Awaitable[object]]
 """Lets the notice concerned hear it. Raises StoreUnavailable."""
+Wanted = Callable[[SendWechat | SendSms, Channel], Awaitable[bool]]
+"""Whether its notice still waits for this call. Raises StoreUnavailable."""
 
 STAND_INS: Mapping[Outcome, Outcome] = {
     "late-payment-refunded": "refund-on-its-way",
@@ -65,8 +67,10 @@ CALLS_AT_ONCE = 16
 nobody knows, so the customer might be told on two channels."""
 
 CRASHED = Answer("unknown", "crashed")
+NOT_WANTED = Answer("refused", "not-wanted")
 NO_TEMPLATE = Answer("refused", "no-template")
 NO_QUOTA = Answer("refused", "no-quota")
+STORE_AWAY = Answer("unreached", "store-away")
 LOST_QUOTA = "43101"
 
 log = structlog.get_logger()
@@ -150,16 +154,28 @@ async def senders(settings: NotifySettings) -> AsyncIterator[Senders]:
         )
 
 
-def performers(senders: Senders, subscriptions: Subscriptions, overtake: Overtake) -> dict[type[Intent], Performer]:
+def performers(
+    senders: Senders, subscriptions: Subscriptions, overtake: Overtake, wanted: Wanted
+) -> dict[type[Intent], Performer]:
     """Who performs which intent. After a crash (`attempt` above 1) nothing is sent: nobody knows whether it was."""
     slots = {name: asyncio.Semaphore(CALLS_AT_ONCE) for name in ("wechat", *senders.sms)}
 
     async def within(intent: SendWechat | SendSms, channel: Channel, attempt: int, send: Send) -> ChannelAnswered:
-        """Waiting for a turn is not counted as part of the call."""
+        """Waiting for a turn is not part of the call; who had to wait asks whether it is still to be made."""
+        waits = slots[channel].locked()
+
+        async def call() -> Answer:
+            try:
+                if waits and not await wanted(intent, channel):
+                    return NOT_WANTED
+            except StoreUnavailable:
+                return STORE_AWAY
+            return await _after_overtaking(intent, overtake, send)
+
         answer = CRASHED
         if attempt == 1:
             async with slots[channel]:
-                answer = await _in_time(senders.seconds, lambda: _after_overtaking(intent, overtake, send))
+                answer = await _in_time(senders.seconds, call)
         return ChannelAnswered(
             notice_id=intent.notice_id,
             channel=channel,
@@ -207,6 +223,20 @@ def overtaking(engine: Engine) -> Overtake:
     return overtake
 
 
+def wanting(engine: Engine) -> Wanted:
+    """How a call that has waited for its turn finds out whether it is still to be made: meanwhile a later outcome may
+    have been told, its order erased, or another process may have taken it up."""
+
+    async def wanted(intent: SendWechat | SendSms, channel: Channel) -> bool:
+        record = await engine.read(NOTICES, intent.notice_id)
+        notice = record.state if record is not None else None
+        if notice is None:  # a server that was replaced: see `overtaking`
+            return True
+        return not (notice.ended or notice.look) and (notice.channel, notice.call) == (channel, intent.call)
+
+    return wanted
+
+
 def forgetting(engine: Engine, notices: Notices, ledger: Deletable) -> Performer:
     """Who lets every notice about an order forget whom it was for, a page at a time."""
 
@@ -240,7 +270,7 @@ async def _after_overtaking(intent: SendWechat | SendSms, overtake: Overtake, se
             )
         )
     except StoreUnavailable:
-        return Answer("unreached", "store-away")
+        return STORE_AWAY
     return await send()
 
 

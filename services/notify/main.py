@@ -12,7 +12,7 @@ from chassis.settings import load
 from contracts import notify
 from services.notify.api import router
 from services.notify.confirmations import confirmations
-from services.notify.effects import Senders, forgetting, overtaking, performers, push_token, senders
+from services.notify.effects import Senders, forgetting, overtaking, performers, push_token, senders, wanting
 from services.notify.erasing import ERASURES, ForgetCustomers
 from services.notify.figures import count_notices
 from services.notify.handlers import NOTICES
@@ -39,7 +39,9 @@ def service(settings: NotifySettings, *, opening: Opening = senders) -> Service:
         await subscriptions.prepare()
         count_notices(parts.engine)
         async with opening(settings) as opened:
-            for intent, performer in performers(opened, subscriptions, overtaking(parts.engine)).items():
+            for intent, performer in performers(
+                opened, subscriptions, overtaking(parts.engine), wanting(parts.engine)
+            ).items():
                 parts.engine.perform(intent, performer)
             parts.engine.perform(ForgetCustomers, forgetting(parts.engine, notices, ledger))
             doors = router(parts.engine, notices, subscriptions, push_token(settings.keys))

@@ -119,7 +119,7 @@ class Storage:
             if (wake_at := document.get("wake_at")) is not None:
                 found.append(_seconds(wake_at))
             if document.get("unsaid") and document.get("touched_at") is not None:
-                found.append(_seconds(document["touched_at"]) + self._sweep_after)
+                found.append(_seconds(document["touched_at"]) + self._sweep_after / 2)  # what is in hand is renewed
         return found
 
 

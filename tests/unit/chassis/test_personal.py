@@ -11,8 +11,11 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from chassis import personal, rotation
+from chassis import clock, personal, rotation
+from chassis.delivery import Delivery, Receiver
+from chassis.engine import Engine
 from chassis.keeping import Keeping
+from chassis.memory import MemoryBroker
 from chassis.memory_database import MemoryDatabase
 from chassis.mongo import Database
 from chassis.personal import KeyMissing, Ring, WrongKeyFile, add_key, make_first_keys, read_ring
@@ -24,6 +27,7 @@ from contracts.message import Private
 from services.notify.handlers import NOTICES
 from services.order.handlers import ORDERS
 from services.order.model import LookUpProducts, Order
+from tests.unit.chassis.jars import headers_of
 from tests.unit.notify.story import Story, tell
 from tests.unit.order import told
 
@@ -277,6 +281,34 @@ async def test_a_record_whose_key_is_gone_waits_for_it(folder: Path) -> None:
     assert await late.unsaid(told.START.replace(year=2030), 10) == [], "the sweep goes on with the others"
     (folder / "personal-1.key").write_text(key)
     assert set(await late.load(["o0"])) == {"o0"}
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda folder: (folder / "personal-2.key").write_text("half of it"),
+        lambda folder: folder.rename(folder.with_name("elsewhere")),
+    ],
+    ids=["a new key that cannot be read", "the folder is away"],
+)
+async def test_keys_that_cannot_be_read_any_more_bury_nothing(
+    folder: Path, spoil: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ring = Ring(folder)
+    monkeypatch.setattr(personal, "LOOK_SECONDS", -1.0)
+    spoil(folder)
+    database, broker = MemoryDatabase(ring=ring), MemoryBroker()
+    engine = Engine("notify", {NOTICES: database.store(NOTICES)}, broker, clock.now)
+    asked = tell()
+    record = Delivery("notify.commands", 0, 0, b"o1", asked.model_dump_json().encode(), tuple(headers_of(asked, "h1")))
+    assert await Receiver("notify", engine, broker, clock.now).receive([record])
+    assert "notify.commands.dead" not in broker.topics
+    (document,) = await raw(database, NOTICES.name)
+    assert personal.key_of(document["state"]["asked"]["to"]["phone"]) == 1, "sealed with the key that it has"
+    assert await engine.read(NOTICES, asked.notice_id) is not None
+    sealed_elsewhere = "sealed.9." + "A" * 60
+    with pytest.raises(KeyMissing):
+        ring.open(sealed_elsewhere, "p")
 
 
 # ── which fields ─────────────────────────────────────────────────────────────────────────────────────────────────────

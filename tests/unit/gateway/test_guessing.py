@@ -120,3 +120,16 @@ async def test_an_own_account_does_not_unlock_the_address_for_guessing_at_others
             await li.sign_in(ELSEWHERE)
         looked_at += await guess(li, 1, from_everywhere=False, staff_id=f"name{number}")
     assert looked_at < FREE_FOR_ADDRESS + 8
+
+
+async def test_the_addresses_of_one_ipv6_network_are_one_address(li: Desk) -> None:
+    """Whoever has IPv6 has 2^64 addresses to guess from."""
+    looked_at = 0
+    for number in range(60):
+        li.world.now += timedelta(milliseconds=10)
+        where = f"2001:db8:7:1:{number:x}::{number + 1:x}"
+        answer = await li.sign_in(where, staff_id=f"name{number}", password="spring-2026", code="000000")
+        looked_at += answer.status_code == 401
+    assert looked_at == FREE_FOR_ADDRESS
+    other = await li.sign_in("2001:db8:7:2::1", staff_id="name99", password="x", code="000000")
+    assert other.status_code == 401, "the network beside it is not concerned"

@@ -275,3 +275,21 @@ async def test_a_token_of_our_own_key_that_somebody_else_claims_to_have_made_is_
         # The library refuses to write an issuer that is no text, so the list is written by hand.
         token = jwt.api_jws.encode(json.dumps(given).encode(), OWN_KEY, "EdDSA")
         expect_problem(await world.ask("GET", "/admin/v1/staff", token), 401, "token-invalid")
+
+
+@pytest.mark.real
+async def test_a_role_that_was_changed_while_the_database_failed_signs_out_when_the_change_is_repeated(
+    li: Desk,
+) -> None:
+    boss = (await li.signed_in())["access_token"]
+    made = (await li.ask("PUT", "/admin/v1/staff/wang", boss, {**NEW, "role": "administrator"})).json()
+    wang = Desk(li.world)
+    wang.take(made["password"], made["otpauth"])
+    old = (await wang.sign_in(staff_id="wang")).json()
+    li.world.line.away.add("write sessions")
+    assert (await li.ask("PUT", "/admin/v1/staff/wang", boss, NEW)).status_code == 503
+    li.world.line.away.clear()
+    assert (await li.ask("PUT", "/admin/v1/staff/wang", boss, NEW)).status_code == 200
+    expect_problem(await wang.ask("GET", "/admin/v1/staff", old["access_token"]), 401, "session-ended")
+    fresh = await wang.ask("POST", "/admin/v1/session/refresh", None, {"refresh_token": old["refresh_token"]})
+    expect_problem(fresh, 401, "session-ended")

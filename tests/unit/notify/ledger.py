@@ -55,3 +55,7 @@ def ledger() -> Subscriptions:
 
 async def nobody_is_overtaken(_: Overtaken) -> None:
     return None
+
+
+async def still_wanted(*_: object) -> bool:
+    return True

@@ -30,7 +30,7 @@ from services.notify.model import (
 )
 from services.notify.quota import Fact
 from services.notify.subscriptions import Subscriptions
-from tests.unit.notify.ledger import Shelf, ledger, nobody_is_overtaken
+from tests.unit.notify.ledger import Shelf, ledger, nobody_is_overtaken, still_wanted
 from tests.unit.notify.outside import settings
 from tests.unit.notify.story import words
 
@@ -71,7 +71,7 @@ class Lane:
 
 
 def performing(opened: Senders, subscriptions: Subscriptions | None = None) -> dict[type[Intent], Performer]:
-    return performers(opened, subscriptions or ledger(), nobody_is_overtaken)
+    return performers(opened, subscriptions or ledger(), nobody_is_overtaken, still_wanted)
 
 
 def wechat(case: int, outcome: Outcome = "refund-arrived") -> SendWechat:
@@ -188,7 +188,9 @@ async def test_what_is_untrue_by_now_is_dropped_before_the_call(opened: Senders)
     async def overtake(overtaken: Overtaken) -> None:
         dropped.append((overtaken.notice_id, len(lane.sent)))
 
-    await performers(replace(opened, wechat=cast(Wechat, lane)), ledger(), overtake)[SendWechat](wechat(1), 1)
+    await performers(replace(opened, wechat=cast(Wechat, lane)), ledger(), overtake, still_wanted)[SendWechat](
+        wechat(1), 1
+    )
     assert set(dropped) == {(f"case-1/{earlier}", 0) for earlier in SUPERSEDES["refund-arrived"]}
     assert len(lane.sent) == 1
 
@@ -198,6 +200,8 @@ async def test_nothing_is_sent_before_it_is_dropped(opened: Senders) -> None:
         raise StoreUnavailable("away")
 
     lane = Lane(Answer("sent"))
-    report = await performers(replace(opened, wechat=cast(Wechat, lane)), ledger(), overtake)[SendWechat](wechat(1), 1)
+    report = await performers(replace(opened, wechat=cast(Wechat, lane)), ledger(), overtake, still_wanted)[SendWechat](
+        wechat(1), 1
+    )
     assert isinstance(report, ChannelAnswered)
     assert (report.result, lane.sent) == ("unreached", [])

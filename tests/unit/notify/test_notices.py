@@ -17,7 +17,7 @@ from chassis.record import Heard
 from contracts.message import CaseId, CustomerId, Message
 from contracts.notify import CustomerTold, TellCustomer
 from services.notify.api import router
-from services.notify.effects import Senders, overtaking, performers, senders
+from services.notify.effects import Senders, overtaking, performers, senders, wanting
 from services.notify.handlers import NOTICES
 from services.notify.model import LOOK_SECONDS, LOOKS, ONCE_MORE_AFTER, look_after
 from services.notify.subscriptions import Subscriptions
@@ -38,7 +38,9 @@ class Office:
         self.later = timedelta()
         self.engine = Engine("notify", {NOTICES: database.store(NOTICES)}, self, lambda: clock.now() + self.later)
         self.subscriptions = Subscriptions(database.collection("subscriptions"))
-        for intent, performer in performers(opened, self.subscriptions, overtaking(self.engine)).items():
+        for intent, performer in performers(
+            opened, self.subscriptions, overtaking(self.engine), wanting(self.engine)
+        ).items():
             self.engine.perform(intent, performer)
         self.notices = Notices(database.collection(NOTICES.name), database.keeping(NOTICES))
         app = FastAPI()

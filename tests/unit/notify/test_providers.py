@@ -16,7 +16,7 @@ from services.notify.clients import Answer
 from services.notify.effects import STAND_INS, Senders, performers, senders
 from services.notify.model import ChannelAnswered, LookForSms, SendSms, SendWechat, SmsFound
 from services.notify.texts import words_for
-from tests.unit.notify.ledger import ledger, nobody_is_overtaken
+from tests.unit.notify.ledger import ledger, nobody_is_overtaken, still_wanted
 from tests.unit.notify.outside import Outside, settings
 from tests.unit.notify.story import NOW, tell
 
@@ -42,7 +42,7 @@ def sms(provider: str, outcome: Outcome = "refund-on-its-way", phone: str = "138
 
 
 async def perform(opened: Senders, intent: SendWechat | SendSms, attempt: int = 1) -> Answer:
-    report = await performers(opened, ledger(), nobody_is_overtaken)[type(intent)](intent, attempt)
+    report = await performers(opened, ledger(), nobody_is_overtaken, still_wanted)[type(intent)](intent, attempt)
     assert isinstance(report, ChannelAnswered)
     assert (report.notice_id, report.call) == (intent.notice_id, intent.call)
     return Answer(report.result, report.code)
@@ -165,9 +165,11 @@ async def test_what_became_of_a_message_whose_answer_was_lost(
     look = LookForSms.model_validate(
         {**sms(provider).model_dump(), "look": 1, "since": clock.now() - timedelta(seconds=10)}
     )
-    report = await performers(opened, ledger(), nobody_is_overtaken)[LookForSms](look, 1)
+    report = await performers(opened, ledger(), nobody_is_overtaken, still_wanted)[LookForSms](look, 1)
     assert isinstance(report, SmsFound)
     assert report.found == found, report
-    other = await performers(opened, ledger(), nobody_is_overtaken)[LookForSms](look.model_copy(update={"call": 2}), 1)
+    other = await performers(opened, ledger(), nobody_is_overtaken, still_wanted)[LookForSms](
+        look.model_copy(update={"call": 2}), 1
+    )
     assert isinstance(other, SmsFound)
     assert other.found == "absent", "only the call that was made"

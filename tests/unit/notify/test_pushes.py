@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -20,7 +20,7 @@ from chassis.engine import Engine
 from chassis.keeping import Keeping
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.mongo import Collection
-from chassis.record import Heard
+from chassis.record import Heard, Record
 from contracts.message import Intent
 from services.notify.api import router
 from services.notify.handlers import NOTICES
@@ -193,3 +193,19 @@ async def test_a_receipt_decides_what_was_unknown(door: Door) -> None:
     assert (record.state.channel, record.state.told_at) == ("sms-alibaba", NOW)
     assert await door.engine.read(NOTICES, "case-9/x") is None
     assert (await door.http.post("/callbacks/sms-receipts", json={"success": True})).status_code == 400
+
+
+async def test_receipts_about_notices_that_are_not_there_cost_no_certain_reading(door: Door) -> None:
+    """Nobody signs receipts: whoever knows the address may send a thousand in one request."""
+    certain: list[str] = []
+    store = door.engine.stores[NOTICES.name]
+    load = store.load
+
+    async def counted(ids: Sequence[str], **how: bool) -> dict[str, Record[Any]]:
+        certain.extend(ids if how.get("certain") else ())
+        return await load(ids, **how)
+
+    store.load = counted  # type: ignore[method-assign]
+    rows = [{"phone_number": "1", "success": True, "out_id": f"case-{n}/x/1"} for n in range(100)]
+    assert (await door.http.post("/callbacks/sms-receipts", json=rows)).status_code == 200
+    assert certain == []
