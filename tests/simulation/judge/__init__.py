@@ -102,6 +102,7 @@ _LIST = (
         restored="too",
     ),
     Check("payments-known", "I06", "who has paid is known to have paid", lives.payments_known, final=True),
+    Check("refunds-known", "I06", "an order knows what was paid back by hand", lives.refunds_known, final=True),
     Check("wishes-kept", "I06", "what was promised to a person was done", lives.wishes_kept),
     Check("told-once", "I07", "one message per outcome of a case, one more only where nobody knew", notices.told_once),
     Check("told-the-truth", "I07", "customers hear what is true and was asked for", notices.told_the_truth),

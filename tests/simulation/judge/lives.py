@@ -32,6 +32,26 @@ def payments_known(reading: Reading) -> Iterable[Violation]:
             yield Violation("I06", order_id, f"{fen} fen were paid, the order does not know")
 
 
+def refunds_known(reading: Reading) -> Iterable[Violation]:
+    """In the end an order knows of every refund that its payment has found made by hand: by a case, by a task of a
+    person, or with an exchange that is still under way. Nothing asks for that word."""
+    orders = reading.of("order", "orders")
+    for order_id, payment in reading.of("payment", "payments").items():
+        order = orders.get(order_id)
+        for refund in payment.state["refunds"] if payment.state and order is not None else ():
+            money_went = refund.get("found") and refund["status"] != "refused"
+            if order is not None and money_went and refund["number"] not in told_of_refunds(order.state):
+                yield Violation("I06", refund["number"], f"was made by hand, {order_id} has never heard of it")
+
+
+def told_of_refunds(order: Row) -> set[str]:
+    """The numbers of refunds that an order knows of."""
+    cases = {str((case.get("refund") or {}).get("number")) for case in order["cases"]}
+    taken_over = {str(case.get("found")) for case in order["cases"]}
+    later = {str(found["refund_number"]) for one in order.get("exchanges") or () for found in one.get("found") or ()}
+    return cases | taken_over | later | {str(task["facts"].get("refund_number")) for task in order.get("tasks") or ()}
+
+
 def legal_lives(reading: Reading) -> Iterable[Violation]:
     """Each order's own events, in the order of its decisions, tell a life that can be: placed, paid once, one open case
     at a time, shipped only without one, nothing after an end but what the decisions allow (money that came too late or

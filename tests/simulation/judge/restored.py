@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from services.payment.restored import NAME as RESTORED
 from tests.simulation.evidence import Row, Violation
+from tests.simulation.judge.lives import told_of_refunds
 from tests.simulation.judge.reading import Reading
 
 BACK = {"refund-accepted": 1, "refund-closed": -1, "refund-returned": -1}
@@ -56,7 +57,7 @@ def known_again(reading: Reading) -> Iterable[Violation]:
                 continue
             if number not in in_payment:
                 yield Violation("I28", number, f"a refund of {order_id} that nobody knows of")
-            elif order is not None and number not in _told(order.state):
+            elif order is not None and number not in told_of_refunds(order.state):
                 yield Violation("I28", number, f"{order_id} has neither a case nor a task for it")
 
 
@@ -68,11 +69,6 @@ def _numbers(state: Row) -> Iterator[str]:
     for refund in state.get("refunds") or ():
         yield str(refund["number"])
         yield from refund["closed_numbers"]
-
-
-def _told(state: Row) -> set[str]:
-    cases = {str((case.get("refund") or {}).get("number")) for case in state["cases"]}
-    return cases | {str(task["facts"].get("refund_number")) for task in state.get("tasks") or ()}
 
 
 def truly_completed(reading: Reading) -> Iterable[Violation]:

@@ -260,6 +260,14 @@ def a_payment_that_nobody_knows_of(scene: Scene) -> None:
     scene.state(*PAYMENTS, KEPT)["receipt"] = None
 
 
+@seen_by("refunds-known")
+def a_refund_by_hand_that_the_order_never_heard_of(scene: Scene) -> None:
+    (refund,) = scene.state(*PAYMENTS, BACK)["refunds"]
+    refund["found"] = True
+    for one in scene.state(*ORDERS, BACK)["cases"]:
+        one["refund"] = None
+
+
 @seen_by("everything-ended")
 def a_timer_that_never_rang(scene: Scene) -> None:
     scene.record(*PAYMENTS, BACK)["wake_at"] = AT
