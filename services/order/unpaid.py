@@ -18,7 +18,8 @@ ASK_AFTER = (
     timedelta(hours=25),  # the payment service asks the provider about an unpaid payment for a day
     timedelta(days=4),
 )
-"""From one question to the next; after the last one it is left to the nightly reconciliation."""
+"""From one question to the next. A payment that is made after the last one is said again by the payment service itself:
+it does so from the second day on."""
 SOON = timedelta(minutes=1)
 """The first question of an order that is known to be paid."""
 

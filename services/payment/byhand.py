@@ -3,7 +3,7 @@ that cannot go on by itself, another bank card. Pure."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from contracts.message import CaseId, Money
 from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
@@ -15,8 +15,6 @@ from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
 
 MAY_BE_SENT_AGAIN = ("refused", "parked", "unknown")
-TELL_AGAIN = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=25), timedelta(days=4))
-"""From one word that a refund was found to the next, while no case has taken it over."""
 
 
 def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
@@ -39,7 +37,7 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
             "number": shown.out_refund_no,
             "amount": Money(amount_minor=shown.amount.refund, currency=shown.amount.currency),
             "found": True,
-            "tell_at": at + TELL_AGAIN[0],
+            "tell_at": saying.tell_after(0, at),
         }
     )
     after, _ = refunds.show(payment.with_refund(refund), refund, seen, at)
@@ -55,8 +53,7 @@ def tell_again(payment: Payment, refund: Refund, at: datetime) -> Decision:
     if refund.case_id != found_as(refund.number) or refund.status == "refused":
         return payment.with_refund(refund.model_copy(update={"tell_at": None})), []
     told = refund.told + 1
-    due = at + TELL_AGAIN[told] if told < len(TELL_AGAIN) else None
-    after = payment.with_refund(refund.model_copy(update={"told": told, "tell_at": due}))
+    after = payment.with_refund(refund.model_copy(update={"told": told, "tell_at": saying.tell_after(told, at)}))
     return after, [_found(payment, refund, refund.accepted_at or at)]
 
 

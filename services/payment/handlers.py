@@ -25,6 +25,9 @@ def woke(payment: Payment | None, ring: Woke, at: datetime) -> tuple[Payment | N
     if payment.poll_at is not None and payment.poll_at <= at:
         payment = payment.model_copy(update={"poll_at": None})
         says.append(QueryPayment(order_id=payment.order_id, shop=payment.shop))
+    if payment.tell_at is not None and payment.tell_at <= at:
+        payment, more = paying.tell_again(payment, at)
+        says += more
     closing = payment.closing
     if closing is not None and closing.retry_at is not None and closing.retry_at <= at:
         payment = payment.model_copy(update={"closing": closing.model_copy(update={"retry_at": None})})

@@ -168,8 +168,9 @@ class Shipping(Fact):
 class Payment(Fact):
     """One order's payment. `new`: something was heard before `OpenPayment`; `amount` and the three after it are None
     until then. `strange` is a payment the provider shows that is not what was asked for. `poll_at`: when to ask the
-    provider whether the customer has paid. `erased_at`: since when it does not know any more who paid; `erasures`: each
-    that was asked for (see `EraseContact`)."""
+    provider whether the customer has paid. `tell_at`: when the order is told once more that it was paid, `told`: how
+    often it was. `erased_at`: since when it does not know any more who paid; `erasures`: each that was asked for (see
+    `EraseContact`)."""
 
     order_id: OrderId
     shop: str = ""
@@ -186,6 +187,8 @@ class Payment(Fact):
     closing: Closing | None = None
     closed_at: AwareDatetime | None = None
     receipt: Receipt | None = None
+    tell_at: AwareDatetime | None = None
+    told: int = 0
     strange: Trade | None = None
     refunds: tuple[Refund, ...] = ()
     shipping: Shipping = Shipping()
@@ -197,6 +200,7 @@ class Payment(Fact):
         """The earliest of everything that waits."""
         needs = [
             self.poll_at,
+            self.tell_at,
             self.closing.retry_at if self.closing else None,
             self.shipping.wake_at,
             *(one.wake_at for one in self.refunds),

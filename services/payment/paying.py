@@ -32,6 +32,7 @@ from services.payment.outside import (
     StartPrepay,
 )
 from services.payment.roads import ALREADY_PAID_CODES, wait
+from services.payment.saying import tell_after
 from services.payment.shown import Trade
 
 Says = list[Message]
@@ -42,6 +43,9 @@ PAY_POLL_MINUTES = (1, 5, 10, 30, 60)
 PAY_POLL_FOR = timedelta(hours=24)
 # A payment that was on its way when it was closed may still be made, and the one word about it may be lost.
 LOOK_AFTER_CLOSING = timedelta(hours=1)
+# Who opened a payment, or closed it, asks for it again and again in its first days, and at last no more. It can be made
+# later than that all the same: the one word about it would be lost for ever with the broker, so that is said again.
+ASKED_FOR = timedelta(days=1)
 
 
 # ── open, start to pay ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -61,16 +65,16 @@ def open_payment(payment: Payment | None, wish: OpenPayment, at: datetime) -> tu
     trade_number(wish.order_id)
     update = {"openid": wish.openid, "description": wish.description, "opened_at": at}
     if known.status == "closed":
-        return _owed(known.model_copy(update=update), wish.shop, wish.amount)
-    after, says = _owed(known.model_copy(update={**update, "status": "opened"}), wish.shop, wish.amount)
+        return _owed(known.model_copy(update=update), wish.shop, wish.amount, at)
+    after, says = _owed(known.model_copy(update={**update, "status": "opened"}), wish.shop, wish.amount, at)
     return after, [opened, *says]
 
 
-def _owed(payment: Payment, shop: str, amount: Money) -> tuple[Payment, Says]:
+def _owed(payment: Payment, shop: str, amount: Money, at: datetime) -> tuple[Payment, Says]:
     """What the order costs is known from here on. Money that the provider had shown before (for an order that was paid
     after the backup that was put back) can be told to be this order's only now."""
     known = payment.model_copy(update={"shop": shop, "amount": amount, "strange": None})
-    return (known, []) if payment.strange is None else receive(known, payment.strange)
+    return (known, []) if payment.strange is None else receive(known, payment.strange, at)
 
 
 @PAYMENTS.handles(StartPrepay)
@@ -111,7 +115,7 @@ def payment_notified(payment: Payment | None, heard: PaymentNotified, at: dateti
     """The provider told us."""
     if payment is None or not heard.trade.is_paid:
         return payment, []
-    return receive(payment, heard.trade)
+    return receive(payment, heard.trade, at)
 
 
 @PAYMENTS.handles(PaymentQueried)
@@ -120,7 +124,7 @@ def payment_queried(payment: Payment | None, heard: PaymentQueried, at: datetime
     if payment is None:
         return None, []
     if heard.trade is not None and heard.trade.is_paid:
-        return receive(payment, heard.trade)
+        return receive(payment, heard.trade, at)
     if payment.status != "opened" or payment.poll_at is not None:
         return payment, []
     if heard.trade is not None and heard.trade.trade_state in ("CLOSED", "REVOKED"):
@@ -128,7 +132,7 @@ def payment_queried(payment: Payment | None, heard: PaymentQueried, at: datetime
     return _plan_pay_poll(payment, at), []
 
 
-def receive(payment: Payment, trade: Trade) -> tuple[Payment, Says]:
+def receive(payment: Payment, trade: Trade, at: datetime) -> tuple[Payment, Says]:
     """The provider shows a payment: note it once. Not what was asked for: keep the fact, call a person, do not call it
     paid."""
     if payment.receipt is not None:
@@ -144,7 +148,17 @@ def receive(payment: Payment, trade: Trade) -> tuple[Payment, Says]:
     says: Says = [_received(payment, receipt)]
     if payment.closing is not None:
         says += [_close_refused(payment, case_id) for case_id in payment.closing.case_ids]
-    return payment.model_copy(update={"status": "paid", "receipt": receipt, "closing": None, "poll_at": None}), says
+    since = payment.opened_at or payment.closed_at
+    tell_at = tell_after(0, at) if since is not None and at - since > ASKED_FOR else None
+    update = {"status": "paid", "receipt": receipt, "closing": None, "poll_at": None, "tell_at": tell_at}
+    return payment.model_copy(update=update), says
+
+
+def tell_again(payment: Payment, at: datetime) -> tuple[Payment, Says]:
+    """Say once more that the money is there, some times over: who heard it before changes nothing."""
+    told = payment.told + 1
+    after = payment.model_copy(update={"told": told, "tell_at": tell_after(told, at)})
+    return after, [_received(payment, payment.receipt)] if payment.receipt is not None else []
 
 
 def _received(payment: Payment, receipt: Receipt) -> PaymentReceived:
@@ -187,7 +201,7 @@ def close_payment(payment: Payment | None, wish: ClosePayment, at: datetime) -> 
     say so first."""
     known = payment or Payment(order_id=wish.order_id)
     if known.amount is None and wish.due is not None:
-        known, says = _owed(known, wish.shop, wish.due)
+        known, says = _owed(known, wish.shop, wish.due, at)
         after, answer = close_payment(known, wish, at)
         return after, [*says, *answer]
     if known.status == "paid":
@@ -218,7 +232,7 @@ def close_answered(payment: Payment | None, heard: CloseAnswered, at: datetime) 
         return None, []
     says: Says = []
     if heard.outcome == "paid" and heard.trade is not None:
-        payment, says = receive(payment, heard.trade)
+        payment, says = receive(payment, heard.trade, at)
     closing = payment.closing
     if closing is None:
         return payment, says

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts.message import Message
@@ -27,6 +27,14 @@ from services.payment.outside import (
 
 Says = list[Message]
 Decision = tuple[Payment, Says]
+
+TELL_AGAIN = (timedelta(minutes=10), timedelta(hours=1), timedelta(hours=6), timedelta(hours=25), timedelta(days=4))
+"""From one word that nobody asks for to the next: it may be lost with the broker."""
+
+
+def tell_after(told: int, at: datetime) -> datetime | None:
+    """When to say such a word again that was said again `told` times; None: no more."""
+    return at + TELL_AGAIN[told] if told < len(TELL_AGAIN) else None
 
 
 def send(payment: Payment, refund: Refund, *, resend: bool = False) -> SendRefund:

@@ -70,14 +70,16 @@ def legal_lives(reading: Reading) -> Iterable[Violation]:
 
 
 def _payment_life(reading: Reading, payment: Stored) -> Iterator[Violation]:
-    received, settled = False, set()
+    received: Row | None = None
+    settled = set()
     for message in reading.events_of(payment, "payment.events"):
         case_id = message.body.get("case_id")
         if message.wire == "payment-received.v1":
-            if received:
+            # One that came late is told some times over, in the same words.
+            if received not in (None, message.body):
                 yield Violation("I05", payment.name, "received twice")
-            received = True
-        elif message.wire == "payment-closed.v1" and received:
+            received = message.body
+        elif message.wire == "payment-closed.v1" and received is not None:
             yield Violation("I05", payment.name, "closed after it was received")
         elif case_id in settled and message.wire in _REFUND_WORDS:
             yield Violation("I05", payment.name, f"{message.wire} of {case_id} after its money had arrived")

@@ -18,9 +18,9 @@ from contracts.payment import (
     RefundSettled,
     ResumeRefund,
 )
-from services.payment.byhand import TELL_AGAIN
 from services.payment.differences import is_at_provider
 from services.payment.outside import CallAttention, CardGiven, QueryRefund, RescueRefund, RescueRejected, SendRefund
+from services.payment.saying import TELL_AGAIN
 from services.payment.shown import SealedCard
 from tests.unit.payment.given import (
     CASE,

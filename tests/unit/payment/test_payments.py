@@ -21,6 +21,7 @@ from services.payment.outside import (
     StartPrepay,
 )
 from services.payment.paying import PAY_POLL_FOR
+from services.payment.saying import TELL_AGAIN
 from tests.unit.payment.given import (
     CASE,
     NOON,
@@ -220,6 +221,22 @@ def test_a_payment_is_said_once_with_the_providers_time() -> None:
     assert (received.amount, received.transaction_id) == (fen(PAID_FEN), TRANSACTION)
     assert received.paid_at == story.now
     assert story.payment.wake_at is None
+
+
+def test_a_payment_that_comes_when_nobody_asks_for_it_any_more_is_told_again_and_at_last_no_more() -> None:
+    story = opened()
+    story.hear(START, after=timedelta(days=10))
+    told = expect(story.hear(notified()), PaymentReceived)
+    for _ in TELL_AGAIN:
+        assert story.wake() == [told]
+    assert story.payment.wake_at is None
+
+
+def test_one_that_comes_to_light_long_after_its_closing_is_told_again_too() -> None:
+    story = Story()
+    story.hear(close_payment(due=fen(PAID_FEN)))
+    told = expect(story.hear(notified(), after=timedelta(days=10)), PaymentReceived)
+    assert story.wake() == [told]
 
 
 def test_a_second_callback_says_nothing() -> None:

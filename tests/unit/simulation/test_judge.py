@@ -68,6 +68,16 @@ def test_after_a_restore_only_what_can_still_hold_is_asked() -> None:
     assert "nothing-invented" not in asked, "topics tell of a time that was undone"
 
 
+def test_a_late_payment_that_is_told_again_in_the_same_words_is_fine() -> None:
+    scene = shop()
+    about = {"order_id": GONE, "amount": yuan(TOTAL), "paid_at": WHEN, "transaction_id": f"wx-{GONE}"}
+    scene.hears(("payment", "payments", GONE), "timer", ("payment-received.v1", about), passing=True)
+    assert judge(scene.evidence()) == []
+    about = {**about, "transaction_id": "wx-other"}
+    scene.hears(("payment", "payments", GONE), "another timer", ("payment-received.v1", about), passing=True)
+    assert "I05" in {violation.invariant for violation in judge(scene.evidence())}
+
+
 def test_nothing_is_reported_before_the_end_either() -> None:
     scene = shop()
     scene.final = scene.calm = False
