@@ -18,6 +18,10 @@ Row = dict[str, Any]
 Stage = dict[str, Any]
 
 _SUMS = ("quantity", "amount_minor")
+_WITH_CASE: Sequence[Stage] = (
+    {"$lookup": {"from": model.CASES, "localField": "case_id", "foreignField": "_id", "as": "case"}},
+    {"$set": {"case": {"$first": "$case"}}},
+)
 
 
 class Figures:
@@ -44,11 +48,7 @@ class Figures:
         """Refunds that have arrived, by what their case says: its month, its products, its reason, its group.
 
         By product the amounts are the lines' shares of what was paid; otherwise what the customer received."""
-        start: list[Stage] = [
-            {"$lookup": {"from": model.CASES, "localField": "case_id", "foreignField": "_id", "as": "case"}},
-            {"$set": {"case": {"$first": "$case"}}},
-            {"$set": {"about": _first("$case.completed", "$case.accepted")}},
-        ]
+        start: list[Stage] = [*_WITH_CASE, {"$set": {"about": _first("$case.completed", "$case.accepted")}}]
         if by == "product":
             each = {
                 "quantity": _first("$about.lines.quantity", 0),
@@ -66,10 +66,13 @@ class Figures:
         return await self._rows(model.REFUND_ATTEMPTS, _summed(f"${by}", {"quantity": 0, "amount_minor": 0}))
 
     async def stock_returns(self, by: str) -> list[Row]:
-        """Pieces that cancelled cases put back on the shelf, by product. There is no money in it."""
-        return await self._rows(
-            model.STOCK_RETURNS, _distinct(f"${by}", "$case_id", {"quantity": "$quantity", "amount_minor": 0})
-        )
+        """Pieces that cancelled cases put back on the shelf, by product. There is no money in it. What a case had put
+        there before its order was given back was taken from the shelf again: a case that was undone has returned
+        nothing, unless it was taken up again."""
+        stays = [{"case.undone": {"$exists": False}}, {"case.completed": {"$exists": True}}]
+        each = {"quantity": "$quantity", "amount_minor": 0}
+        start: list[Stage] = [*_WITH_CASE, {"$match": {"$or": stays}}]
+        return await self._rows(model.STOCK_RETURNS, [*start, *_distinct(f"${by}", "$case_id", each)])
 
     async def ratings(self, by: str) -> list[Row]:
         """Ratings of cancellations, by stars, reason, month (in which the case was opened), group, or by the answers

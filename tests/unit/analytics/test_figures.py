@@ -18,7 +18,7 @@ from contracts.message import Event
 from services.analytics.api import router
 from services.analytics.projections import PROJECTIONS
 from services.analytics.views import Figures
-from tests.unit.analytics.shop import STORY, placed, released, settled
+from tests.unit.analytics.shop import STORY, accepted, placed, released, settled, undone
 
 pytestmark = pytest.mark.real
 
@@ -107,6 +107,15 @@ async def test_a_refund_of_a_case_never_heard_of(office: Office) -> None:
 
 async def test_exchanged_goods_came_back_from_no_case(office: Office) -> None:
     await office.hears([released("o-1-x1", "o-1", [("mug", 2)]).model_copy(update={"exchanged": True})])
+    assert await office.rows("stock-returns", "product") == []
+
+
+async def test_goods_that_an_order_got_back_are_no_returns(office: Office) -> None:
+    """Its refund failed after all: what its case had released was taken from the shelf again."""
+    case = accepted("case-2", "order-2", [("mug", 3, 30_00)])
+    await office.hears([case, released("case-2", "order-2", [("mug", 3)])])
+    assert await office.rows("stock-returns", "product") == [("mug", 1, 3, 0)]
+    await office.hears([undone("case-2", "order-2")])
     assert await office.rows("stock-returns", "product") == []
 
 
