@@ -135,7 +135,8 @@ async def _move(
     engine: Engine, order_id: str, asked: ShipOrder | DeliverOrder | CompleteOrder, if_match: str | None
 ) -> Order:
     same_order(order_id, asked)
-    return await tell(engine, asked, f"{order_id}/{asked.wire}", if_match)
+    parcel = f"/{asked.carrier}/{asked.tracking_number}" if isinstance(asked, ShipOrder) else ""
+    return await tell(engine, asked, f"{order_id}/{asked.wire}{parcel}", if_match)
 
 
 def _wanted(query: Mapping[str, str]) -> Wanted:

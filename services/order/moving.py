@@ -26,8 +26,9 @@ Decision = tuple[Order | None, Sequence[Message]]
 
 def ship(order: Order | None, asked: ShipOrder, at: datetime) -> Decision:
     """The parcel leaves. Refused while a cancellation is open or goods are being exchanged, while the payment is not
-    confirmed, and before the customer wants it."""
-    if order is not None and order.state == "shipped":
+    confirmed, and before the customer wants it. Another parcel than the one that has left is no repeat: who corrects a
+    number must not read that it was done."""
+    if order is not None and order.state == "shipped" and _parcel(order) == _parcel(asked):
         return order, [_shipped(asked, at)]
     order = _in_state(order, asked, "paid")
     if order.open_exchange is not None:
@@ -55,6 +56,10 @@ def _not_yet(order: Order, because: str, not_before: datetime | None = None) -> 
             not_before=not_before,
         )
     )
+
+
+def _parcel(of: Order | ShipOrder) -> tuple[str, str]:
+    return of.carrier, of.tracking_number
 
 
 def _shipped(asked: ShipOrder, at: datetime) -> OrderShipped:

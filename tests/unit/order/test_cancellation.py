@@ -360,6 +360,15 @@ def test_an_order_being_cancelled_is_not_shipped() -> None:
     assert caught.value.event.model_dump()["reason"] == "cancellation-open"
 
 
+def test_a_parcel_that_has_left_is_not_said_to_have_left_under_another_number() -> None:
+    order = paid_order().hears(SHIP)
+    assert order.hears(SHIP).last == ["order-shipped"]
+    with pytest.raises(Refusal) as caught:
+        order.hears(SHIP.model_copy(update={"tracking_number": "SF2"}))
+    assert caught.value.event.model_dump()["reason"] == "wrong-state"
+    assert order.order.tracking_number == "SF1"
+
+
 def test_an_order_without_stock_ends_and_the_customer_is_told() -> None:
     from contracts.inventory import StockShort
     from contracts.message import ProductId

@@ -39,6 +39,13 @@ async def test_the_order_that_was_looked_at_is_shipped_and_a_repeat_is_one() -> 
     assert await tag(desk) != headers["If-Match"]
 
 
+async def test_a_repeat_that_names_another_parcel_is_not_answered_as_done() -> None:
+    desk = await paid_at_the_desk()
+    await desk.http.post(f"/orders/{ID}/ship", json=SHIP)
+    answer = await desk.http.post(f"/orders/{ID}/ship", json={**SHIP, "tracking_number": "2"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "wrong-state")
+
+
 @pytest.mark.parametrize(("path", "body"), CHANGES, ids=[path for path, _ in CHANGES])
 @pytest.mark.parametrize("seen", ['"1"', 'W/"4"', '"999"', '"four"', '"2", "3"'])
 async def test_another_order_than_was_looked_at_stays_as_it_is(path: str, body: dict[str, Any], seen: str) -> None:
