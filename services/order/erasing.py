@@ -172,7 +172,7 @@ def _blank_case(case: Case) -> Case:
         "verdict": case.verdict and case.verdict.model_copy(update={"note": ""}),
         "rating": case.rating and case.rating.model_copy(update={"remark": ""}),
     }
-    return case.model_copy(update={"by": by, "refund": refund, "reason": reason, "proof": "", **said})
+    return case.model_copy(update={"by": by, "refund": refund, "reason": reason, "solution": "", "proof": "", **said})
 
 
 def _blank_task(task: Task) -> Task:

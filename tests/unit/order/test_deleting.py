@@ -39,7 +39,7 @@ from tests.unit.order.told import (
     told,
 )
 
-PERSONAL = ("张三", "13800001111", "openid-1", '"c1"', "SF1", "my neighbour", "支付用户零钱")
+PERSONAL = ("张三", "13800001111", "openid-1", '"c1"', "SF1", "my neighbour", "we ring your wife", "支付用户零钱")
 DAYS = 1_096
 LATER = timedelta(days=DAYS + 1)
 DISPATCHED = inventory.StockDispatched(order_id=ID)
@@ -57,7 +57,10 @@ def long_ago(order: Told) -> Told:
 def cancelled() -> Told:
     """An order that was paid and cancelled, with everything that belongs to it, long ago."""
     why = Reason(family="customer", code="other", remark="my neighbour is 13800002222")
-    order = paid_order().hears(cancel(reason=why), held(), accepted(), released(), told("refund-on-its-way"))
+    wish = cancel(reason=why)
+    asked = wish.asked.model_copy(update={"solution": "we ring your wife"})
+    wish = wish.model_copy(update={"asked": asked})
+    order = paid_order().hears(wish, held(), accepted(), released(), told("refund-on-its-way"))
     return long_ago(order.hears(settled(), told("refund-arrived")))
 
 
