@@ -134,7 +134,20 @@ def _look_again(payment: Payment, refund: Refund, at: datetime) -> Decision:
         return payment.with_refund(going), [saying.query_transfer(payment, going, payout)]
     if stopped:
         return refunds.send(payment, refund.model_copy(update={"status": "unknown"}), at, resend=True)
-    return payment.with_refund(refund), [saying.query(payment, refund)]
+    looked_for = refund.model_copy(update={"looking": refund.status == "refused"})
+    return payment.with_refund(looked_for), [saying.query(payment, looked_for)]
+
+
+def looked(decision: Decision, case_id: CaseId) -> Decision:
+    """The provider was asked about this case's refund. Where a person had it looked for and it is still refused, who
+    watches it hears so now. Not before: the order would be given back, or its money sent another way, unseen."""
+    payment, says = decision
+    refund = payment.refund_of(case_id)
+    if refund is None or not refund.looking:
+        return decision
+    seen = refund.model_copy(update={"looking": False})
+    still: Says = [saying.refused(payment, seen)] if seen.status == "refused" else []
+    return payment.with_refund(seen), [*says, *still]
 
 
 def _settle_outside(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision:

@@ -79,11 +79,11 @@ class Refund(Fact):
     `attempts` counts calls that did not settle the matter, `tries` those in a row with the same outcome, `polls` the
     questions since the provider accepted. `wake_at`: when to go on, None while a call is under way or nothing is
     left to do. `sent_at`: when the call under this number was last wished for, `former_sent_at`: under the one before.
-    `late_days`: the age that was last worried about. `rescued`: another card was named for it. `resumed`: how many
-    decisions of people it has followed. `found`: made by hand on the merchant platform, not by us; the order is told
-    so again at `tell_at`, and was `told` times. `matched`: found ones of which it was known what they were for when
-    this one was asked for. `proof`: how it was paid outside this
-    system."""
+    `late_days`: the age that was last worried about. `looking`: a person has it looked for although it was refused.
+    `rescued`: another card was named for it. `resumed`: how many decisions of people it has followed. `found`: made by
+    hand on the merchant platform, not by us; the order is told so again at `tell_at`, and was `told` times. `matched`:
+    found ones of which it was known what they were for when this one was asked for. `proof`: how it was paid outside
+    this system."""
 
     case_id: CaseId
     number: RefundNumber
@@ -106,6 +106,7 @@ class Refund(Fact):
     watched: bool = False
     sent_at: AwareDatetime | None = None
     former_sent_at: AwareDatetime | None = None
+    looking: bool = False
     rescued: bool = False
     transfer_when: tuple[RefusalReason, ...] = ()
     payout: Payout | None = None

@@ -81,7 +81,8 @@ def refund_shown(payment: Payment | None, heard: RefundShown, at: datetime) -> D
         return byhand.found(payment, heard, at)
     if heard.forgotten and refund.is_pending and heard.refund.amount.refund != refund.amount.amount_minor:
         return byhand.forgotten(payment, refund, heard, at)
-    return refunds.show(payment, refund, heard, at)
+    shown = refunds.show(payment, refund, heard, at)
+    return byhand.looked(shown, refund.case_id) if heard.by == "answer" else shown
 
 
 @PAYMENTS.handles(RefundRejected)
@@ -99,7 +100,7 @@ def refund_unanswered(payment: Payment | None, heard: RefundUnanswered, at: date
     refund = _present(payment, heard.number)
     if payment is None or refund is None:
         return payment, []
-    return refunds.try_later(payment, refund, heard.code, at)
+    return byhand.looked(refunds.try_later(payment, refund, heard.code, at), refund.case_id)
 
 
 @PAYMENTS.handles(RefundHeld)

@@ -59,10 +59,10 @@ def answer_again(payment: Payment, refund: Refund) -> Says:
 
 
 def watch(payment: Payment, refund: Refund) -> Decision:
-    """Someone wants to know when the money has arrived. That it never will is an answer too."""
+    """Someone wants to know when the money has arrived. That it never will is an answer too, if nobody looks for it."""
     if refund.status == "settled":
         return payment, [saying.settled(payment, refund)]
-    if refund.status == "refused":
+    if refund.status == "refused" and not refund.looking:
         return payment, [saying.refused(payment, refund)]
     return payment.with_refund(refund.model_copy(update={"watched": True})), []
 

@@ -175,6 +175,22 @@ def test_looking_again_asks_where_it_is_whatever_its_state() -> None:
     assert kinds(payout.hear(resume("look-again", 2))) == ["RefundResumed", "QueryTransfer"]
 
 
+def test_a_refused_refund_that_is_looked_for_is_called_refused_again_only_when_somebody_has_looked() -> None:
+    story = refused()
+    assert kinds(story.hear(resume("look-again"))) == ["RefundResumed", "QueryRefund"]
+    assert story.hear(watch_refund()) == []
+    assert expect(story.hear(unanswered("RESOURCE_NOT_EXISTS")), RefundRefused).attempt == 1
+    expect(story.hear(watch_refund()), RefundRefused)
+
+
+def test_a_refused_refund_that_is_found_by_looking_for_it_is_watched_until_it_arrives() -> None:
+    story = refused()
+    story.hear(resume("look-again"))
+    story.hear(watch_refund())
+    assert kinds(story.hear(shown("PROCESSING"))) == ["CallAttention", "RefundAccepted"]
+    expect(story.hear(shown("SUCCESS")), RefundSettled)
+
+
 @pytest.mark.parametrize("how", ["send-again", "transfer", "settled-outside"])
 def test_while_a_transfer_lives_nothing_else_is_done(how: str) -> None:
     story = refused()
