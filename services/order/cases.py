@@ -227,8 +227,7 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         ended = learn(case, message).model_copy(update={"run": over})
         return _undo(order.with_moment(moment_of(message, at)), ended, at)
     if parcel.was_faster(case, message):
-        after = order.with_moment(moment_of(message, at))
-        return parcel.call_back(after, case, at)
+        return parcel.call_back(order.with_moment(moment_of(message, at)), case, at)
     learned = learn(case, message)
     if isinstance(message, RefundAccepted) and case.found is None:
         order = match(order, case, message.refund_number, at)
@@ -270,10 +269,9 @@ def _turned_out_paid(order: Order, case: Case, message: PaymentCloseRefused, at:
     if case.run.step != CLOSING:
         return order.with_moment(moment_of(message, at, step=case.run.step)), []
     ways = transfer_when(case.reason.family, "paid", "paid", case.amount.amount_minor)
-    paid = case.model_copy(update={"road": "paid", "state_before": "paid", "transfer_when": ways})
-    run, says = ROADS["paid"].start(Cancellation.of(order, paid), at)
-    paid = paid.model_copy(update={"run": run})
-    return order.with_case(paid).with_moment(moment_of(message, at, step=run.step)), says
+    on = case.model_copy(update={"road": "paid", "state_before": "paid", "transfer_when": ways})
+    run, says = ROADS["paid"].start(Cancellation.of(order, on), at)
+    return order.with_case(on.model_copy(update={"run": run})).with_moment(moment_of(message, at, step=run.step)), says
 
 
 def _end(order: Order, case: Case, at: datetime) -> Decision:
@@ -294,7 +292,6 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
     state = "cancelled" if all(line.left == 0 for line in lines) else case.state_before
     after = order.with_case(ended).model_copy(update={"lines": lines, "state": state})
     after = close_tasks(after, ended, at, "it went on by itself").noting(at, "cancellation-completed", case.case_id)
-    refunded = case.refund.amount.amount_minor if case.refund else 0
     completed = CancellationCompleted(
         order_id=order.order_id,
         case_id=case.case_id,
@@ -302,17 +299,15 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
         customer_group=order.customer_group,
         whole=case.whole,
         lines=case.lines,
-        refunded=Money(amount_minor=refunded, currency=order.currency),
+        refunded=Money(amount_minor=case.refund.amount.amount_minor if case.refund else 0, currency=order.currency),
         reason=case.reason,
         completed_at=at,
         occurred_at=case.occurred_at,
         reference=case.reference,
         after_alternatives=len(order.alternatives) if state == "cancelled" else 0,
     )
-    if unpaid.was_paid_late(after, case):
-        after, says = refund_late_payment(after, at)
-        return after, [completed, *says]
-    return unpaid.ask_on(after, case, at), [completed]
+    after, says = _refund_if_late(unpaid.ask_on(after, case, at), case, at)
+    return after, [completed, *says]
 
 
 def _undo(order: Order, case: Case, at: datetime) -> Decision:
@@ -322,7 +317,12 @@ def _undo(order: Order, case: Case, at: datetime) -> Decision:
     if case.road == "rejected":
         return after, [deciding.undone(order, ended)]
     after, task = raise_task(after, ended, "refund-refused", at)
-    return after, [deciding.undone(order, ended), task]
+    after, says = _refund_if_late(after, ended, at)
+    return after, [deciding.undone(order, ended), task, *says]
+
+
+def _refund_if_late(order: Order, case: Case, at: datetime) -> Decision:
+    return refund_late_payment(order, at) if unpaid.was_paid_late(order, case) else (order, [])
 
 
 def refund_late_payment(order: Order, at: datetime) -> Decision:

@@ -164,6 +164,14 @@ def test_also_when_the_payment_is_heard_of_while_the_refund_by_hand_is_taken_ove
     assert order.order.state == "cancelled"
 
 
+def test_also_when_the_refund_by_hand_turns_out_to_be_none() -> None:
+    """It was closed before it was taken over: nothing of the late payment has gone back, and nobody says it again."""
+    order = cancelled_unpaid().hears(found(500), paid(), refused(SECOND))
+    assert order.order.cases[1].status == "undone"
+    assert order.last[-2:] == ["cancellation-accepted", "refund-payment"]
+    assert order.order.cases[-1].amount.amount_minor == 1900
+
+
 def test_a_late_payment_that_goes_back_as_a_transfer_is_told_as_one_to_confirm() -> None:
     order = cancelled_unpaid().hears(paid())
     order.hears(BY_TRANSFER.model_copy(update={"case_id": CaseId(SECOND)}))
