@@ -145,8 +145,8 @@ def asking_again() -> None:
     """A saga that enters a step sets no deadline."""
 
     def make(enter: Callable[..., Any]) -> Callable[..., Any]:
-        def entered(saga: Saga[Any], run: Run, line: Any, facts: Any, at: datetime) -> Any:
-            after, says = enter(saga, run, line, facts, at)
+        def entered(saga: Saga[Any], run: Run, line: Any, facts: Any, at: datetime, **how: Any) -> Any:
+            after, says = enter(saga, run, line, facts, at, **how)
             return after.model_copy(update={"wake_at": None}), says
 
         return entered
