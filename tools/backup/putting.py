@@ -22,45 +22,77 @@ TOGETHER_BYTES = 8 << 20
 
 async def put(server: Server, folder: Path, say: Progress, *, replace: bool = False) -> Manifest:
     """Write the backup into the databases it is of. Raises BackupDamaged before anything was written, BackupRefused,
-    StoreUnavailable; stopped in the middle it can be run again."""
+    StoreUnavailable; stopped anywhere it can be run again."""
     manifest = check_files(folder, say)
     if there := await connected(server, manifest.databases):
         raise BackupRefused(
             f"Services are connected to this server: {', '.join(there)}. Stop them first (tuidan down)."
         )
-    if not replace:
-        await _is_free(server, manifest)
-    for database in manifest.databases:
-        await server.drop(database)
-        await server.put(database, RESTORING, [{"_id": manifest.digest, "at": clock.now()}])
     parts = [part for part in manifest.parts if part.name != f"{PAYMENT}/{RESTORED}"]
+    if not replace:
+        if await _only_marks_are_left(server, manifest):
+            await _take_marks_off(server, manifest)
+            return manifest
+        await _is_free(server, manifest)
+    await _mark(server, manifest)
+    for database in manifest.databases:
+        for name in await server.collections(database):
+            if name != RESTORING:
+                await server.drop(database, name)
     for part in parts:
         await _write(server, folder, part, say)
     for part in parts:
         await _read_back(server, part, say)
     await server.put(PAYMENT, RESTORED, [restored(folder, manifest)])
+    await _take_marks_off(server, manifest)
+    return manifest
+
+
+async def _mark(server: Server, manifest: Manifest) -> None:
+    """Every database, before anything is deleted in any: stopped between two of them, no service may begin with one
+    that is empty beside others of before. Marks are added, never replaced, so that there is no moment without one."""
+    at = clock.now()
+    for database in manifest.databases:
+        await server.put(database, RESTORING, [{"_id": f"{manifest.digest}/{at.isoformat()}", "at": at}])
+
+
+async def _take_marks_off(server: Server, manifest: Manifest) -> None:
+    """In the order in which they were put there: so who is stopped here leaves another picture than who marks."""
     for database in manifest.databases:
         await server.drop(database, RESTORING)
-    return manifest
+
+
+async def _only_marks_are_left(server: Server, manifest: Manifest) -> bool:
+    """Whether an earlier try of this same backup was stopped while it took the marks off: all had been read back, and
+    services may have begun to work where there is none any more."""
+    first, last = manifest.databases[0], manifest.databases[-1]
+    names = await server.collections(first)
+    if RESTORING in names or not await _is_ours(server, last, manifest):
+        return False
+    return bool(await _full(server, first, names))
 
 
 async def _is_free(server: Server, manifest: Manifest) -> None:
     """Nothing is there, or only what an earlier try of this same backup has left."""
     for database in manifest.databases:
-        names = await server.collections(database)
-        if RESTORING in names and await _is_ours(server, database, manifest):
+        if await _is_ours(server, database, manifest):
             continue
-        full = [name for name in names if name not in LEFT_OUT and await server.count(database, name)]
-        if full:
+        if full := await _full(server, database, await server.collections(database)):
             raise BackupRefused(
                 f"{database} is not empty ({', '.join(full)}): nothing was changed. With --replace all six databases "
                 "are deleted first and what is in them now is lost."
             )
 
 
+async def _full(server: Server, database: str, names: Sequence[str]) -> list[str]:
+    """Those of a database's collections that hold something."""
+    return [name for name in names if name not in LEFT_OUT and await server.count(database, name)]
+
+
 async def _is_ours(server: Server, database: str, manifest: Manifest) -> bool:
-    marks = [document async for piece in server.raw(database, RESTORING) for document in split(piece)]
-    return any(manifest.digest.encode() in mark for mark in marks)
+    """Whether the latest restore that was begun there was of this same backup."""
+    marks = [plain(document) async for piece in server.raw(database, RESTORING) for document in split(piece)]
+    return bool(marks) and str(max(marks, key=lambda mark: mark["at"])["_id"]).startswith(manifest.digest)
 
 
 async def _write(server: Server, folder: Path, part: Part, say: Progress) -> None:

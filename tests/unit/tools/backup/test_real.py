@@ -140,6 +140,57 @@ async def test_what_another_backup_has_left_is_not_taken_for_ones_own(
         await put(server, tmp_path / "other", quiet)
 
 
+async def marked(server: Server) -> list[str]:
+    """The databases that no service begins to work in."""
+    return [database for database in DATABASES if "restoring" in await server.collections(database)]
+
+
+class Stopped(Server):
+    """Goes away at a certain deletion."""
+
+    at = ("", "")
+
+    async def drop(self, database: str, collection: str = "") -> None:
+        if database == self.at[0] and collection in ("", self.at[1]):
+            raise StoreUnavailable("the cable")
+        await super().drop(database, collection)
+
+
+async def test_no_service_begins_on_a_database_that_is_empty_or_old_beside_others_that_are_put_back(
+    server: Server, standalone: str, tmp_path: Path
+) -> None:
+    made(tmp_path)
+    await filled(server)
+    stopped = Stopped(standalone)
+    stopped.at = ("tuidan_payment", "payments")
+    with pytest.raises(StoreUnavailable):
+        await put(stopped, tmp_path, quiet, replace=True)
+    await stopped.close()
+    assert await kept(server, "tuidan_order", "orders") == [], "what was there is being deleted"
+    assert await marked(server) == list(DATABASES)
+    await put(server, tmp_path, quiet)
+    assert await marked(server) == []
+    assert await kept(server, "tuidan_payment", "payments") == [payment()]
+
+
+async def test_a_restore_that_was_stopped_at_its_last_step_is_run_again_and_changes_nothing_more(
+    server: Server, standalone: str, tmp_path: Path
+) -> None:
+    """A service whose database was let go may have begun to work by then."""
+    made(tmp_path)
+    stopped = Stopped(standalone)
+    stopped.at = ("tuidan_payment", "restoring")
+    with pytest.raises(StoreUnavailable):
+        await put(stopped, tmp_path, quiet)
+    await stopped.close()
+    assert await marked(server) == [name for name in DATABASES if name != "tuidan_order"]
+    await server.put("tuidan_order", "orders", [{"_id": "since"}])
+    await put(server, tmp_path, quiet)
+    assert await marked(server) == []
+    assert len(await kept(server, "tuidan_order", "orders")) == 2
+    assert len(await kept(server, "tuidan_payment", "restored")) == 1
+
+
 class Forgetful(Server):
     """Says yes and keeps all but the last."""
 
