@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
@@ -60,11 +60,14 @@ def run_restore(folder: Path, mongo: str, kafka: str, *, replace: bool) -> None:
     with _in_words(), _mongo(mongo, may_be_up=False) as url:
         if groups is not None and (there := groups.with_members()):
             raise BackupRefused(f"Services are members of their groups: {', '.join(there)}. Stop them first.")
-        manifest = asyncio.run(_put(url, folder, replace=replace))
-        if groups is not None:
-            _say(f"every group goes on behind {groups.go_to_the_end():,} records")
-        if not mongo:
-            forget_topics(current_home())
+
+        def nobody_hears_what_is_there() -> None:
+            if groups is not None:
+                _say(f"every group goes on behind {groups.go_to_the_end():,} records")
+            if not mongo:
+                forget_topics(current_home())
+
+        manifest = asyncio.run(_put(url, folder, nobody_hears_what_is_there, replace=replace))
         print(f"{_counted(manifest)} are back as they were at {manifest.taken_at.isoformat()}.")
         print(AFTERWARDS.format(day=manifest.taken_at.date()), flush=True)
         _agreed(compare(folder, manifest))
@@ -78,10 +81,10 @@ async def _take(url: str, folder: Path) -> Manifest:
         await server.close()
 
 
-async def _put(url: str, folder: Path, *, replace: bool) -> Manifest:
+async def _put(url: str, folder: Path, last: Callable[[], object], *, replace: bool) -> Manifest:
     server = Server(url)
     try:
-        return await put(server, folder, _say, replace=replace)
+        return await put(server, folder, _say, replace=replace, last=last)
     finally:
         await server.close()
 

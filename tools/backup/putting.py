@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC
 from pathlib import Path
 
@@ -20,9 +21,16 @@ TOGETHER = 500
 TOGETHER_BYTES = 8 << 20
 
 
-async def put(server: Server, folder: Path, say: Progress, *, replace: bool = False) -> Manifest:
-    """Write the backup into the databases it is of. Raises BackupDamaged before anything was written, BackupRefused,
-    StoreUnavailable; stopped anywhere it can be run again."""
+def _nothing() -> None:
+    pass
+
+
+async def put(
+    server: Server, folder: Path, say: Progress, *, replace: bool = False, last: Callable[[], object] = _nothing
+) -> Manifest:
+    """Write the backup into the databases it is of. `last`: done, in a thread, when everything is back and before any
+    service may hear or decide; what it raises leaves the restore unfinished. Raises BackupDamaged before anything was
+    written, BackupRefused, StoreUnavailable; stopped anywhere it can be run again."""
     manifest = check_files(folder, say)
     if there := await connected(server, manifest.databases):
         raise BackupRefused(
@@ -44,6 +52,7 @@ async def put(server: Server, folder: Path, say: Progress, *, replace: bool = Fa
     for part in parts:
         await _read_back(server, part, say)
     await server.put(PAYMENT, RESTORED, [restored(folder, manifest)])
+    await asyncio.to_thread(last)
     await _take_marks_off(server, manifest)
     return manifest
 

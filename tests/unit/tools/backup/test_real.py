@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import typer
 from bson import decode, encode
 
 from chassis.mongo import Database, Driver, Server
@@ -17,9 +19,11 @@ from chassis.store import StoreUnavailable
 from tests.support.mongod import running_mongod
 from tests.support.waiting import until
 from tests.unit.tools.backup.made import AT, books, made, payment, quiet
+from tools.backup import command
 from tools.backup.folder import DATABASES, MANIFEST, BackupDamaged, check_files, read_manifest, split
 from tools.backup.putting import put
 from tools.backup.taking import BackupRefused, connected, take
+from tools.topics.cluster import ClusterRefused
 
 pytestmark = pytest.mark.real
 
@@ -189,6 +193,47 @@ async def test_a_restore_that_was_stopped_at_its_last_step_is_run_again_and_chan
     assert await marked(server) == []
     assert len(await kept(server, "tuidan_order", "orders")) == 2
     assert len(await kept(server, "tuidan_payment", "restored")) == 1
+
+
+class KafkaAway:
+    """It answered at the beginning, and does not when the groups are to go on."""
+
+    def __init__(self, address: str) -> None:
+        pass
+
+    def with_members(self) -> list[str]:
+        return []
+
+    def go_to_the_end(self) -> int:
+        raise ClusterRefused("no Kafka answers")
+
+
+def test_no_service_begins_before_its_group_has_passed_what_the_topics_hold(
+    standalone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(tmp_path)
+
+    async def asked(what: Callable[[Server], Awaitable[list[str]]]) -> list[str]:
+        server = Server(standalone)
+        try:
+            return await what(server)
+        finally:
+            await server.close()
+
+    async def emptied(server: Server) -> list[str]:
+        for database in DATABASES:
+            await server.drop(database)
+        return []
+
+    asyncio.run(asked(emptied))
+    with monkeypatch.context() as away:
+        away.setattr(command, "Groups", KafkaAway)
+        with pytest.raises(typer.Exit) as left:
+            command.run_restore(tmp_path, standalone, "kafka:9092", replace=False)
+    assert left.value.exit_code == 2
+    assert asyncio.run(asked(marked)) == list(DATABASES)
+    command.run_restore(tmp_path, standalone, command.NO_KAFKA, replace=False)
+    assert asyncio.run(asked(marked)) == []
 
 
 class Forgetful(Server):
