@@ -10,6 +10,7 @@ from pathlib import Path
 
 from chassis import clock
 from chassis.mongo import Server
+from chassis.store import RESTORING
 from tools.backup.folder import DATABASES, LEFT_OUT, Manifest, Part, Progress, Writer, write_manifest
 
 SAY_EVERY = 50_000
@@ -26,10 +27,11 @@ async def take(server: Server, folder: Path, say: Progress, names: Sequence[str]
     mongodb, keeps_snapshots = await server.facts()
     if not keeps_snapshots:
         await _nobody_writes(server, names)
-    _make(folder)
     taken_at = clock.now()
     # Named before the moment: one that is made later was not there yet, and MongoDB refuses to read it as of before.
     there = [(database, name) for database in names for name in await server.collections(database)]
+    _expect_whole(there)
+    _make(folder)
     async with AsyncExitStack() as moment:
         if keeps_snapshots:
             await moment.enter_async_context(server.one_moment())
@@ -54,6 +56,11 @@ async def take(server: Server, folder: Path, say: Progress, names: Sequence[str]
 def _expect_empty(folder: Path) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise BackupRefused(f"{folder} is not empty: name a folder that is new")
+
+
+def _expect_whole(there: Sequence[tuple[str, str]]) -> None:
+    if half := [database for database, name in there if name == RESTORING]:
+        raise BackupRefused(f"half of a backup is put back in {', '.join(half)}: finish it with tuidan restore")
 
 
 def _make(folder: Path) -> None:

@@ -236,6 +236,20 @@ def test_no_service_begins_before_its_group_has_passed_what_the_topics_hold(
     assert asyncio.run(asked(marked)) == []
 
 
+async def test_of_half_a_backup_that_is_put_back_no_backup_is_taken(
+    server: Server, standalone: str, tmp_path: Path
+) -> None:
+    """A nightly one would look whole, and be the newest."""
+    made(tmp_path / "old")
+    torn = Torn(standalone)
+    with pytest.raises(StoreUnavailable):
+        await put(torn, tmp_path / "old", quiet)
+    await torn.close()
+    with pytest.raises(BackupRefused, match=r"half of a backup.*tuidan_order"):
+        await take(server, tmp_path / "new", quiet)
+    assert not (tmp_path / "new" / MANIFEST).exists()
+
+
 class Forgetful(Server):
     """Says yes and keeps all but the last."""
 
