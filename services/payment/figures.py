@@ -1,4 +1,6 @@
-"""What is shown of all refunds at once: what came of them, how much money has arrived, how much is parked."""
+"""What is shown of all refunds at once: what came of them, how much money has arrived, how much is parked and for which
+merchants' balance. What stands is looked up: what one process saw of it would still be shown when another one has seen
+the end of it."""
 
 from __future__ import annotations
 
@@ -21,6 +23,7 @@ from contracts.payment import (
     RefundRerouted,
     RefundSettled,
 )
+from services.payment.accounts import ACCOUNTS
 from services.payment.parking import PARKED
 
 REFUNDS = Counter(
@@ -30,6 +33,7 @@ REFUNDS = Counter(
     ["outcome"],
 )
 SETTLED_FEN = Counter("tuidan_payment_settled_fen_total", "Money that has arrived at customers, in fen")
+SHORT = Gauge("tuidan_payment_balance_short", "1 while a merchant's balance is too short for refunds", ["shop"])
 PARKED_FEN = Gauge("tuidan_payment_parked_fen", "Money of refunds that wait for a merchant's balance, in fen", ["shop"])
 
 OUTCOMES: dict[type[Event], str] = {
@@ -58,9 +62,35 @@ def count_refunds(engine: Engine) -> None:
     engine.tally(RefundSettled, lambda said: SETTLED_FEN.inc(json.loads(said.body)["amount"]["amount_minor"]))
 
 
+def show_what_stands(readings: Readings, engine: Engine, payments: Summed, shops: Callable[[], Sequence[str]]) -> None:
+    """Let the service's metrics show how its merchants stand."""
+    ParkedMoney(payments, shops).join(readings)
+    ShortBalances(engine, shops).join(readings)
+
+
 def _counter(outcome: str) -> Callable[[Said], None]:
     counted = REFUNDS.labels(outcome)
     return lambda _: counted.inc()
+
+
+class ShortBalances:
+    """Whose balance is too short, as the merchants' accounts say."""
+
+    def __init__(self, engine: Engine, shops: Callable[[], Sequence[str]]) -> None:
+        self._engine = engine
+        self._shops = shops
+
+    def join(self, readings: Readings) -> None:
+        """Be read with the service's metrics."""
+        readings.add(SHORT, self.look)
+
+    async def look(self) -> Series:
+        """1 or 0 by shop."""
+        found: dict[tuple[str, ...], float] = {}
+        for shop in self._shops():
+            record = await self._engine.read(ACCOUNTS, shop)
+            found[shop,] = float(record is not None and record.state is not None and bool(record.state.short_since))
+        return found
 
 
 class ParkedMoney:

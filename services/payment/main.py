@@ -21,7 +21,7 @@ from services.payment.api import routes
 from services.payment.books import PaymentBooks
 from services.payment.callbacks import TRANSFER_FIELD, TRANSFERS_ONLY, callback_routes
 from services.payment.effects import Effects
-from services.payment.figures import ParkedMoney, count_refunds
+from services.payment.figures import count_refunds, show_what_stands
 from services.payment.handlers import PAYMENTS
 from services.payment.limits import CALLS, RefundLimits
 from services.payment.merchants import Merchants, expect_keys, folders, open_merchants
@@ -64,7 +64,7 @@ def service(settings: PaymentSettings, *, opening: Opening = open_merchants, cal
         await books.prepare()
         async with opening(settings, clock.now) as merchants, _mini_programs(settings) as account_of:
             count_refunds(engine)
-            ParkedMoney(records, lambda: merchants.shops).join(parts.readings)
+            show_what_stands(parts.readings, engine, records, lambda: merchants.shops)
             Effects(merchants).join(engine)
             RefundEffects(merchants, turnstile, restored).join(engine)
             ShippingEffects(account_of, clock.now).join(engine)

@@ -14,7 +14,7 @@ from chassis.record import Heard
 from contracts.message import OrderId, message_id
 from services.payment.accounts import AlertBalance, BalanceAlerted, ParkedResumed, ResumeParked
 from services.payment.outside import BalanceIsBack
-from services.payment.turnstile import SHORT, Turnstile
+from services.payment.turnstile import Turnstile
 
 PAGE = 200
 PARKED: Mapping[str, Any] = {"state.refunds.status": "parked"}
@@ -57,8 +57,7 @@ class Parking:
         engine.perform(ResumeParked, self.resume)
 
     async def alert(self, wish: AlertBalance, _: int) -> BalanceAlerted:
-        """Put it where people look: the error log, and a gauge with an alert on it."""
-        SHORT.labels(wish.shop).set(1)
+        """Put it where people look: the error log. The account itself is shown as a figure, with an alert on it."""
         log.error(
             "a merchant's balance is too short for refunds: top it up, they go on by themselves",
             shop=wish.shop,
@@ -70,7 +69,6 @@ class Parking:
 
     async def resume(self, wish: ResumeParked, _: int) -> ParkedResumed:
         """Tell every payment with a parked refund, page by page. One that is parked meanwhile rings by itself."""
-        SHORT.labels(wish.shop).set(0)
         self._turnstile.look_again(wish.shop)  # else those told now would be held by what was known a second ago
         told, last = 0, ""
         while page := await self._page(wish.shop, last):

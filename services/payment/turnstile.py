@@ -17,7 +17,7 @@ from typing import Literal, NoReturn
 from uuid import uuid4
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from chassis.clock import Clock
 from chassis.engine import Engine
@@ -49,7 +49,6 @@ CUSTOMER_BUSY_FOR = timedelta(seconds=2)
 ACCOUNT_AGE_MAX = timedelta(seconds=1)
 
 HELD = Counter("tuidan_payment_refunds_held_total", "Refund calls not made, to keep the provider's limits", ["code"])
-SHORT = Gauge("tuidan_payment_balance_short", "1 while a merchant's balance is too short for refunds", ["shop"])
 
 log = structlog.get_logger()
 
@@ -227,7 +226,6 @@ class Turnstile:
         """Keep what was read or heard, unless something newer came in while it was on its way."""
         if version >= self._accounts.get(shop, _Known()).version:
             self._accounts[shop] = _Known(account, version, self._clock())
-            SHORT.labels(shop).set(int(account is not None and account.short_since is not None))
         return account
 
 

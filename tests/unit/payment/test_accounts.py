@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from chassis.mongo import Database
@@ -118,14 +117,11 @@ def test_the_next_shortage_alerts_again_and_starts_with_the_short_interval() -> 
 
 
 # ── performing ───────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_the_alert_is_an_error_in_the_log_and_a_gauge_until_there_is_money() -> None:
+async def test_the_alert_is_an_error_in_the_log() -> None:
     process = Process(Time())
     with capture_logs() as logs:
         await process.parking.alert(AlertBalance(shop=SHOP, number="R-1", amount_minor=500, since=NOON), 1)
-    assert REGISTRY.get_sample_value("tuidan_payment_balance_short", {"shop": SHOP}) == 1
     assert [(line["log_level"], line["shop"], line["amount_minor"]) for line in logs] == [("error", SHOP, 500)]
-    await process.parking.resume(ResumeParked(shop=SHOP, short_since=NOON), 1)
-    assert REGISTRY.get_sample_value("tuidan_payment_balance_short", {"shop": SHOP}) == 0
 
 
 async def test_more_than_a_page_is_told_and_other_shops_are_not() -> None:

@@ -13,12 +13,16 @@ from prometheus_client import REGISTRY
 
 from chassis.memory_database import MemoryDatabase
 from chassis.mongo import Database
-from services.payment.figures import ParkedMoney, count_refunds
+from chassis.readings import Readings
+from services.payment.accounts import PROBE_EVERY
+from services.payment.figures import ParkedMoney, ShortBalances, count_refunds
 from services.payment.parking import Parking
+from services.payment.turnstile import NOT_ENOUGH
 from tests.unit.payment.given import refund_document, refund_payment, watch_refund
 from tests.unit.payment.provider import Provider
 from tests.unit.payment.test_accounts import payment
 from tests.unit.payment.test_engine import NOT_THERE, pay, shop_with
+from tests.unit.payment.test_turnstile import send
 from tests.unit.payment.turns import SHOP, Process, Time
 
 
@@ -48,6 +52,28 @@ async def test_a_refund_is_counted_once_however_often_it_is_asked_for(keys: Path
     assert shop.told()[2:] == ["RefundAttempted", "RefundAccepted", "RefundSettled", "RefundAccepted"]
     (settled,) = [event for event in shop.events() if type(event).__name__ == "RefundSettled"]
     assert figure("tuidan_payment_settled_fen_total") - fen == settled.amount.amount_minor > 0  # type: ignore[attr-defined]
+
+
+async def test_a_balance_that_another_process_found_short_or_back_is_shown_as_it_is() -> None:
+    """Each shows what stands, also one that has not sent a refund since, or was started since: an alert takes the most
+    of them, and would stand for ever on what one of them saw last."""
+    time = Time()
+    one = Process(time)
+    other = Process(time, one.accounts)
+
+    async def shown(process: Process) -> float | None:
+        readings = Readings(time.monotonic)
+        ShortBalances(process.engine, lambda: [SHOP]).join(readings)
+        await readings.take()
+        return REGISTRY.get_sample_value("tuidan_payment_balance_short", {"shop": SHOP})
+
+    assert [await shown(each) for each in (one, other)] == [0, 0]
+    await send(one, NOT_ENOUGH)
+    assert [await shown(each) for each in (one, other)] == [1, 1]
+    time.seconds += PROBE_EVERY.total_seconds() + 1
+    await send(other, "", "R-2")
+    await other.settle()
+    assert [await shown(each) for each in (one, other)] == [0, 0]
 
 
 @pytest.fixture(params=["memory", "real"])

@@ -23,6 +23,7 @@ from services.payment.accounts import (
     ParkedResumed,
     ResumeParked,
 )
+from services.payment.figures import ShortBalances
 from services.payment.limits import CALLS, ERRORS, RefundLimits
 from services.payment.turnstile import NOT_ENOUGH, PATIENCE_SECONDS, SPACING, Held, Turn
 from tests.support.redis import RedisServer, redis_server
@@ -268,7 +269,7 @@ async def test_a_short_balance_parks_the_next_refund_without_a_call() -> None:
     process = Process(time)
     await send(process, NOT_ENOUGH)
     await process.settle()
-    assert figure("tuidan_payment_balance_short", shop=SHOP) == 1
+    assert await ShortBalances(process.engine, lambda: [SHOP]).look() == {(SHOP,): 1}
     found = await held(process, "R-2")
     assert (found.code, found.until) == ("BALANCE_SHORT", NOON + PROBE_EVERY)
     account = await process.account()
@@ -405,7 +406,7 @@ async def test_a_hundred_parked_refunds_probe_one_by_one_and_all_go_on_after_a_t
     assert len(paid) == 100
     assert max(paid.values()) - min(paid.values()) <= 3 * PATIENCE_SECONDS
     assert min(paid.values()) <= topped_up_at + PROBE_EVERY_AT_MOST.total_seconds()
-    assert figure("tuidan_payment_balance_short", shop=SHOP) == 0
+    assert await ShortBalances(process.engine, lambda: [SHOP]).look() == {(SHOP,): 0}
 
 
 async def test_those_told_to_go_on_are_not_held_by_what_was_known_a_second_ago() -> None:
