@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from datetime import date, timedelta
 from typing import Any, Protocol
 
 from prometheus_client import Counter, Gauge
@@ -24,7 +25,9 @@ from contracts.payment import (
     RefundSettled,
 )
 from services.payment.accounts import ACCOUNTS
+from services.payment.bills import day_range
 from services.payment.parking import PARKED
+from services.payment.reconciliation_record import HOUSE
 
 REFUNDS = Counter(
     "tuidan_payment_refunds_total",
@@ -34,6 +37,11 @@ REFUNDS = Counter(
 )
 SETTLED_FEN = Counter("tuidan_payment_settled_fen_total", "Money that has arrived at customers, in fen")
 SHORT = Gauge("tuidan_payment_balance_short", "1 while a merchant's balance is too short for refunds", ["shop"])
+LAST_DAY = Gauge(
+    "tuidan_reconciliation_last_day_timestamp_seconds",
+    "Unix time of the latest day that was compared; while there is none, of the day before the first that was tried",
+    ["shop"],
+)
 PARKED_FEN = Gauge("tuidan_payment_parked_fen", "Money of refunds that wait for a merchant's balance, in fen", ["shop"])
 
 OUTCOMES: dict[type[Event], str] = {
@@ -62,15 +70,56 @@ def count_refunds(engine: Engine) -> None:
     engine.tally(RefundSettled, lambda said: SETTLED_FEN.inc(json.loads(said.body)["amount"]["amount_minor"]))
 
 
-def show_what_stands(readings: Readings, engine: Engine, payments: Summed, shops: Callable[[], Sequence[str]]) -> None:
+def show_what_stands(
+    readings: Readings, engine: Engine, payments: Summed, days: Found, shops: Callable[[], Sequence[str]]
+) -> None:
     """Let the service's metrics show how its merchants stand."""
     ParkedMoney(payments, shops).join(readings)
     ShortBalances(engine, shops).join(readings)
+    ComparedDays(days, shops).join(readings)
 
 
 def _counter(outcome: str) -> Callable[[Said], None]:
     counted = REFUNDS.labels(outcome)
     return lambda _: counted.inc()
+
+
+class Found(Protocol):
+    """Where reconciliations are found: their own collection (`mongo.Collection`)."""
+
+    async def find(
+        self, filter: dict[str, Any], *, fields: Sequence[str], sort: Sequence[tuple[str, int]], limit: int
+    ) -> list[dict[str, Any]]: ...
+
+
+class ComparedDays:
+    """Up to which day each shop's books were compared with the provider's, whoever did it and however long ago."""
+
+    def __init__(self, days: Found, shops: Callable[[], Sequence[str]]) -> None:
+        self._days = days
+        self._shops = shops
+
+    def join(self, readings: Readings) -> None:
+        """Be read with the service's metrics."""
+        readings.add(LAST_DAY, self.look)
+
+    async def look(self) -> Series:
+        """Unix time (s) by shop; none for a shop of which no day was ever tried."""
+        found = {shop: await self._latest(shop) for shop in self._shops()}
+        return {(shop,): day_range(day)[0].timestamp() for shop, day in found.items() if day is not None}
+
+    async def _latest(self, shop: str) -> date | None:
+        if compared := await self._day(shop, -1, {"state.sums": {"$ne": None}}):
+            return compared
+        # A shop whose bills can never be had must not look like one that has only just been opened.
+        tried = await self._day(shop, 1, {})
+        return tried and tried - timedelta(days=1)
+
+    async def _day(self, shop: str, way: int, more: dict[str, Any]) -> date | None:
+        place = shop or HOUSE
+        of_shop = {"_id": {"$gte": f"{place}/", "$lt": f"{place}0"}, **more}
+        found = await self._days.find(of_shop, fields=["_id"], sort=[("_id", way)], limit=1)
+        return date.fromisoformat(found[0]["_id"].rpartition("/")[2]) if found else None
 
 
 class ShortBalances:

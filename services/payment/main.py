@@ -64,7 +64,8 @@ def service(settings: PaymentSettings, *, opening: Opening = open_merchants, cal
         await books.prepare()
         async with opening(settings, clock.now) as merchants, _mini_programs(settings) as account_of:
             count_refunds(engine)
-            show_what_stands(parts.readings, engine, records, lambda: merchants.shops)
+            days = parts.database.collection(RECONCILIATIONS.name)
+            show_what_stands(parts.readings, engine, records, days, lambda: merchants.shops)
             Effects(merchants).join(engine)
             RefundEffects(merchants, turnstile, restored).join(engine)
             ShippingEffects(account_of, clock.now).join(engine)
@@ -83,7 +84,6 @@ def service(settings: PaymentSettings, *, opening: Opening = open_merchants, cal
             if restored.days():
                 work = every(LOOK_FOR_DAYS_EVERY_SECONDS, catch_up, "restored")
                 loops.append(asyncio.create_task(work))
-            days = parts.database.collection(RECONCILIATIONS.name)
             try:
                 yield [
                     routes(engine, merchants, records),

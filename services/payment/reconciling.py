@@ -10,7 +10,7 @@ from datetime import date
 from typing import Literal, Protocol
 
 import structlog
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter
 
 from chassis.engine import Engine, HandlerFailed
 from chassis.record import Heard
@@ -56,9 +56,6 @@ NOT_SHOWN = "NO_AUTH"
 
 DIFFERENCES = Counter("tuidan_reconciliation_differences_total", "Differences found, each time one is found", ["kind"])
 NOT_DONE = Counter("tuidan_reconciliation_not_done_total", "Comparisons that could not be made", ["why"])
-LAST_DAY = Gauge(
-    "tuidan_reconciliation_last_day_timestamp_seconds", "Unix time of the latest day that was compared", ["shop"]
-)
 
 log = structlog.get_logger()
 
@@ -119,9 +116,7 @@ class Reconciler:
             NOT_DONE.labels("unreadable").inc()
             log.error("a bill cannot be read", reconciliation=id, problem=str(problem))
             return BillNotReadable(reconciliation_id=id, why=str(problem))
-        report = await self._compare(wish, day, trades, funds)
-        LAST_DAY.labels(wish.shop).set(day_range(day)[0].timestamp())
-        return report
+        return await self._compare(wish, day, trades, funds)
 
     async def _compare(
         self, wish: CompareDay, day: date, trades: Sequence[TradeLine], funds: Sequence[FundLine] | None

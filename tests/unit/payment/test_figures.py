@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,12 @@ from chassis.memory_database import MemoryDatabase
 from chassis.mongo import Database
 from chassis.readings import Readings
 from services.payment.accounts import PROBE_EVERY
-from services.payment.figures import ParkedMoney, ShortBalances, count_refunds
+from services.payment.bills import day_range
+from services.payment.figures import ComparedDays, ParkedMoney, ShortBalances, count_refunds
 from services.payment.parking import Parking
+from services.payment.reconciliation_record import Reconciliation, Sums, id_of
 from services.payment.turnstile import NOT_ENOUGH
-from tests.unit.payment.given import refund_document, refund_payment, watch_refund
+from tests.unit.payment.given import NOON, refund_document, refund_payment, watch_refund
 from tests.unit.payment.provider import Provider
 from tests.unit.payment.test_accounts import payment
 from tests.unit.payment.test_engine import NOT_THERE, pay, shop_with
@@ -76,6 +78,20 @@ async def test_a_balance_that_another_process_found_short_or_back_is_shown_as_it
     assert [await shown(each) for each in (one, other)] == [0, 0]
 
 
+def day_record(shop: str, day: date, *, compared: bool) -> dict[str, Any]:
+    """A day's reconciliation as the store keeps it."""
+    state = Reconciliation(
+        reconciliation_id=id_of(shop, day),
+        shop=shop,
+        day=day.isoformat(),
+        status="done" if compared else "failed",
+        started_by="nightly",
+        started_at=NOON,
+        sums=Sums() if compared else None,
+    )
+    return {"_id": id_of(shop, day), "state": state.model_dump()}
+
+
 @pytest.fixture(params=["memory", "real"])
 async def shelf(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
     """A database in memory, and a real one."""
@@ -110,3 +126,27 @@ async def test_parked_money_is_added_up_from_the_index_of_parked_refunds(shelf: 
         noted = database._database["system.profile"].find({"ns": f"{database._database.name}.payments"})
         plans = [(one["planSummary"], one["docsExamined"]) for one in await noted.to_list(None) if "planSummary" in one]
         assert plans == [("IXSCAN { state.shop: 1, _id: 1 }", 3)]
+
+
+@pytest.mark.real
+async def test_the_last_day_that_was_compared_is_looked_up_and_an_old_day_compared_again_changes_nothing(
+    shelf: Any,
+) -> None:
+    """A process that was started since, or has compared another day by hand, says the same."""
+    days = shelf.collection("reconciliations")
+    first = date(2026, 11, 1)
+    compared = [day_record("", first + timedelta(days=n), compared=True) for n in (3, 4, 0)]
+    await days.insert_new(
+        [
+            *compared,
+            day_record("", first + timedelta(days=5), compared=False),
+            day_record("tea", first + timedelta(days=1), compared=False),
+            day_record("tea", first + timedelta(days=2), compared=False),
+            day_record("tea-2", first + timedelta(days=9), compared=True),
+        ]
+    )
+    shown = await ComparedDays(days, lambda: ["", "tea", "new"]).look()
+    assert shown == {
+        ("",): day_range(first + timedelta(days=4))[0].timestamp(),
+        ("tea",): day_range(first)[0].timestamp(),
+    }, "a shop whose bills can never be had is behind, too"
