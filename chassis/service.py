@@ -8,16 +8,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from types import FrameType
 from typing import Any, Protocol
 
 import structlog
-import uvicorn
 from fastapi import APIRouter, FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from prometheus_client import generate_latest
 
-from chassis import clock, garbage, problem, telemetry, timers, tracing
+from chassis import clock, problem, telemetry, timers, tracing
 from chassis.bus import KafkaBus
 from chassis.delivery import Receiver
 from chassis.engine import Engine
@@ -30,15 +28,14 @@ from chassis.readiness import Check, check_all, partly_ready
 from chassis.readings import Readings, wire_readings
 from chassis.record import Aggregate
 from chassis.relay import Publisher
-from chassis.settings import HttpSettings, ServiceSettings
+from chassis.serving import STARTUP_FAILED, serve
+from chassis.settings import ServiceSettings
 from chassis.store import RESTORING, StoreUnavailable
 from contracts.message import Topic
 
 FLUSH_SHARE = 0.2
 """Of the time after which a sweep says again what stands as unsaid: the second flush marks it at the latest."""
 START_RETRY_SECONDS = 1.0
-STARTUP_FAILED = 3
-"""uvicorn's own exit code for it."""
 
 log = structlog.get_logger()
 
@@ -272,39 +269,6 @@ class Service:
     def run(self) -> None:
         """Serve until SIGTERM."""
         serve(self.app, self.name, self._settings)
-
-
-class _Server(uvicorn.Server):
-    """Tells the application that it will stop before it waits for answers under way: some would never end by
-    themselves. `app.state.stopping`: a function that may be called from a signal handler."""
-
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        stopping: Callable[[], object] | None = getattr(self.config.app.state, "stopping", None)  # type: ignore[union-attr]
-        if stopping is not None:
-            stopping()
-        super().handle_exit(sig, frame)
-
-
-def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
-    """Serve `app` until SIGTERM, then finish what is in hand inside the stop deadline. Exit code 3 when it could not
-    start."""
-    telemetry.configure(name, settings.log_level)
-    tracing.configure(name, settings.otlp_endpoint, settings.trace_share)
-    config = uvicorn.Config(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
-        timeout_keep_alive=75,
-    )
-    server = _Server(config)
-    garbage.collect_seldom()
-    server.run()
-    tracing.end()
-    if not server.started:
-        raise SystemExit(STARTUP_FAILED)
 
 
 async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:

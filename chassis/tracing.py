@@ -10,6 +10,7 @@ about people: no texts of exceptions, no queries, no bodies.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 
 HEADER = b"traceparent"
-STOP_MILLISECONDS = 2_000
+STOP_SECONDS = 2.0
 
 _provider: TracerProvider | None = None
 
@@ -55,11 +56,14 @@ def begin(service: str, processor: SpanProcessor, share: float = 1.0) -> None:
 
 def end() -> None:
     """Send what is left, within two seconds, and no more spans after that."""
-    global _provider  # noqa: PLW0603 - see `begin`
-    if _provider is not None:
-        _provider.force_flush(STOP_MILLISECONDS)
-        _provider.shutdown()
-    _provider = None
+    global _provider
+    ending, _provider = _provider, None
+    if ending is not None:
+        # In a thread that nobody has to wait for: the SDK tries a collector that is away again and again, whatever
+        # time it is given, and a service that is to stop would be killed for it.
+        sending = threading.Thread(target=ending.shutdown, name="last-spans", daemon=True)
+        sending.start()
+        sending.join(STOP_SECONDS)
 
 
 def is_on() -> bool:

@@ -14,7 +14,8 @@ from fastapi import FastAPI
 
 from chassis import clock
 from chassis.mongo import Database
-from chassis.service import http_app, serve, until_answered
+from chassis.service import http_app, until_answered
+from chassis.serving import serve
 from chassis.settings import load, read_key
 from services.gateway import (
     admin,

@@ -11,15 +11,15 @@ from chassis.garbage import COLLECT_AFTER
 SERVES = """
 import gc
 from fastapi import FastAPI
-from chassis import service
+from chassis import serving
 from chassis.settings import HttpSettings
 
 def run(server):
     print(gc.get_threshold(), gc.get_freeze_count() > 10_000)
     server.started = True
 
-service._Server.run = run
-service.serve(FastAPI(), "garbage", HttpSettings(http_port=1))
+serving.Server.run = run
+serving.serve(FastAPI(), "garbage", HttpSettings(http_port=1))
 """
 
 

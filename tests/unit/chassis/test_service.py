@@ -21,7 +21,8 @@ from chassis import service as service_module
 from chassis.mongo import Database
 from chassis.projection import Projection, Update
 from chassis.record import Aggregate
-from chassis.service import Parts, Service, _Server
+from chassis.service import Parts, Service
+from chassis.serving import Server
 from chassis.settings import ServiceSettings
 from chassis.store import RESTORING
 from contracts.message import CATALOGUE, Message, Topic
@@ -325,7 +326,7 @@ async def test_a_projection_that_cannot_be_kept_holds_up_no_other(
 def test_an_application_hears_of_the_stop_before_answers_under_way_are_waited_for(told: bool) -> None:
     app = FastAPI()
     heard: list[bool] = []
-    server = _Server(uvicorn.Config(app))
+    server = Server(uvicorn.Config(app))
     if told:
         app.state.stopping = lambda: heard.append(server.should_exit)
     server.handle_exit(signal.SIGTERM, None)

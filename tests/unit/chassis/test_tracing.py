@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from opentelemetry.sdk.trace import SpanProcessor
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
@@ -120,3 +123,59 @@ tracing.configure("tests", "")
 sys.exit(any(name.startswith(("opentelemetry.sdk.trace", "opentelemetry.exporter")) for name in sys.modules))
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+class Stubborn(SpanProcessor):
+    """Its collector is away, and it tries again whatever time it is given."""
+
+    def __init__(self) -> None:
+        self.let_go = threading.Event()
+        self.was_waited_for = False
+
+    def force_flush(self, timeout_millis: int = 30_000) -> bool:
+        return self.let_go.is_set()
+
+    def shutdown(self) -> None:
+        self.let_go.wait(5)
+        self.was_waited_for = True
+
+
+def test_a_collector_that_is_away_does_not_hold_up_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracing, "STOP_SECONDS", 0.01)
+    stubborn = Stubborn()
+    tracing.begin("tests", stubborn)
+    tracing.end()
+    assert not stubborn.was_waited_for
+    assert not tracing.is_on()
+    stubborn.let_go.set()
+
+
+# uvicorn sends itself the signal once more in the end, and that ends the process.
+TOLD_TO_STOP = """
+import asyncio, os, signal, socket
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from opentelemetry.sdk.trace import SpanProcessor
+from chassis import serving, tracing
+from chassis.settings import HttpSettings
+
+class Last(SpanProcessor):
+    def shutdown(self):
+        print("the last spans are sent", flush=True)
+
+@asynccontextmanager
+async def lifespan(app):
+    tracing.begin("tests", Last())
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    yield
+
+with socket.socket() as free:
+    free.bind(("127.0.0.1", 0))
+    port = free.getsockname()[1]
+serving.serve(FastAPI(lifespan=lifespan), "tests", HttpSettings(http_port=port, log_level="ERROR"))
+"""
+
+
+def test_the_last_spans_of_a_service_that_is_told_to_stop_are_sent() -> None:
+    done = subprocess.run([sys.executable, "-c", TOLD_TO_STOP], capture_output=True, text=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout.strip()) == (-signal.SIGTERM, "the last spans are sent"), done.stderr
