@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from types import FrameType
@@ -9,7 +10,7 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from chassis import garbage, telemetry, tracing
+from chassis import clock, garbage, telemetry, tracing
 from chassis.settings import HttpSettings
 
 STARTUP_FAILED = 3
@@ -18,10 +19,38 @@ STARTUP_FAILED = 3
 
 class Server(uvicorn.Server):
     """Tells the application that it will stop before it waits for answers under way: some would never end by
-    themselves. `app.state.stopping`: a function that may be called from a signal handler."""
+    themselves. `app.state.stopping`: a function that may be called from a signal handler. Told to stop while it starts,
+    it is given some seconds to come that far; whoever still waits then, for a database that is away, has nothing in
+    hand and goes."""
+
+    _told: Callable[[], object] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, or give up."""
+        told, loop = asyncio.Event(), asyncio.get_running_loop()
+        self._told = lambda: loop.call_soon_threadsafe(told.set)
+        starting = asyncio.current_task()
+        assert starting is not None
+
+        async def give_up() -> None:
+            await told.wait()
+            await clock.pause(self.config.timeout_graceful_shutdown or 0)
+            starting.cancel()
+
+        giving_up = asyncio.create_task(give_up())
+        try:
+            await super().startup(sockets=sockets)
+        except asyncio.CancelledError:
+            if not self.should_exit:
+                raise
+            starting.uncancel()
+        finally:
+            giving_up.cancel()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """SIGTERM, or Ctrl-C."""
+        if self._told is not None:
+            self._told()
         stopping: Callable[[], object] | None = getattr(self.config.app.state, "stopping", None)  # type: ignore[union-attr]
         if stopping is not None:
             stopping()
@@ -53,4 +82,5 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
     server.run()
     if not server.started:
         tracing.end()
-        raise SystemExit(STARTUP_FAILED)
+        if not server.should_exit:
+            raise SystemExit(STARTUP_FAILED)

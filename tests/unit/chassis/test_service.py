@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
@@ -391,6 +393,31 @@ async def test_a_service_may_be_started_before_kafka(
             await until(is_ready, "the service has joined")
     finally:
         kafka.come_back()
+
+
+# In a process of its own: a signal ends it. uvicorn sends itself the signal once more when everything is done.
+WAITS_FOR_EVER = """
+import asyncio, os, signal
+from contextlib import asynccontextmanager
+from fastapi import FastAPI
+from chassis import serving
+from chassis.settings import HttpSettings
+
+@asynccontextmanager
+async def lifespan(app):
+    asyncio.get_running_loop().call_soon(os.kill, os.getpid(), signal.SIGTERM)
+    await asyncio.Event().wait()  # for a database that is away
+    yield
+
+serving.serve(FastAPI(lifespan=lifespan), "tests", HttpSettings(http_port=1, log_level="ERROR", stop_seconds=1))
+"""
+
+
+def test_a_service_that_waits_for_its_database_can_be_stopped() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WAITS_FOR_EVER], capture_output=True, text=True, timeout=20, check=False
+    )
+    assert done.returncode == -signal.SIGTERM, done.stderr
 
 
 async def test_a_service_that_waits_for_its_topics_can_be_stopped(
