@@ -24,11 +24,12 @@ class NotSignedIn(Exception):
 
 
 class Refused(Exception):
-    """The gateway said no; its words, in both languages."""
+    """The gateway said no; its words, in both languages. `retry_after`: seconds, where it says when to come again."""
 
-    def __init__(self, code: str, words: str) -> None:
+    def __init__(self, code: str, words: str, retry_after: float = 0) -> None:
         super().__init__(words)
         self.code = code
+        self.retry_after = retry_after
 
 
 @asynccontextmanager
@@ -72,7 +73,8 @@ async def asked(
     detail = document.get("detail")
     words = f"{detail.get('zh')} · {detail.get('en')}" if isinstance(detail, dict) else answer.text[:200]
     about = f" ({document['about']})" if document.get("about") else ""
-    raise Refused(str(document.get("code", "")), f"{answer.status_code} {document.get('code', '')}: {words}{about}")
+    said = f"{answer.status_code} {document.get('code', '')}: {words}{about}"
+    raise Refused(str(document.get("code", "")), said, float(document.get("retry_after") or 0))
 
 
 def _read(token_file: Path | None) -> str:

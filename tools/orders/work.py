@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,10 @@ from tools.orders.files import Damaged, Export
 
 DONE, REFUSED, NOT_DONE = 0, 1, 2
 
+TOO_OFTEN = "codes-too-often"
+
 Say = Callable[[str], None]
+Pause = Callable[[float], Awaitable[object]]
 AskCode = Callable[[Export, int, str], str]
 """The code for deleting the orders of an export, which are worth so many fen; it was sent to this phone."""
 
@@ -25,9 +29,11 @@ async def export(door: Door, before: str, out: Path, say: Say) -> int:
     return await _guarded(_export(door, before, out, say), say)
 
 
-async def delete(door: Door, before: str, out: Path, reason: str, ask_code: AskCode, say: Say) -> int:
+async def delete(
+    door: Door, before: str, out: Path, reason: str, ask_code: AskCode, say: Say, *, pause: Pause = asyncio.sleep
+) -> int:
     """Export, then delete what the rules let go; tell what was refused by which rule."""
-    return await _guarded(_delete(door, before, out, reason, ask_code, say), say)
+    return await _guarded(_delete(door, before, out, reason, ask_code, say, pause), say)
 
 
 async def delete_dry(door: Door, before: str, say: Say) -> int:
@@ -50,19 +56,34 @@ async def _export(door: Door, before: str, out: Path, say: Say) -> int:
     return DONE
 
 
-async def _delete(door: Door, before: str, out: Path, reason: str, ask_code: AskCode, say: Say) -> int:
+async def _delete(door: Door, before: str, out: Path, reason: str, ask_code: AskCode, say: Say, pause: Pause) -> int:
     outcomes: Counter[str] = Counter()
     async for page in door.orders(before):
         allowed = await _allowed(door, page, outcomes, say)
         if allowed:
             written = await _proven(door, allowed, out)
             amount_minor = await door.total(written)
-            sent_to = await door.send_code(written, amount_minor)
+            sent_to = await _code_sent(door, written, amount_minor, say, pause)
             found = await door.delete(written, reason, ask_code(written, amount_minor, sent_to))
             _tell_refusals(found, say)
             outcomes.update(one["outcome"] for one in found)
         say(_summary(outcomes))
     return _ended(outcomes, say)
+
+
+async def _code_sent(door: Door, written: Export, amount_minor: int, say: Say, pause: Pause) -> str:
+    """Where the code went. Each page of orders needs one, and they are sent at most once a minute: whoever gives the
+    first one quickly waits for the second."""
+    while True:
+        try:
+            return await door.send_code(written, amount_minor)
+        except Refused as refusal:
+            if refusal.code != TOO_OFTEN or not refusal.retry_after:
+                raise
+            say(
+                f"{refusal.retry_after:.0f} 秒后发送下一个确认码 · the next code is sent in {refusal.retry_after:.0f} s"
+            )
+            await pause(refusal.retry_after)
 
 
 async def _delete_dry(door: Door, before: str, say: Say) -> int:

@@ -37,13 +37,19 @@ class Office:
     wrong: bool = False
     told: list[str] = field(default_factory=list)
     asked: list[int] = field(default_factory=list)
+    waited: list[float] = field(default_factory=list)
 
     def ask_code(self, export: files.Export, amount_minor: int, sent_to: str) -> str:
         """What stands in the short message that has just come."""
         self.asked.append(amount_minor)
-        (sms,) = [seen.json for seen in self.world.fake.seen if seen.target == "/confirmations"]
+        sms = [seen.json for seen in self.world.fake.seen if seen.target == "/confirmations"][-1]
         assert (sms["phone"], sent_to) == (PHONE, masked(PHONE))
         return f"{(int(sms['code']) + self.wrong) % 1_000_000:06d}"
+
+    async def pause(self, seconds: float) -> None:
+        """Somebody waits."""
+        self.waited.append(seconds)
+        self.world.now += timedelta(seconds=seconds)
 
     async def export(self) -> files.Export:
         assert await work.export(self.door, BEFORE, self.out, self.told.append) == work.DONE
@@ -51,7 +57,7 @@ class Office:
         return files.read(path)
 
     async def delete(self) -> int:
-        code = await work.delete(self.door, BEFORE, self.out, "old", self.ask_code, self.told.append)
+        code = await work.delete(self.door, BEFORE, self.out, "old", self.ask_code, self.told.append, pause=self.pause)
         await self.shelf.settles()
         await self.shelf.passes(timedelta(minutes=5))
         return code
@@ -105,6 +111,17 @@ async def test_deleting_tells_who_was_refused_by_which_rule_and_can_be_run_again
     ]
     assert await office.delete() == work.REFUSED
     assert office.asked == [3 * 1900], "nothing is left to confirm"
+
+
+async def test_more_orders_than_one_export_holds_are_deleted_with_a_code_for_each(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Codes are sent at most once a minute; whoever types the first one quickly waits for the second."""
+    monkeypatch.setattr("tools.orders.door.PAGE", 2)
+    assert await office.delete() == work.REFUSED, "for one is too young"
+    assert office.told[-1] == "erased 3, refused 1"
+    assert office.asked == [2 * 1900, 1900]
+    assert office.waited == [60]
 
 
 async def test_a_wrong_code_deletes_nothing(office: Office) -> None:
