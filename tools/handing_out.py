@@ -38,6 +38,9 @@ def run_hand_out(folder: Path, out: Path, *, stand_in: bool) -> None:
             make_first_keys(folder)
         if not folder.is_dir():
             refuse(f"{folder} is no folder")
+        if not any(True for service in READ_BY for _ in _files(service, folder)):
+            # A volume that is not mounted looks like this; services that run would lose all they have.
+            refuse(f"{folder} holds no key file: nothing was changed")
         for service in READ_BY:
             print(f"{service}: {hand_out(service, folder, out / service)} files in {out / service}")
     except OSError as problem:

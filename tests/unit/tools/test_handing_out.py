@@ -69,6 +69,17 @@ def test_handing_out_again_brings_what_is_new_and_takes_what_is_gone(folder: Pat
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("appid.txt", "wx-new")]
 
 
+def test_a_folder_without_any_key_takes_nothing_from_services_that_run(folder: Path, tmp_path: Path) -> None:
+    """A volume that is not mounted looks like that."""
+    for service in READ_BY:
+        hand_out(service, folder, tmp_path / "out" / service)
+    before = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    (tmp_path / "unmounted").mkdir()
+    done = CliRunner().invoke(app, ["keys", "hand-out", str(tmp_path / "unmounted"), str(tmp_path / "out")])
+    assert (done.exit_code, "holds no key file" in done.output) == (2, True)
+    assert sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file()) == before
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["keys", "hand-out", str(tmp_path / "nothing"), str(tmp_path / "out")])
     assert (done.exit_code, "nothing is no folder" in done.output) == (2, True)
