@@ -3,6 +3,7 @@ while the stack is down."""
 
 from __future__ import annotations
 
+import os
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ from tools.stack.layout import mongo_program
 from tools.stack.logs import lines_since
 from tools.stack.plan import fill_in
 from tools.stack.ports import LOOPBACK
+from tools.stack.processes import die_with
 from tools.stack.state import claimed, supervisor_lives
 
 START_SECONDS = 60.0
@@ -62,7 +64,14 @@ def _alone(home: Home) -> Iterator[str]:
         raise BackupRefused(str(missing)) from missing
     start = log.stat().st_size if log.exists() else 0
     with log.open("ab") as output:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            # Left alone it would hold the stack's data, and nobody would know of it.
+            preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 (the command has no other threads yet)
+        )
     try:
         _wait(process, port, home, start)
         yield f"mongodb://{address}/?directConnection=true"

@@ -118,7 +118,7 @@ class Children:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 (there are no threads, see above)
+                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 (there are no threads, see above)
             )
         child = Child(process, Identity.of(process.pid), self._loop.create_future())
         self._running.add(child)
@@ -132,8 +132,8 @@ class Children:
                     child.exited.set_result(code)
 
 
-def _die_with(parent: int) -> Callable[[], None]:
-    """Make the kernel kill the new process when the supervisor ends, even by `kill -9`."""
+def die_with(parent: int) -> Callable[[], None]:
+    """For `preexec_fn`: make the kernel kill the new process when `parent` ends, even by `kill -9`."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
 
     def tie() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from typer.testing import CliRunner
 
@@ -41,6 +45,31 @@ def test_there_and_back_while_the_stack_is_down(home: Home, tmp_path: Path) -> N
     assert (code, "the services agree with each other" in said) == (0, True), said
     assert read_manifest(tmp_path / "new").parts[0].documents == 1
     assert say("restore", tmp_path / "new", "--replace")[0] == 0
+
+
+KILLED = """
+import os, signal, sys
+import psutil
+from pathlib import Path
+from tools.backup.place import stack_mongo
+from tools.stack.home import Home
+
+with stack_mongo(Home(Path(sys.argv[1])), may_be_up=False):
+    print(*(child.pid for child in psutil.Process().children()), flush=True)
+    os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+@pytest.mark.real
+def test_a_command_that_is_killed_leaves_no_server_on_the_stacks_data(home: Home) -> None:
+    done = subprocess.run([sys.executable, "-c", KILLED, str(home.root)], capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGTERM, done.stderr
+    (pid,) = map(int, done.stdout.split())
+    try:
+        psutil.wait_procs([psutil.Process(pid)], timeout=10)
+        assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        pass  # gone already
 
 
 @pytest.mark.real
