@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from chassis import clock
@@ -41,7 +41,7 @@ async def take(server: Server, folder: Path, say: Progress, names: Sequence[str]
     if not any(part.documents for part in parts):
         raise BackupRefused(f"there is nothing in {', '.join(names)}: is this the right server?")
     manifest = Manifest(
-        tuidan=version("tuidan"),
+        tuidan=_own_version(),
         mongodb=mongodb,
         taken_at=taken_at,
         finished_at=clock.now(),
@@ -51,6 +51,14 @@ async def take(server: Server, folder: Path, say: Progress, names: Sequence[str]
     )
     write_manifest(folder, manifest)
     return manifest.sealed()
+
+
+def _own_version() -> str:
+    """The operator's image holds the code alone and no package of it."""
+    try:
+        return version("tuidan")
+    except PackageNotFoundError:
+        return "unpackaged"
 
 
 def _expect_empty(folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import stat
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -300,6 +301,19 @@ async def test_an_empty_server_has_no_backup(server: Server, tmp_path: Path) -> 
     with pytest.raises(BackupRefused, match="right server"):
         await take(server, tmp_path / "new", quiet)
     assert not (tmp_path / "new" / MANIFEST).exists()
+
+
+async def test_a_backup_is_taken_where_the_code_is_no_package(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in the operator's image (deploy/Dockerfile)."""
+
+    def nothing_of_that_name(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("tools.backup.taking.version", nothing_of_that_name)
+    await filled(server)
+    assert await take(server, tmp_path / "new", quiet) == check_files(tmp_path / "new", quiet)
 
 
 class Ending(Server):
