@@ -32,17 +32,21 @@ async def put(
     service may hear or decide; what it raises leaves the restore unfinished. Raises BackupDamaged before anything was
     written, BackupRefused, StoreUnavailable; stopped anywhere it can be run again."""
     manifest = check_files(folder, say)
-    if there := await connected(server, manifest.databases):
-        raise BackupRefused(
-            f"Services are connected to this server: {', '.join(there)}. Stop them first (tuidan down)."
-        )
+    await _expect_nobody(server, manifest)
     parts = [part for part in manifest.parts if part.name != f"{PAYMENT}/{RESTORED}"]
     if not replace:
         if await _only_marks_are_left(server, manifest):
             await _take_marks_off(server, manifest)
             return manifest
         await _is_free(server, manifest)
-    await _mark(server, manifest)
+    fresh = await _mark(server, manifest)
+    try:
+        # Whoever came between the first look and the marks has not seen them, and would work on under our hands.
+        await _expect_nobody(server, manifest)
+    except BackupRefused:
+        for database in fresh:
+            await server.drop(database, RESTORING)
+        raise
     for database in manifest.databases:
         for name in await server.collections(database):
             if name != RESTORING:
@@ -57,12 +61,22 @@ async def put(
     return manifest
 
 
-async def _mark(server: Server, manifest: Manifest) -> None:
+async def _expect_nobody(server: Server, manifest: Manifest) -> None:
+    if there := await connected(server, manifest.databases):
+        raise BackupRefused(
+            f"Services are connected to this server: {', '.join(there)}. Stop them first (tuidan down)."
+        )
+
+
+async def _mark(server: Server, manifest: Manifest) -> list[str]:
     """Every database, before anything is deleted in any: stopped between two of them, no service may begin with one
-    that is empty beside others of before. Marks are added, never replaced, so that there is no moment without one."""
+    that is empty beside others of before. Marks are added, never replaced, so that there is no moment without one.
+    Returns the databases that had none."""
     at = clock.now()
+    fresh = [database for database in manifest.databases if RESTORING not in await server.collections(database)]
     for database in manifest.databases:
         await server.put(database, RESTORING, [{"_id": f"{manifest.digest}/{at.isoformat()}", "at": at}])
+    return fresh
 
 
 async def _take_marks_off(server: Server, manifest: Manifest) -> None:

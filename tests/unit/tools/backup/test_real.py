@@ -196,6 +196,29 @@ async def test_a_restore_that_was_stopped_at_its_last_step_is_run_again_and_chan
     assert len(await kept(server, "tuidan_payment", "restored")) == 1
 
 
+class Late(Server):
+    """A service is started just when the restore has looked whether one is there."""
+
+    looks = 0
+
+    async def connected(self) -> set[str]:
+        self.looks += 1
+        return {"tuidan_order"} if self.looks > 1 else set()
+
+
+async def test_a_service_that_is_started_meanwhile_is_seen_before_anything_is_deleted(
+    server: Server, standalone: str, tmp_path: Path
+) -> None:
+    made(tmp_path)
+    await filled(server)
+    late = Late(standalone)
+    with pytest.raises(BackupRefused, match="connected to this server: tuidan_order"):
+        await put(late, tmp_path, quiet, replace=True)
+    await late.close()
+    assert await kept(server, "tuidan_order", "orders")
+    assert await marked(server) == [], "and nobody has to finish what was never begun"
+
+
 class KafkaAway:
     """It answered at the beginning, and does not when the groups are to go on."""
 
