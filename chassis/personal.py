@@ -16,7 +16,6 @@ from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
 from pathlib import Path
 
-import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -30,8 +29,6 @@ DIGEST_BYTES = 16
 LOOK_SECONDS = 30.0
 """How old the list of keys may be when something is sealed: so long after a rotation began every process seals with the
 new key."""
-
-log = structlog.get_logger()
 
 _FILE = re.compile(r"personal-([1-9][0-9]{0,8})\.key\Z")
 _SEALED = re.compile(r"sealed\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{38,})\Z")
@@ -68,8 +65,12 @@ class Ring:
         try:
             self._look()
         except WrongKeyFile as problem:
+            import structlog  # only here: who but makes keys, as the supervisor of a stack does, need not load it
+
             self._looked = clock.monotonic()
-            log.error("the keys cannot be read anew, going on with those from before", problem=str(problem))
+            structlog.get_logger().error(
+                "the keys cannot be read anew, going on with those from before", problem=str(problem)
+            )
 
     def seal(self, text: str, place: str) -> str:
         """Encrypt a text for a place (kind and id of the record)."""
