@@ -260,6 +260,16 @@ class TransferShown(PaymentReport):
     by: Literal["answer", "callback"]
 
 
+class PayoutRemembered(PaymentReport):
+    """Before refund `number` was sent the provider showed that its money goes, or went, as transfer `n` of its case:
+    made in a time that was lost with the database."""
+
+    wire: ClassVar[str] = "payout-remembered"
+    number: str
+    n: int
+    transfer: ProviderTransfer
+
+
 class TransferRejected(PaymentReport):
     """The provider said no with `code`, and a query found no transfer under this number: nothing was accepted."""
 

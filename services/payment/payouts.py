@@ -18,7 +18,7 @@ from contracts.payment import RefusalReason
 from services.payment import saying
 from services.payment.forgotten import FORGETFUL, may_be_the_same
 from services.payment.model import PAYOUT_CONFIRM_WITHIN, Payment, Payout, Refund, payout_number
-from services.payment.outside import TransferShown
+from services.payment.outside import CallAttention, PayoutRemembered, TransferShown
 from services.payment.roads import PAYOUT_FEN, PAYOUTS_MAX, POLL_MINUTES, UNKNOWN_WORRIES_AT, payout_row_for, wait
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
@@ -183,6 +183,21 @@ def take_back_unowed(payment: Payment) -> Decision:
     return payment, says
 
 
+def take_up_forgotten(payment: Payment, refund: Refund, seen: PayoutRemembered, at: datetime) -> Decision:
+    """Before the restore the refund was refused and its money went this way: so it goes on as this refund's payout, and
+    the refund is not sent. Of another amount it was another case's, of the same name: a person looks."""
+    if not refund.is_pending:
+        return payment, []
+    payout = Payout(number=payout_number(refund.case_id, seen.n), n=seen.n, status="unknown")
+    heard = TransferShown(order_id=seen.order_id, number=payout.number, transfer=seen.transfer, by="answer")
+    if not _is_ours(payment, refund, payout, seen.transfer):
+        return _stopped(payment, refund, _strange(payment, refund, heard))
+    update = {"status": "paying-out", "payout": payout, "provider_code": seen.transfer.state, "wake_at": None}
+    rerouted = refund.model_copy(update=update)
+    after, says = show(payment.with_refund(rerouted), rerouted, payout, heard, at)
+    return after, [saying.rerouted(payment, rerouted, payout), *says]
+
+
 def give_up_forgotten(payment: Payment, refund: Refund) -> Decision:
     """After a restore it waited, and money was found that may have gone back for the same goods: as a refund that waits
     (`refunds.hold`) it is not sent. It was looked for and is not there."""
@@ -202,11 +217,19 @@ def _is_ours(payment: Payment, refund: Refund, payout: Payout, shown: ProviderTr
 
 def _stop(payment: Payment, refund: Refund, seen: TransferShown) -> Decision:
     """Our number with somebody else's numbers on it: a person looks."""
-    shown = seen.transfer
-    detail = f"{seen.number}: provider shows {shown.out_bill_no}, {shown.transfer_amount} fen to {shown.openid}"
-    worry = saying.attention(payment, refund, "strange-transfer", detail)
+    worry = _strange(payment, refund, seen)
     if seen.by == "callback" or refund.status != "paying-out":
         return payment, [worry]
+    return _stopped(payment, refund, worry)
+
+
+def _strange(payment: Payment, refund: Refund, seen: TransferShown) -> CallAttention:
+    shown = seen.transfer
+    detail = f"{seen.number}: provider shows {shown.out_bill_no}, {shown.transfer_amount} fen to {shown.openid}"
+    return saying.attention(payment, refund, "strange-transfer", detail)
+
+
+def _stopped(payment: Payment, refund: Refund, worry: CallAttention) -> Decision:
     refund = refund.model_copy(update={"status": "mismatch", "provider_code": "MISMATCH", "wake_at": None})
     return payment.with_refund(refund), [saying.attempted(payment, refund, "unknown", None), worry]
 

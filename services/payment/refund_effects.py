@@ -10,8 +10,10 @@ from prometheus_client import Counter
 from chassis.engine import Engine
 from contracts.payment import trade_number
 from services.payment.merchants import Merchants
+from services.payment.model import payout_number
 from services.payment.outside import (
     CancelTransfer,
+    PayoutRemembered,
     QueryRefund,
     QueryTransfer,
     RefundHeld,
@@ -27,6 +29,7 @@ from services.payment.outside import (
     TransferUnanswered,
 )
 from services.payment.restored import Restored
+from services.payment.roads import payout_row_for
 from services.payment.shown import ProviderRefund, ProviderTransfer
 from services.payment.turnstile import Held, Turnstile
 from services.payment.wechatpay import NoAnswer, Refused, WechatPay
@@ -35,6 +38,7 @@ NOT_THERE = frozenset({"RESOURCE_NOT_EXISTS", "NOT_FOUND"})
 """With HTTP 404: the provider has nothing under this number. Refunds say the first, transfers the second."""
 
 TOO_MANY = "FREQUENCY_LIMITED"
+NOT_PERMITTED = "NO_AUTH"
 
 FORGOTTEN = Counter(
     "tuidan_payment_restored_met_total", "Refunds of a part of an order that were there before they were asked for"
@@ -64,7 +68,7 @@ class RefundEffects:
     # ── refunds ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def send_refund(
         self, wish: SendRefund, attempt: int
-    ) -> RefundShown | RefundRejected | RefundUnanswered | RefundHeld:
+    ) -> RefundShown | PayoutRemembered | RefundRejected | RefundUnanswered | RefundHeld:
         """Ask for the refund, with a look at its number before (when an earlier call may have got through) and after
         (when the provider said no). Within the provider's limits: else the call is not made."""
         provider = self._merchants.of(wish.shop)
@@ -78,10 +82,12 @@ class RefundEffects:
         except NoAnswer as trouble:
             return RefundUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
 
-    async def _sent_before(self, provider: WechatPay, wish: SendRefund, *, again: bool) -> RefundShown | None:
-        """The refund, where an earlier call (`again`) or one that a restore has forgotten may have got through. Without
-        an answer about the second it waits, as with a bad one: nothing was sent, so nothing is unknown. Raises Held,
-        NoAnswer."""
+    async def _sent_before(
+        self, provider: WechatPay, wish: SendRefund, *, again: bool
+    ) -> RefundShown | PayoutRemembered | None:
+        """The refund, where an earlier call (`again`) or one that a restore has forgotten may have got through; or the
+        transfer in its place that was forgotten. Without an answer about what was forgotten it waits, as with a bad
+        one: nothing was sent, so nothing is unknown. Raises Held, NoAnswer."""
         restored = self._restored
         if restored is None or not await restored.waits(wish.shop):
             there = await _look(provider, wish.number) if again else None
@@ -89,8 +95,10 @@ class RefundEffects:
         try:
             there = await _look(provider, wish.number)
             if there is None:
-                await _none_forgotten(restored, provider, wish.order_id)
-                return None
+                remembered = await _paid_out_before(provider, wish)
+                if remembered is None:
+                    await _none_forgotten(restored, provider, wish.order_id)
+                return remembered
         except NoAnswer as trouble:
             if again:
                 raise
@@ -230,6 +238,25 @@ async def _look_for_transfer(provider: WechatPay, number: str) -> ProviderTransf
         if refusal.http == 404 and refusal.code in NOT_THERE:
             return None
         raise NoAnswer(refusal.code) from refusal
+
+
+async def _paid_out_before(provider: WechatPay, wish: SendRefund) -> PayoutRemembered | None:
+    """The transfer of this refund's case that lives or was paid: the payment does not show it, and the refund that was
+    refused then may be taken now. Numbers follow each other, each after the one before has failed. A shop that may not
+    make transfers has made none. Raises NoAnswer."""
+    n, there = 0, None
+    try:
+        while n == 0 or (there is not None and payout_row_for(there.state).road == "failed"):
+            n += 1
+            there = await _look_for_transfer(provider, payout_number(wish.case_id, n))
+    except NoAnswer as trouble:
+        if trouble.code != NOT_PERMITTED:
+            raise
+        return None
+    if there is None:
+        return None
+    log.error("a transfer was there before its refund was asked for", number=wish.number, transfer=there.out_bill_no)
+    return PayoutRemembered(order_id=wish.order_id, number=wish.number, n=n, transfer=there)
 
 
 async def _none_forgotten(restored: Restored, provider: WechatPay, order_id: str) -> None:

@@ -13,6 +13,7 @@ from services.payment.outside import (
     AttentionCalled,
     BalanceIsBack,
     CardGiven,
+    PayoutRemembered,
     RefundHeld,
     RefundRejected,
     RefundShown,
@@ -150,6 +151,15 @@ def transfer_shown(payment: Payment | None, heard: TransferShown, at: datetime) 
     if payment is None or refund is None or refund.payout is None:
         return payment, []
     return payouts.show(payment, refund, refund.payout, heard, at)
+
+
+@PAYMENTS.handles(PayoutRemembered)
+def payout_remembered(payment: Payment | None, heard: PayoutRemembered, at: datetime) -> Decision:
+    """Its money goes as a transfer that a restore has forgotten."""
+    refund = _present(payment, heard.number)
+    if payment is None or refund is None:
+        return payment, []
+    return payouts.take_up_forgotten(payment, refund, heard, at)
 
 
 @PAYMENTS.handles(TransferRejected)

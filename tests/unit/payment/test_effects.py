@@ -21,6 +21,7 @@ from services.payment.outside import (
     CallAttention,
     CancelTransfer,
     CloseOrder,
+    PayoutRemembered,
     QueryPayment,
     QueryRefund,
     QueryTransfer,
@@ -89,7 +90,7 @@ async def send(
 ) -> RefundShown | RefundRejected | RefundUnanswered:
     provider.script = list(script)
     report = await refund_effects(provider).send_refund(wish(resend=resend), attempt)
-    assert not isinstance(report, RefundHeld)
+    assert not isinstance(report, RefundHeld | PayoutRemembered)
     assert provider.script == [], "not every answer was asked for"
     return report
 

@@ -17,6 +17,7 @@ from services.payment.accounts import ACCOUNTS
 from services.payment.forgotten import FORGETFUL
 from services.payment.limits import RefundLimits
 from services.payment.merchants import Merchants
+from services.payment.model import payout_number
 from services.payment.outside import RefundHeld, RefundShown, SendRefund, SendTransfer, TransferUnanswered
 from services.payment.reconciliation import RECONCILIATIONS
 from services.payment.reconciliation_record import Reconciliation
@@ -102,8 +103,12 @@ class After:
     def nothing(self) -> Any:
         return self.provider.refuses(404, "RESOURCE_NOT_EXISTS")
 
+    def no_transfer(self) -> Any:
+        return self.provider.refuses(404, "NOT_FOUND")
+
 
 SEND, LOOK, PAYMENT = "POST refunds", f"GET {number()}", f"GET {ORDER}"
+TRANSFER = f"GET {payout_number(CASE, 1)}"
 
 
 def wish(amount: int = 4_000) -> SendRefund:
@@ -124,20 +129,22 @@ async def test_without_a_restore_nothing_more_is_asked(keys: Path) -> None:
 
 async def test_a_payment_that_was_never_refunded_is_refunded_at_once(keys: Path) -> None:
     after = await After(keys).was_restored()
-    after.provider.script = [after.nothing(), after.shows("SUCCESS"), after.provider.says(200, refund_document())]
+    sent = after.provider.says(200, refund_document())
+    after.provider.script = [after.nothing(), after.no_transfer(), after.shows("SUCCESS"), sent]
     assert isinstance(await after.effects().send_refund(wish(), 1), RefundShown)
-    assert after.provider.calls == [LOOK, PAYMENT, SEND]
+    assert after.provider.calls == [LOOK, TRANSFER, PAYMENT, SEND]
 
 
 async def test_a_payment_that_was_refunded_meanwhile_waits_and_costs_one_question(keys: Path) -> None:
     after = await After(keys).was_restored()
-    after.provider.script = [after.nothing(), after.shows("REFUND"), after.nothing()]
+    looks = [after.nothing(), after.no_transfer()]
+    after.provider.script = [*looks, after.shows("REFUND"), *looks]
     effects = after.effects()
     for _ in range(2):
         report = await effects.send_refund(wish(), 1)
         assert isinstance(report, RefundHeld)
         assert (report.code, report.until) == ("RESTORED", NOON + AGAIN)
-    assert after.provider.calls == [LOOK, PAYMENT, LOOK]
+    assert after.provider.calls == [LOOK, TRANSFER, PAYMENT, LOOK, TRANSFER]
 
 
 async def test_the_same_number_is_the_same_refund(keys: Path) -> None:
