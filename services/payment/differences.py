@@ -171,7 +171,9 @@ def _refund_line(ours: Payment, line: TradeLine) -> Difference | None:
         return None if line.refund_state == "FAIL" else _from_line("refund-not-ours", line, None)
     if line.amount_minor != refund.amount.amount_minor or line.currency != refund.amount.currency:
         return _from_line("refund-amount", line, refund.amount.amount_minor, detail=line.currency)
-    if line.refund_number != refund.number or refund.live_payout is not None:
+    payout = refund.live_payout
+    # What has gone as a transfer as well is judged there, too; one that is not known to be made is not all there is.
+    if line.refund_number != refund.number or (payout is not None and payout.status in ("waiting", "paid")):
         return None
     kind: Kind | None = None
     if line.refund_state == "FAIL":

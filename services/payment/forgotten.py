@@ -49,6 +49,17 @@ def take_up(payment: Payment, before: Refund, wanted: Refund) -> Decision:
     return payment.model_copy(update={"refunds": others}), saying.taken_up(payment, own)
 
 
+def sent_after_all(refund: Refund, shown: str) -> Refund:
+    """The refund as it is when the provider shows it as `shown`. Where a transfer in its place waits only because of
+    the restore, and was looked for and is not there, it was sent again in the time that is forgotten: so it goes the
+    first way, and the transfer is not made."""
+    payout = refund.live_payout
+    waits = refund.status == "paying-out" and refund.provider_code == FORGETFUL and refund.wake_at is not None
+    if payout is None or not waits or shown == "CLOSED":
+        return refund
+    return refund.model_copy(update={"status": "unknown", "payout": payout.model_copy(update={"status": "refused"})})
+
+
 def may_be_the_same(payment: Payment, refund: Refund) -> bool:
     """Whether money went back of which nobody had said what for when this refund was asked for: after a restore it may
     have been for the same goods."""

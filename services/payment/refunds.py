@@ -12,7 +12,7 @@ from typing import Literal
 from contracts.message import Money
 from contracts.payment import RefundPayment, RefusalReason
 from services.payment import payouts, saying
-from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_before, take_up
+from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_after_all, sent_before, take_up
 from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
 from services.payment.outside import CallAttention, RefundHeld, RefundShown, RescueRefund
 from services.payment.roads import LATE_DAYS, POLL_MINUTES, REFUND_WINDOW, UNKNOWN_WORRIES_AT, row_for, wait
@@ -95,8 +95,9 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         return _show_dead_number(payment, known, seen)
     if not _is_ours(payment, known, seen):
         return _show_mismatch(payment, known, seen, at)
+    known = sent_after_all(known, seen.refund.status)
     if known.went_another_way:
-        return payment, [_paid_twice(payment, known, seen)]
+        return payment, [] if seen.refund.status == "CLOSED" else [_paid_twice(payment, known, seen)]
     if known.status == "settled":
         return payment, []
     road = row_for(seen.refund.status).road
@@ -115,9 +116,8 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         return payment.with_refund(refund), [*says, saying.attempted(payment, refund, "abnormal", refund.wake_at)]
     # An answer may be older than the callback before it: only after another card was named does "processing" follow.
     if road == "accepted" and refund.status == "abnormal" and refund.rescued:
-        refund = refund.model_copy(
-            update={"status": "accepted", "provider_code": "PROCESSING", "polls": 0, "rescued": False}
-        )
+        going = {"status": "accepted", "provider_code": "PROCESSING", "polls": 0, "rescued": False}
+        refund = refund.model_copy(update=going)
     after, worries = _worry_about_age(payment, plan_poll(refund, at), at)
     return after, [*says, *worries]
 

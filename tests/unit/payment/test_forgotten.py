@@ -184,3 +184,21 @@ def test_a_forgotten_transfer_of_another_amount_is_for_a_person() -> None:
     assert kinds(story.hear(resume("look-again", 1))) == ["RefundResumed", "SendRefund"]
     story.hear(remembered("SUCCESS", amount=1_000))
     assert "RefundSettled" in kinds(story.hear(resume("settled-outside", 2, proof="paid then")))
+
+
+# ── a refund that was sent again in place of a transfer and is forgotten ─────────────────────────────────────────────
+@pytest.mark.parametrize(("status", "ends"), [("SUCCESS", "settled"), ("PROCESSING", "accepted")])
+def test_a_transfer_that_waited_is_not_made_when_its_own_refund_turns_out_to_have_been_sent(
+    status: str, ends: str
+) -> None:
+    story = rerouted()
+    story.hear(restored_transfer())
+    expect(story.hear(shown(status)), RefundAccepted)
+    assert (story.refund.status, story.refund.live_payout) == (ends, None)
+
+
+def test_a_dead_refund_changes_nothing_about_the_transfer_that_waits() -> None:
+    story = rerouted()
+    story.hear(restored_transfer())
+    assert story.hear(shown("CLOSED")) == []
+    assert story.refund.status == "paying-out"

@@ -45,6 +45,8 @@ PAID = paid("O1")
 REFUNDED = refunded("O1", "C1-1")
 FAILED = refunded("O1", "C1-1", state="FAIL")
 PAID_OUT = {"number": "P1", "status": "paid"}
+WAITING = {"number": "P1", "status": "waiting"}
+NOT_MADE = {"number": "P1", "status": "unknown"}
 
 ROWS: list[tuple[str, Payment | None, list[Cells], list[Kind]]] = [
     ("both paid", ours(), [PAID], []),
@@ -83,6 +85,12 @@ ROWS: list[tuple[str, Payment | None, list[Cells], list[Kind]]] = [
      [PAID, REFUNDED, refunded("O1", "C1-2")], ["refund-twice"]),
     ("the same number twice", ours(refund()), [PAID, REFUNDED, REFUNDED], ["refund-twice"]),
     ("a transfer and a refund", ours(refund(payout=PAID_OUT)), [PAID, REFUNDED], ["refund-twice"]),
+    ("a refund and a transfer that is not made yet", ours(refund("paying-out", None, payout=NOT_MADE)),
+     [PAID, REFUNDED], ["refund-not-settled-here"]),
+    ("a refund on its way and a transfer that is not made yet", ours(refund("paying-out", None, payout=NOT_MADE)),
+     [PAID, refunded("O1", "C1-1", state="PROCESSING")], ["refund-not-accepted-here"]),
+    ("a refund and a transfer that waits", ours(refund("paying-out", payout=WAITING)), [PAID, REFUNDED],
+     ["refund-twice"]),
     ("a transfer instead of the refund", ours(refund(payout=PAID_OUT)), [PAID], []),
     ("paid back outside", ours(refund(proof="cash, receipt 7", provider_code="OUTSIDE")), [PAID], []),
     ("paid back outside, and erased since", ours(refund(provider_code="OUTSIDE")), [PAID], []),
