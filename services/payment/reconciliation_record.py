@@ -189,6 +189,13 @@ def ready_at(day: date) -> datetime:
     return datetime.combine(day + timedelta(days=1), READY_AT, CHINA).astimezone(UTC)
 
 
+def first_without_bill(at: datetime) -> date:
+    """The first day whose bills were not there at this moment: in the small hours, still the day before."""
+    today = at.astimezone(CHINA).date()
+    yesterday = today - timedelta(days=1)
+    return yesterday if ready_at(yesterday) > at else today
+
+
 def days_due(at: datetime) -> list[date]:
     """The last seven days whose bills are there, oldest first: a service that was down catches up."""
     today = at.astimezone(CHINA).date()

@@ -21,7 +21,13 @@ from chassis.record import Heard
 from contracts.message import message_id
 from contracts.payment import trade_number
 from services.payment.bills import day_of
-from services.payment.reconciliation_record import BILLS_KEPT, StartReconciliation, id_of, ready_at
+from services.payment.reconciliation_record import (
+    BILLS_KEPT,
+    StartReconciliation,
+    first_without_bill,
+    id_of,
+    ready_at,
+)
 from services.payment.shown import Trade
 from services.payment.turnstile import HELD, Held
 
@@ -73,11 +79,12 @@ class Restored:
             log.warning("restored: refunds made since the backup are not known yet", days=len(self.days()))
 
     def days(self) -> list[date]:
-        """Days in China whose bills may hold what is not known here; older bills are not kept."""
+        """Days in China whose bills may hold what is not known here; older bills are not kept. The first is the one
+        whose bill was not there yet when the backup was taken: a refund made by hand on it stands in no later bill."""
         if self._note is None:
             return []
         oldest = day_of(self._clock() - BILLS_KEPT)
-        first, last = max(oldest, day_of(self._time("taken_at"))), day_of(self._time("restored_at"))
+        first, last = max(oldest, first_without_bill(self._time("taken_at"))), day_of(self._time("restored_at"))
         return [first + timedelta(days=n) for n in range((last - first).days + 1)]
 
     async def waits(self, shop: str) -> bool:

@@ -14,6 +14,7 @@ import typer
 
 from chassis.mongo import Server
 from chassis.store import StoreUnavailable
+from services.payment.reconciliation_record import first_without_bill
 from tools.backup.crosscheck import Agreement, compare
 from tools.backup.folder import BackupDamaged, Manifest, check_files
 from tools.backup.groups import Groups
@@ -69,7 +70,7 @@ def run_restore(folder: Path, mongo: str, kafka: str, *, replace: bool) -> None:
 
         manifest = asyncio.run(_put(url, folder, nobody_hears_what_is_there, replace=replace))
         print(f"{_counted(manifest)} are back as they were at {manifest.taken_at.isoformat()}.")
-        print(AFTERWARDS.format(day=manifest.taken_at.date()), flush=True)
+        print(AFTERWARDS.format(day=first_without_bill(manifest.taken_at)), flush=True)
         _agreed(compare(folder, manifest))
 
 

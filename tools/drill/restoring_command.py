@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from services.payment.bills import CHINA, day_of
+from services.payment.bills import CHINA
+from services.payment.reconciliation_record import first_without_bill
 from tools.backup.crosscheck import compare
 from tools.backup.folder import Manifest, check_files
 from tools.backup.place import forget_topics, stack_mongo
@@ -151,7 +152,7 @@ async def _afterwards(
 
 
 def _days(manifest: Manifest, now: str) -> list[str]:
-    first, last = day_of(manifest.taken_at), datetime.fromisoformat(now).astimezone(CHINA).date()
+    first, last = first_without_bill(manifest.taken_at), datetime.fromisoformat(now).astimezone(CHINA).date()
     return [(first + timedelta(days=n)).isoformat() for n in range((last - first).days + 1)]
 
 

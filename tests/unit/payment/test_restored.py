@@ -20,7 +20,7 @@ from services.payment.merchants import Merchants
 from services.payment.model import payout_number
 from services.payment.outside import RefundHeld, RefundShown, SendRefund, SendTransfer, TransferUnanswered
 from services.payment.reconciliation import RECONCILIATIONS
-from services.payment.reconciliation_record import Reconciliation
+from services.payment.reconciliation_record import Reconciliation, ready_at
 from services.payment.refund_effects import RefundEffects
 from services.payment.restored import NAME, Restored
 from services.payment.turnstile import SPACING, Turnstile
@@ -201,6 +201,15 @@ async def test_a_day_that_tells_nothing_is_not_compared(keys: Path, not_enough: 
     assert await after.restored.waits("")
     await after.compared(DAYS[1], differences=[{**SILENT, "state": "closed"}], found=1)
     assert not await after.restored.waits(""), "somebody has dealt with it"
+
+
+@pytest.mark.parametrize(("before", "days"), [(timedelta(minutes=1), DAYS), (timedelta(0), DAYS[1:])])
+async def test_a_day_whose_bill_was_not_made_when_the_backup_was_taken_is_compared_too(
+    keys: Path, before: timedelta, days: tuple[date, ...]
+) -> None:
+    """A refund made by hand on that day stands in no later bill, also when the word about it came after the backup."""
+    after = await After(keys, taken_at=ready_at(DAYS[0]) - before).was_restored()
+    assert after.restored.days() == list(days)
 
 
 async def test_bills_that_are_not_kept_any_more_are_not_waited_for(keys: Path) -> None:
