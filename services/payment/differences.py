@@ -112,7 +112,7 @@ class Difference(Fact):
 @dataclass(frozen=True, slots=True)
 class Side:
     """What one comparison is about: whose bill, of which day, and which refund numbers the provider has confirmed
-    since with the same amount."""
+    since: the same amount where the bill lacks it, closed where we do."""
 
     shop: str
     day: date
@@ -129,7 +129,7 @@ def compare_order(ours: Payment | None, lines: Sequence[TradeLine], side: Side) 
     refund_lines = [one for one in lines if one.is_refund]
     return [
         *_payment(ours, [one for one in lines if not one.is_refund], side),
-        *(found for one in refund_lines if (found := _refund_line(ours, one)) is not None),
+        *(found for one in refund_lines if (found := _refund_line(ours, one, side)) is not None),
         *_refunds_without_line(ours, {one.refund_number for one in refund_lines}, side),
         *_refunded_twice(ours, refund_lines),
     ]
@@ -162,13 +162,14 @@ def _payment(ours: Payment, lines: Sequence[TradeLine], side: Side) -> list[Diff
     return found
 
 
-def _refund_line(ours: Payment, line: TradeLine) -> Difference | None:
+def _refund_line(ours: Payment, line: TradeLine, side: Side) -> Difference | None:
     """What is wrong with one refund of the bill. A refund that its successor has replaced is judged with all others of
     its case (`_refunded_twice`)."""
     refund = ours.refund_numbered(line.refund_number)
+    closed = line.refund_state != "SUCCESS" and line.refund_number in side.confirmed
     if refund is None:
-        # Failed and never ours: no money moved, and the provider's answer would change nothing here.
-        return None if line.refund_state == "FAIL" else _from_line("refund-not-ours", line, None)
+        # Failed or closed, and never ours: no money moved, and the provider's answer would change nothing here.
+        return None if closed or line.refund_state == "FAIL" else _from_line("refund-not-ours", line, None)
     if line.amount_minor != refund.amount.amount_minor or line.currency != refund.amount.currency:
         return _from_line("refund-amount", line, refund.amount.amount_minor, detail=line.currency)
     payout = refund.live_payout
@@ -180,7 +181,7 @@ def _refund_line(ours: Payment, line: TradeLine) -> Difference | None:
         kind = "refund-failed-there" if refund.status == "settled" else None
     elif line.refund_state == "SUCCESS":
         kind = None if refund.status == "settled" else "refund-not-settled-here"
-    elif not (refund.is_promised or refund.status == "settled"):
+    elif not (closed or refund.is_promised or refund.status == "settled"):
         kind = "refund-not-accepted-here"
     if kind is None:
         return None

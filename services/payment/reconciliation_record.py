@@ -48,7 +48,8 @@ class Reconciliation(Fact):
     """`day` is a day in China (2026-11-01), `shop` empty for the house. `run` counts how often somebody started it,
     `tries` failures to get the bills, `rounds` how often the provider was asked about differences. `queue`: differences
     still to be asked about. `found`: how many the last comparison found, of which at most 1,000 are kept. `confirmed`:
-    refunds without a line that the provider has confirmed. `wake_at`: when it goes on by itself."""
+    refunds without a line that the provider has confirmed, and such as we lack that it has closed. `wake_at`: when it
+    goes on by itself."""
 
     reconciliation_id: str
     shop: str
@@ -153,7 +154,8 @@ class BillNotReadable(DayReport):
 
 class Reply(Fact):
     """What came of one question. told: the payment has heard the answer; confirmed: the provider has the refund that
-    its bill lacks, with our amount; against: its answer contradicts us; silent: there was none."""
+    its bill lacks, with our amount, or has closed the one that we lack; against: its answer contradicts us; silent:
+    there was none."""
 
     n: int
     outcome: Literal["told", "confirmed", "against", "silent"]

@@ -53,6 +53,8 @@ QUESTIONS_AT_ONCE = 4
 NOTHING_HAPPENED = "NO_STATEMENT_EXIST"
 # Nobody shows a sub-merchant's account to its service provider: then the trade bill alone is compared.
 NOT_SHOWN = "NO_AUTH"
+# A refund that stands in the bill, which is never written anew, may have been closed since: then it moved nothing.
+BILL_ONLY = frozenset({"refund-not-ours", "refund-not-accepted-here"})
 
 DIFFERENCES = Counter("tuidan_reconciliation_differences_total", "Differences found, each time one is found", ["kind"])
 NOT_DONE = Counter("tuidan_reconciliation_not_done_total", "Comparisons that could not be made", ["why"])
@@ -191,6 +193,8 @@ class Reconciler:
         report = {"order_id": question.order_id, "number": question.subject, "refund": shown, "by": "answer"}
         await self._tell(RefundShown.model_validate(report), cause, question)
         remark = f"the provider says {shown.status}, {shown.amount.refund} fen"
+        if shown.status == "CLOSED" and question.kind in BILL_ONLY:
+            return Reply(n=question.n, outcome="confirmed", remark=remark)
         if question.kind != "refund-not-in-bill":
             return Reply(n=question.n, outcome="told", remark=remark)
         agrees = (shown.out_trade_no, shown.amount.refund) == (question.order_id, question.our_minor)

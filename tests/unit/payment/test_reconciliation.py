@@ -8,12 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from chassis.record import Heard
+from contracts.message import CaseId, OrderId
+from contracts.payment import RefundPayment
 from services.payment.calling import NoAnswer, Refused
+from services.payment.outside import RefundRejected
 from services.payment.reconciliation import ASKED_TOGETHER, RETRY_AFTER, ROUND_WAIT, ROUNDS_MAX, TRIES_MAX
 from services.payment.reconciliation_record import CloseDifference, Reconciliation, days_due, id_of, ready_at
 from services.payment.reconciling import QUESTIONS_AT_ONCE, Nightly
 from tests.unit.payment.bill_files import fund_bill, moved, paid, refunded, trade_bill
 from tests.unit.payment.counting_house import DAY, MORNING, CountingHouse, FakeProvider, refund, trade
+from tests.unit.payment.given import fen
 
 ORDER, CASE = "ORDER0000000000000001", "CASE0000000000000001"
 NUMBER = f"{CASE}-1"
@@ -105,6 +109,39 @@ async def test_a_refund_made_by_hand_becomes_one_of_ours(house: CountingHouse, p
     assert (day.status, states(day)) == ("done", [("refund-not-ours", "healed")])
     found = (await house.payment(ORDER)).refunds[0]
     assert (found.number, found.found, found.status) == ("BYHAND", True, "settled")
+
+
+@pytest.mark.parametrize("number", ["BYHAND", NUMBER], ids=["made by hand", "refused here"])
+async def test_a_refund_that_only_the_bill_has_and_that_was_closed_since_moved_nothing(
+    house: CountingHouse, provider: FakeProvider, number: str
+) -> None:
+    """A bill is never written anew: whoever waits for this day to show nothing unknown would wait for ever."""
+    await house.paid(ORDER)
+    if number == NUMBER:
+        order = OrderId(ORDER)
+        await house.hear(RefundPayment(order_id=order, case_id=CaseId(CASE), amount=fen(4_000), reason="不想要了"))
+        await house.hear(RefundRejected(order_id=order, number=NUMBER, code="INVALID_REQUEST"))
+    provider.trades = trade_bill(paid(ORDER), refunded(ORDER, number, state="PROCESSING"))
+    provider.funds = fund_bill(IN, moved(f"R-{number}", "40.00", "退款", comes_in=False))
+    provider.refunds[number] = refund(ORDER, number, "CLOSED")
+    day = await house.start()
+    for _ in range(ROUNDS_MAX - 1):
+        day = await house.later(ROUND_WAIT)
+    assert (day.status, {one.state for one in day.differences}) == ("done", {"healed"})
+    assert {one.status for one in (await house.payment(ORDER)).refunds} <= {"refused"}
+
+
+async def test_a_refund_that_arrived_by_its_bill_and_is_called_closed_is_for_a_person(
+    house: CountingHouse, provider: FakeProvider
+) -> None:
+    await house.paid(ORDER)
+    provider.trades = trade_bill(paid(ORDER), refunded(ORDER, "BYHAND"))
+    provider.funds = fund_bill(IN, moved("R-BYHAND", "40.00", "退款", comes_in=False))
+    provider.refunds["BYHAND"] = refund(ORDER, "BYHAND", "CLOSED")
+    day = await house.start()
+    for _ in range(ROUNDS_MAX - 1):
+        day = await house.later(ROUND_WAIT)
+    assert (day.status, open_kinds(day)) == ("done", ["refund-not-ours"])
 
 
 async def test_a_refund_missing_in_the_bill_that_the_provider_has(house: CountingHouse, provider: FakeProvider) -> None:
