@@ -217,8 +217,13 @@ def _refunded_twice(ours: Payment, lines: Sequence[TradeLine]) -> list[Differenc
     """Cases for which money went, or is going, more than once."""
     found = []
     for refund in ours.refunds:
-        numbers = (refund.number, *refund.closed_numbers)
-        moving = [one.refund_number for one in lines if one.refund_number in numbers and one.refund_state != "FAIL"]
+        # Of a number that the provider has confirmed to be closed a bill may be older: only money that arrived counts.
+        moving = [
+            one.refund_number
+            for one in lines
+            if (one.refund_number == refund.number and one.refund_state != "FAIL")
+            or (one.refund_number in refund.closed_numbers and one.refund_state == "SUCCESS")
+        ]
         if is_at_provider(refund) and refund.number not in moving:
             moving.append(refund.number)
         if moving and refund.live_payout is not None and refund.live_payout.status in ("waiting", "paid"):
