@@ -170,14 +170,16 @@ class RefundEffects:
                 if there is not None and (there.package_info or there.state != "WAIT_USER_CONFIRM"):
                     return _transfer_shown(wish, there)
             if self._restored is not None and await self._restored.waits(wish.shop):
-                there = await _look_for_transfer(provider, wish.number)
+                there = await _look_if_permitted(provider, wish.number)
                 if there is None:
                     await _none_forgotten(self._restored, provider, wish.order_id)
             try:
                 sent = await provider.transfer(wish.number, wish.openid, wish.amount, wish.reason)
             except Refused as refusal:
                 log.warning("the provider refuses a transfer", number=wish.number, code=refusal.code)
-                there = await _look_for_transfer(provider, wish.number)
+                is_first = refusal.code == NOT_PERMITTED and not wish.resend and attempt == 1
+                look = _look_if_permitted if is_first else _look_for_transfer
+                there = await look(provider, wish.number)
                 if there is not None:
                     return _transfer_shown(wish, there)
                 return TransferRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
@@ -240,19 +242,24 @@ async def _look_for_transfer(provider: WechatPay, number: str) -> ProviderTransf
         raise NoAnswer(refusal.code) from refusal
 
 
+async def _look_if_permitted(provider: WechatPay, number: str) -> ProviderTransfer | None:
+    """As above, where no call of ours can be on its way: a shop that may not even look, because it may not make
+    transfers, has made none."""
+    try:
+        return await _look_for_transfer(provider, number)
+    except NoAnswer as trouble:
+        if trouble.code == NOT_PERMITTED:
+            return None
+        raise
+
+
 async def _paid_out_before(provider: WechatPay, wish: SendRefund) -> PayoutRemembered | None:
     """The transfer of this refund's case that lives or was paid: the payment does not show it, and the refund that was
-    refused then may be taken now. Numbers follow each other, each after the one before has failed. A shop that may not
-    make transfers has made none. Raises NoAnswer."""
+    refused then may be taken now. Numbers follow each other, each after the one before has failed. Raises NoAnswer."""
     n, there = 0, None
-    try:
-        while n == 0 or (there is not None and payout_row_for(there.state).road == "failed"):
-            n += 1
-            there = await _look_for_transfer(provider, payout_number(wish.case_id, n))
-    except NoAnswer as trouble:
-        if trouble.code != NOT_PERMITTED:
-            raise
-        return None
+    while n == 0 or (there is not None and payout_row_for(there.state).road == "failed"):
+        n += 1
+        there = await _look_if_permitted(provider, payout_number(wish.case_id, n))
     if there is None:
         return None
     log.error("a transfer was there before its refund was asked for", number=wish.number, transfer=there.out_bill_no)

@@ -283,9 +283,19 @@ async def test_a_transfer_is_looked_for_before_a_second_try_and_after_a_refusal(
     refused = await effects.send_transfer(TRANSFER, 1)
     assert isinstance(refused, TransferRejected)
     assert refused.code == "NO_AUTH"
-    provider.script = [provider.refuses(403, "NO_AUTH"), provider.refuses(403, "NO_AUTH")]
+    provider.script = [provider.refuses(400, "PARAM_ERROR"), provider.refuses(403, "NO_AUTH")]
     unknown = await effects.send_transfer(TRANSFER, 1)
     assert isinstance(unknown, TransferUnanswered), "who may not look knows nothing"
+
+
+async def test_a_shop_that_may_not_make_transfers_may_not_look_for_them_and_is_refused(provider: Provider) -> None:
+    """Else its refund would be asked about for ever, and its case would never end."""
+    no = provider.refuses(403, "NO_AUTH")
+    provider.script = [no, no]
+    assert isinstance(await refund_effects(provider).send_transfer(TRANSFER, 1), TransferRejected)
+    provider.script = [provider.refuses(404, "NOT_FOUND"), no, no]
+    late = await refund_effects(provider).send_transfer(TRANSFER, 2)
+    assert isinstance(late, TransferUnanswered), "an earlier call may have made one, when it was allowed to"
 
 
 async def test_the_ticket_of_a_transfer_whose_answer_was_lost_is_asked_for_again(provider: Provider) -> None:

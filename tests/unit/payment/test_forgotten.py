@@ -15,6 +15,7 @@ from services.payment.outside import (
     RefundShown,
     RefundUnanswered,
     SendTransfer,
+    TransferRejected,
     TransferUnanswered,
 )
 from services.payment.shown import ProviderTransfer
@@ -34,7 +35,7 @@ from tests.unit.payment.given import (
 )
 from tests.unit.payment.test_byhand import resume
 from tests.unit.payment.test_payouts import OPENID, rerouted
-from tests.unit.payment.test_restored import LOOK, PAYMENT, SEND, TRANSFER, After, wish
+from tests.unit.payment.test_restored import LOOK, PAYMENT, SEND, TRANSFER, After, transfer, wish
 
 
 def restored_transfer(n: int = 1) -> TransferUnanswered:
@@ -152,6 +153,13 @@ async def test_a_shop_that_may_not_make_transfers_has_forgotten_none(keys: Path)
     after.provider.script = [after.nothing(), refusal, after.shows("SUCCESS"), sent]
     assert isinstance(await after.effects().send_refund(wish(), 1), RefundShown)
     assert after.provider.calls == [LOOK, TRANSFER, PAYMENT, SEND]
+
+
+async def test_nor_does_such_a_shop_ask_for_ever_about_a_transfer(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    no = after.provider.refuses(403, "NO_AUTH")
+    after.provider.script = [no, after.shows("SUCCESS"), no, no]
+    assert isinstance(await after.effects().send_transfer(transfer(), 1), TransferRejected)
 
 
 @pytest.mark.parametrize(("attempt", "report"), [(1, RefundHeld), (2, RefundUnanswered)])
