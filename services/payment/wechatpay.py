@@ -198,6 +198,9 @@ class WechatPay:
 
     async def query_transfer(self, out_bill_no: str) -> ProviderTransfer:
         """The transfer as the provider has it."""
+        if self.merchant.sub_mchid:
+            # See `transfer`: none was made, and who may not make any may not be let look either.
+            raise Refused(404, "NOT_FOUND", "a service provider makes no transfers for a sub-merchant")
         place = f"{_TRANSFERS}/out-bill-no/{_part(out_bill_no)}"
         return _read(ProviderTransfer, await self._line.call("GET", place, what="query-transfer"))
 

@@ -195,6 +195,14 @@ async def test_a_service_provider_pays_no_transfer_out_of_its_own_pocket(provide
     assert (caught.value.code, provider.asked) == ("NO_AUTH", [])
 
 
+async def test_so_there_is_none_of_it_and_the_provider_need_not_let_it_look(provider: Provider, tmp_path: Path) -> None:
+    """Asked, it may answer NO_AUTH, which says nothing about a transfer: the refund would be looked for for ever."""
+    provider.script = [provider.refuses(403, "NO_AUTH")]
+    with pytest.raises(Refused) as caught:
+        await partner(provider, tmp_path).query_transfer(BILL)
+    assert (caught.value.http, caught.value.code, provider.asked) == (404, "NOT_FOUND", [])
+
+
 def test_what_the_provider_shows_is_ours_or_not(provider: Provider, tmp_path: Path) -> None:
     mchid = text(provider.keys, "mchid.txt")
     client, acting = provider.client(), partner(provider, tmp_path)
