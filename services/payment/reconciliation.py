@@ -176,18 +176,19 @@ def _ask_next(known: Reconciliation) -> Decision:
 
 
 def _merge(known: Reconciliation, heard: DayCompared, at: datetime) -> Reconciliation:
-    """What was found, put to what is known of it. Gone is healed, but only when all that was found is in the list."""
+    """What was found, put to what is known of it. Gone is healed, but only when all that was found is in the list: all
+    there is to ask about, or all of everything."""
     found = {one.identity: one for one in heard.differences}
-    is_whole = heard.found == len(heard.differences)
-    kept = [_again(one, found.pop(one.identity, None), is_whole, at) for one in known.differences]
+    is_whole = {"task": heard.found == len(heard.differences), "heal": heard.unasked == 0}
+    kept = [_again(one, found.pop(one.identity, None), is_whole[one.row.does], at) for one in known.differences]
     last = known.last_n
     for one in found.values():
         last += 1
         kept.append(one.model_copy(update={"n": last, "state": "open", "changed_at": at}))
-    if len(kept) > DIFFERENCES_MAX:
-        kept = sorted(kept, key=lambda one: (one.state == "healed", not one.row.loud, one.n))[:DIFFERENCES_MAX]
-        kept.sort(key=lambda one: one.n)
-    return known.model_copy(update={"differences": tuple(kept), "last_n": last})
+    by_weight = sorted(kept, key=lambda one: (one.state == "healed", not one.row.loud, not one.is_to_heal, one.n))
+    unasked = heard.unasked + sum(one.is_to_heal for one in by_weight[DIFFERENCES_MAX:])
+    kept = sorted(by_weight[:DIFFERENCES_MAX], key=lambda one: one.n)
+    return known.model_copy(update={"differences": tuple(kept), "last_n": last, "unasked": unasked})
 
 
 def _again(one: Difference, found: Difference | None, is_whole: bool, at: datetime) -> Difference:

@@ -147,7 +147,8 @@ class Desk:
 
 def shown(known: Reconciliation) -> dict[str, Any]:
     """A reconciliation as people and programs read it: each difference says what it means."""
-    plain: dict[str, Any] = known.model_dump(mode="json", exclude={"differences", "queue", "confirmed", "last_n"})
+    inner = {"differences", "queue", "confirmed", "last_n", "unasked"}
+    plain: dict[str, Any] = known.model_dump(mode="json", exclude=inner)
     return {
         **plain,
         "open": known.open_count,

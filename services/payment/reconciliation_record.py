@@ -47,7 +47,8 @@ class Sums(Fact):
 class Reconciliation(Fact):
     """`day` is a day in China (2026-11-01), `shop` empty for the house. `run` counts how often somebody started it,
     `tries` failures to get the bills, `rounds` how often the provider was asked about differences. `queue`: differences
-    still to be asked about. `found`: how many the last comparison found, of which at most 1,000 are kept. `confirmed`:
+    still to be asked about. `found`: how many the last comparison found, of which at most 1,000 are kept; `unasked`:
+    how many more the provider is to be asked about, None for a comparison of before that was counted. `confirmed`:
     refunds without a line that the provider has confirmed, and such as we lack that it has closed. `wake_at`: when it
     goes on by itself."""
 
@@ -65,6 +66,7 @@ class Reconciliation(Fact):
     problem: str = ""
     sums: Sums | None = None
     found: int = 0
+    unasked: int | None = None
     differences: tuple[Difference, ...] = ()
     last_n: int = 0
     queue: tuple[int, ...] = ()
@@ -130,12 +132,15 @@ class StartReconciliation(DayReport):
 
 
 class DayCompared(DayReport):
-    """Both bills were read and compared. `found` counts all differences, `differences` are at most 1,000 of them."""
+    """Both bills were read and compared. `found` counts all differences, `differences` are at most 1,000 of them, where
+    there are more those first that the provider is to be asked about; `unasked`: how many of these are not among them.
+    """
 
     wire: ClassVar[str] = "day-compared"
     sums: Sums
     found: int
     differences: tuple[Difference, ...]
+    unasked: int = 0
 
 
 class BillsNotThere(DayReport):

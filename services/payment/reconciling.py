@@ -145,12 +145,14 @@ class Reconciler:
             more = {"has_account": True, "others": _others(account), "at_border": account.at_border}
             sums = sums.model_copy(update=more)
         _tell(wish.reconciliation_id, found, orders=len(ids))
-        found.sort(key=lambda one: not one.row.loud)
+        is_cut = len(found) > DIFFERENCES_MAX
+        found.sort(key=lambda one: (not one.row.loud, is_cut and not one.is_to_heal))
         return DayCompared(
             reconciliation_id=wish.reconciliation_id,
             sums=sums,
             found=len(found),
             differences=tuple(found[:DIFFERENCES_MAX]),
+            unasked=sum(one.is_to_heal for one in found[DIFFERENCES_MAX:]),
         )
 
     # ── ask ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -141,7 +141,7 @@ class Restored:
     async def _open_days(self, shop: str) -> list[date]:
         """Those that nobody has compared since, or that still show a refund nobody here knows of."""
         ids = {id_of(shop, day): day for day in self.days()}
-        wanted = ("status", "started_at", "found", "differences.kind", "differences.state")
+        wanted = ("status", "started_at", "found", "unasked", "differences.kind", "differences.state")
         fields = [f"state.{name}" for name in wanted]
         found = await self._days.find({"_id": {"$in": list(ids)}}, fields=fields)
         done = {document["_id"] for document in found if self._is_compared(document["state"])}
@@ -151,7 +151,10 @@ class Restored:
         differences = state.get("differences", ())
         unknown = any(one["kind"] in NOT_YET_KNOWN and one["state"] == "open" for one in differences)
         since = _utc(state["started_at"]) >= self._time("restored_at")
-        return state["status"] == "done" and since and not unknown and state.get("found", 0) <= len(differences)
+        unseen = state.get("unasked")
+        if unseen is None:
+            unseen = max(0, state.get("found", 0) - len(differences))
+        return state["status"] == "done" and since and not unknown and not unseen
 
     async def _clear(self, shop: str) -> None:
         assert self._note is not None

@@ -280,6 +280,22 @@ async def test_too_many_differences_are_cut_and_nothing_is_called_healed(
     assert day.differences[0].state == "open", "it may be among those that were cut"
 
 
+async def test_among_too_many_what_can_be_asked_about_is_asked_and_healed(
+    house: CountingHouse, provider: FakeProvider
+) -> None:
+    await house.paid(ORDER)
+    lost = [f"A{n}" for n in range(1_001)]
+    provider.trades = trade_bill(*(paid(order) for order in lost), paid(ORDER), refunded(ORDER, "BYHAND"))
+    provider.funds = fund_bill(
+        *(moved(f"T-{order}", "100.00") for order in lost), IN, moved("R-BYHAND", "40.00", "退款", comes_in=False)
+    )
+    provider.refunds["BYHAND"] = refund(ORDER, "BYHAND")
+    day = await house.start()
+    assert set(open_kinds(day)) == {"order-unknown"}
+    assert (day.status, day.found, day.unasked) == ("done", 1_001, 0)
+    assert (await house.payment(ORDER)).refunds[0].found
+
+
 # ── bills that are not there, or cannot be read ──────────────────────────────────────────────────────────────────────
 async def test_bills_that_are_not_ready_are_fetched_again_until_they_are(
     house: CountingHouse, provider: FakeProvider

@@ -191,8 +191,9 @@ SILENT = {"kind": "refund-not-ours", "state": "open"}
         {"status": "failed"},
         {"differences": [SILENT], "found": 1},
         {"found": 1_001, "differences": [{**SILENT, "kind": "order-unknown"}]},
+        {"found": 1_001, "unasked": 1, "differences": [{**SILENT, "kind": "order-unknown"}]},
     ],
-    ids=["compared before the restore", "no bill", "the provider did not answer", "more than are kept"],
+    ids=["before the restore", "no bill", "no answer", "more than are kept, of before", "more than are kept"],
 )
 async def test_a_day_that_tells_nothing_is_not_compared(keys: Path, not_enough: dict[str, Any]) -> None:
     after = await After(keys).was_restored()
@@ -201,6 +202,15 @@ async def test_a_day_that_tells_nothing_is_not_compared(keys: Path, not_enough: 
     assert await after.restored.waits("")
     await after.compared(DAYS[1], differences=[{**SILENT, "state": "closed"}], found=1)
     assert not await after.restored.waits(""), "somebody has dealt with it"
+
+
+async def test_a_day_of_more_lost_orders_than_are_kept_is_compared_all_the_same(keys: Path) -> None:
+    """A shop of many orders loses more of them than that in a day, and they do not become fewer: it would wait on."""
+    after = await After(keys).was_restored()
+    lost = [{"kind": "order-unknown", "state": "open"}] * 1_000
+    for day in DAYS:
+        await after.compared(day, found=5_000, unasked=0, differences=lost)
+    assert not await after.restored.waits("")
 
 
 @pytest.mark.parametrize(("before", "days"), [(timedelta(minutes=1), DAYS), (timedelta(0), DAYS[1:])])
