@@ -51,11 +51,13 @@ class Letter:
 
     @property
     def died_at(self) -> datetime:
-        """UTC; the record's own time where the letter does not say."""
+        """The record's own time where the letter does not say. A time without a zone says none: it cannot be compared
+        with those of other letters."""
         try:
-            return datetime.fromisoformat(self.record.header("dead_at"))
+            said = datetime.fromisoformat(self.record.header("dead_at"))
         except ValueError:
             return self.record.at
+        return said if said.tzinfo else self.record.at
 
     @property
     def is_whole(self) -> bool:
@@ -110,7 +112,7 @@ def topic_of(letter_id: str) -> str | None:
 
 def _letter(record: Raw) -> Letter:
     topic, partition, offset = (record.header(f"dead_{name}") for name in ("topic", "partition", "offset"))
-    if not topic or not partition.isdigit() or not offset.isdigit():
+    if not topic or not partition.isdecimal() or not offset.isdecimal():
         return Letter(record, None, -1)
     return Letter(record, Place(topic, int(partition)), int(offset))
 
