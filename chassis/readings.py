@@ -8,6 +8,7 @@ nobody knows.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 
@@ -28,6 +29,11 @@ Series = Mapping[tuple[str, ...], float]
 """The figure by the values of the gauge's labels."""
 Look = Callable[[], Awaitable[Series]]
 
+NOTHING: Series = {}
+UNKNOWN: Series = {(): math.nan}
+"""For a gauge without labels, which always shows something: a number that is above and below nothing, so no alert is
+raised by it, and none of another process is hidden (Prometheus' `max` passes it over)."""
+
 log = structlog.get_logger()
 
 
@@ -35,25 +41,25 @@ class Readings:
     """What one process looks up when it is asked."""
 
     def __init__(self, monotonic: Callable[[], float] = clock.monotonic) -> None:
-        self._looks: list[tuple[Gauge, Look]] = []
+        self._looks: list[tuple[Gauge, Look, Series]] = []
         self._monotonic = monotonic
         self._taken_at = float("-inf")
         self._one_at_a_time = asyncio.Lock()
         self._told: set[Gauge] = set()
 
-    def add(self, gauge: Gauge, look: Look) -> None:
-        """Let `gauge` show what `look` finds, and no series that it does not find."""
-        self._looks.append((gauge, look))
+    def add(self, gauge: Gauge, look: Look, otherwise: Series = NOTHING) -> None:
+        """Let `gauge` show what `look` finds, and no series that it does not find; `otherwise` when it cannot look."""
+        self._looks.append((gauge, look, otherwise))
 
     async def take(self) -> None:
         """Look everything up, unless that was done a moment ago. Never raises."""
         async with self._one_at_a_time:
             if self._monotonic() - self._taken_at < EVERY_SECONDS:
                 return
-            await asyncio.gather(*(self._take_one(gauge, look) for gauge, look in self._looks))
+            await asyncio.gather(*(self._take_one(*each) for each in self._looks))
             self._taken_at = self._monotonic()
 
-    async def _take_one(self, gauge: Gauge, look: Look) -> None:
+    async def _take_one(self, gauge: Gauge, look: Look, otherwise: Series) -> None:
         try:
             async with asyncio.timeout(TAKES_AT_MOST_SECONDS):
                 found = await look()
@@ -65,12 +71,12 @@ class Readings:
                     problem=repr(problem)[:300],
                 )
             self._told.add(gauge)
-            found = {}
+            found = otherwise
         else:
             self._told.discard(gauge)
         gauge.clear()
         for labels, value in found.items():
-            gauge.labels(*labels).set(value)
+            (gauge.labels(*labels) if labels else gauge).set(value)
 
 
 def unsaid_ages(engine: Engine) -> Look:

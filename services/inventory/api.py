@@ -17,7 +17,7 @@ from contracts.message import Command, message_id
 from services.inventory.balances import Balances
 from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
 from services.inventory.model import HoldingCase, Product, Reservation, StockReceipt
-from services.inventory.recount import Recount, recount
+from services.inventory.recount import Recount, Recounts
 
 AT_ONCE_MAX = 500
 
@@ -57,11 +57,11 @@ class ReservationView(BaseModel):
     cases: dict[str, HoldingCase]
 
 
-def router(engine: Engine, books: Balances) -> APIRouter:
+def router(engine: Engine, books: Balances, recounts: Recounts) -> APIRouter:
     """The routes; what they answer is said at each."""
     routes = APIRouter()
     routes.include_router(_goods(engine, books))
-    routes.include_router(_stock(books))
+    routes.include_router(_stock(books, recounts))
 
     @routes.get("/reservations/{order_id}", tags=["reservations"])
     async def reservation(order_id: str) -> ReservationView:
@@ -105,7 +105,7 @@ def _goods(engine: Engine, books: Balances) -> APIRouter:
     return routes
 
 
-def _stock(books: Balances) -> APIRouter:
+def _stock(books: Balances, recounts: Recounts) -> APIRouter:
     routes = APIRouter(prefix="/stock", tags=["stock"])
 
     @routes.get("")
@@ -118,7 +118,7 @@ def _stock(books: Balances) -> APIRouter:
     @routes.post("/recount")
     async def count_again() -> Recount:
         """What the recount found, when it is done."""
-        return await recount(books)
+        return await recounts.make()
 
     @routes.post("/look")
     async def look(asked: ProductsToLookAt) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from services.inventory.balances import Balances
 from services.inventory.effects import StockMover
 from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
 from services.inventory.model import MoveStock, TakeIn
-from services.inventory.recount import recount
+from services.inventory.recount import Recounts
 from services.inventory.settings import InventorySettings
 
 
@@ -28,15 +28,17 @@ def wire(settings: InventorySettings, parts: Parts) -> AbstractAsyncContextManag
     async def opened() -> AsyncIterator[Sequence[APIRouter]]:
         books = Balances(parts.database.collection("balances"), parts.database.collection("ledger"), clock.now)
         await books.prepare()
+        recounts = Recounts(books, parts.database.collection("recounts"))
+        recounts.join(parts.readings)
         mover = StockMover(books)
         parts.engine.perform(MoveStock, mover.move_stock)
         parts.engine.perform(TakeIn, mover.take_in)
         loops = [
-            asyncio.create_task(every(settings.recount_every_seconds, lambda: recount(books), "recount")),
+            asyncio.create_task(every(settings.recount_every_seconds, recounts.make, "recount")),
             asyncio.create_task(every(settings.sweep_markers_every_seconds, books.sweep_markers, "markers")),
         ]
         try:
-            yield [router(parts.engine, books)]
+            yield [router(parts.engine, books, recounts)]
         finally:
             for loop in loops:
                 loop.cancel()

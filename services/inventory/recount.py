@@ -15,6 +15,8 @@ import structlog
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel, ConfigDict
 
+from chassis.projection import Update
+from chassis.readings import UNKNOWN, Readings, Series
 from services.inventory.balances import PRODUCTS_TOGETHER, Balances, Documents
 from services.inventory.model import Amounts
 
@@ -59,7 +61,7 @@ class Recount(BaseModel):
 
 
 async def recount(books: Balances) -> Recount:
-    """Compare every product's balance with its ledger; says the result as metric and log. Only takes decided markers
+    """Compare every product's balance with its ledger; says the result in the log. Only takes decided markers
     out first, so that as much as possible is compared."""
     await books.sweep_markers()
     # Before the balances: whatever has a line by now has a balance.
@@ -77,6 +79,33 @@ async def recount(books: Balances) -> Recount:
     return _told(Recount(products=len(compared) + len(lost), differences=tuple(differences)))
 
 
+class Recounts:
+    """Makes recounts, and shows what the last one found. That is kept in a document, because any process may have made
+    it: one that remembered its own would go on showing a difference that another has since found gone, and one that was
+    started anew would show none that is there."""
+
+    def __init__(self, books: Balances, kept: Documents) -> None:
+        self._books = books
+        self._kept = kept
+
+    async def make(self) -> Recount:
+        """A recount, noted. Raises StoreUnavailable."""
+        result = await recount(self._books)
+        found = {"products": result.products, "different": len(result.differences), "at": self._books.clock()}
+        await self._kept.update_all([Update({"_id": _LAST}, {"$set": found}, upsert=True)])
+        return result
+
+    def join(self, readings: Readings) -> None:
+        """Be read with the service's metrics."""
+        readings.add(DIFFERENCES, lambda: self._last("different"), UNKNOWN)
+        readings.add(RECOUNTED, lambda: self._last("products"), UNKNOWN)
+
+    async def _last(self, name: str) -> Series:
+        found = await self._kept.find({"_id": _LAST}, fields=[name])
+        return {(): float(found[0][name])} if found else UNKNOWN
+
+
+_LAST = "last"
 _FOR_EVER = 2**62
 _PRODUCTS_IN_LEDGER: Sequence[dict[str, Any]] = (
     {"$match": {"swept": {"$gte": 0}}},
@@ -118,8 +147,6 @@ def _conserved(amounts: Amounts) -> bool:
 
 
 def _told(result: Recount) -> Recount:
-    DIFFERENCES.set(len(result.differences))
-    RECOUNTED.set(result.products)
     RECOUNTS.labels("different" if result.differences else "equal").inc()
     if result.differences:
         shown = [difference.model_dump() for difference in result.differences[:20]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 
 import pytest
@@ -9,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge
 
 from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
-from chassis.readings import EVERY_SECONDS, Readings, Series, unsaid_ages
+from chassis.readings import EVERY_SECONDS, UNKNOWN, Readings, Series, unsaid_ages
 from chassis.record import Heard, Record, hear
 from contracts.message import message_id
 from tests.unit.chassis.jars import T0, PutMarbles, jar_aggregate
@@ -97,6 +98,29 @@ async def test_a_figure_that_cannot_be_looked_up_is_not_shown_and_hides_no_other
     hands.at += EVERY_SECONDS
     await readings.take()
     assert shown(gauge) == {"a": 1.0}
+
+
+async def test_a_figure_without_labels_is_no_number_while_it_cannot_be_looked_up() -> None:
+    hands, single = Hands(), Gauge("tuidan_single_products", "for a test", registry=CollectorRegistry())
+    readings, away = Readings(hands), [False]
+
+    async def look() -> Series:
+        if away[0]:
+            raise ConnectionError("away")
+        return {(): 2.0}
+
+    async def shown_then() -> float:
+        await readings.take()
+        hands.at += EVERY_SECONDS
+        ((sample,),) = [metric.samples for metric in single.collect()]
+        return sample.value
+
+    readings.add(single, look, UNKNOWN)
+    assert await shown_then() == 2.0
+    away[0] = True
+    assert math.isnan(await shown_then())
+    away[0] = False
+    assert await shown_then() == 2.0
 
 
 async def test_a_series_that_is_gone_is_not_shown_any_more(gauge: Gauge) -> None:

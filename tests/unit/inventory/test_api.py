@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from chassis import clock, problem
 from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
+from chassis.mongo import Database
 from chassis.projection import Update
 from chassis.record import Heard
 from contracts.message import Message, OrderId
@@ -20,6 +21,7 @@ from services.inventory.balances import Balances
 from services.inventory.effects import StockMover
 from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
 from services.inventory.model import MoveStock, TakeIn
+from services.inventory.recount import Recounts
 from tests.unit.inventory.story import ORDER, dispatch, hold, lines, release, reserve, take_again
 
 pytestmark = pytest.mark.real
@@ -31,7 +33,7 @@ CUP = {"product_id": "cup", "name": "杯", "offers_minor": [900, 800]}
 class Shop:
     """The service without its process: HTTP in, topics in memory, balances in MongoDB."""
 
-    def __init__(self, books: Balances) -> None:
+    def __init__(self, books: Balances, recounts: Recounts) -> None:
         self.broker = MemoryBroker()
         stores = {aggregate: MemoryStore(aggregate) for aggregate in (RESERVATIONS, RECEIPTS, PRODUCTS)}
         self.engine = Engine("inventory", dict(stores), self.broker, clock.now)
@@ -40,7 +42,7 @@ class Shop:
         self.engine.perform(TakeIn, mover.take_in)
         app = FastAPI()
         problem.install(app)
-        app.include_router(router(self.engine, books))
+        app.include_router(router(self.engine, books, recounts))
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://inventory")
         self._heard = 0
 
@@ -61,8 +63,8 @@ class Shop:
 
 
 @pytest.fixture
-async def shop(books: Balances) -> AsyncIterator[Shop]:
-    made = Shop(books)
+async def shop(books: Balances, database: Database) -> AsyncIterator[Shop]:
+    made = Shop(books, Recounts(books, database.collection("recounts")))
     yield made
     await made.http.aclose()
 

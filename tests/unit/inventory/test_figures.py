@@ -1,0 +1,47 @@
+"""What the last recount found is shown by every process alike, whoever made it and however long ago."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+from prometheus_client import REGISTRY
+
+from chassis.memory_database import MemoryDatabase
+from chassis.projection import Update
+from chassis.readings import Readings
+from services.inventory.balances import Balances
+from services.inventory.recount import Recounts
+
+AT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class Process:
+    """A process of the service on the same database as others."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self.books = Balances(database.collection("balances"), database.collection("ledger"), lambda: AT)
+        self.recounts = Recounts(self.books, database.collection("recounts"))
+
+    async def shows(self, figure: str = "different") -> float:
+        # All processes of this test share one registry: each looks anew before it is read.
+        readings = Readings()
+        self.recounts.join(readings)
+        await readings.take()
+        found = REGISTRY.get_sample_value(f"tuidan_stock_{figure}_products")
+        assert found is not None
+        return found
+
+
+async def test_a_difference_that_another_process_found_or_found_gone_is_shown_as_it_is() -> None:
+    database = MemoryDatabase()
+    one, other = Process(database), Process(database)
+    assert math.isnan(await one.shows()), "nobody has looked"
+    await one.books.open(["tea", "cup"])
+    await one.books.balances.update_all([Update({"_id": "tea"}, {"$inc": {"available": 1}})])
+    assert len((await one.recounts.make()).differences) == 1
+    assert [await each.shows() for each in (one, other, Process(database))] == [1, 1, 1]
+    await one.books.balances.update_all([Update({"_id": "tea"}, {"$inc": {"available": -1}})])
+    await other.recounts.make()
+    assert [await each.shows() for each in (one, other, Process(database))] == [0, 0, 0]
+    assert [await each.shows("recounted") for each in (one, other)] == [2, 2]
