@@ -12,7 +12,7 @@ from chassis.problem import Problem
 from services.gateway import model
 from services.gateway.api import Call, Calling, GuardedRoute, Listing
 from services.gateway.bodies import Empty, JsonBody
-from services.gateway.roles import Role
+from services.gateway.roles import ADMINISTRATORS, Role
 from services.gateway.staff import PHONE_PATTERN, STAFF_ID_PATTERN, Member, Person
 
 router = APIRouter(prefix="/admin/v1/staff", route_class=GuardedRoute, tags=["staff"])
@@ -60,7 +60,7 @@ async def put_member(
             raise _changed()
         return JSONResponse({"staff_id": staff_id, **made.document()}, 201, headers=_NEVER_STORED)
     if staff_id == call.caller.sub and (wanted.disabled or wanted.role != member.role):
-        # So there is always an administrator left.
+        # So there is always an administrator left; see also `answers_for_it`, for those who do it to each other.
         raise Problem(
             409,
             "not-yourself",
@@ -70,6 +70,10 @@ async def put_member(
     is_out = wanted.disabled or wanted.role != member.role
     if is_out:  # before as well as after: a repeat of a change that was cut between finds the role changed already
         await call.identity.sessions.end_all("staff", staff_id)
+    takes_away = is_out and member.role in ADMINISTRATORS and not member.disabled
+    # Who is in without an account, by a token of the stand-in, cannot be taken away by anybody.
+    if takes_away and call.caller.session and not await staff.answers_for_it(call.caller.sub):
+        raise _changed()
     if not await staff.change(member, person):
         raise _changed()
     if is_out:

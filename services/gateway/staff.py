@@ -12,6 +12,7 @@ from chassis.mongo import Collection
 from chassis.projection import Update
 from chassis.telemetry import masked
 from services.gateway.passwords import Passwords, factor_address, new_factor, new_password
+from services.gateway.roles import ADMINISTRATORS
 from services.gateway.vault import Vault
 
 NAME = "staff"
@@ -89,6 +90,14 @@ class StaffBook:
     async def change(self, member: Member, person: Person) -> bool:
         """Write what was said about a member; False when somebody else changed the account meanwhile."""
         return await self._set(member, self._said(person))
+
+    async def answers_for_it(self, staff_id: str) -> bool:
+        """Whether this account is an administrator's, noted in it as a change of its own. Whoever takes an
+        administrator away looks at that account first, then lets the own one answer for it, then writes: so of two who
+        take away each other, or of many in a circle, one at least has looked before the other's account was noted,
+        writes to a version that is past, and stays."""
+        wanted = {"_id": staff_id, "role": {"$in": sorted(ADMINISTRATORS)}, "disabled": False}
+        return (await self._staff.update_all([Update(wanted, {"$inc": {"version": 1}})])).matched == 1
 
     async def renew(self, member: Member) -> Secrets | None:
         """Another password and another second factor; None when somebody else changed the account meanwhile."""

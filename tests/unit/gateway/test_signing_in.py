@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,7 +15,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from services.gateway.passwords import factor_step
-from services.gateway.tokens import LIFE_SECONDS
+from services.gateway.sessions import Sessions
+from services.gateway.tokens import LIFE_SECONDS, Kind
 from services.gateway.vault import Vault
 from tests.unit.gateway.desk import PHONE, Desk, desk
 from tests.unit.gateway.world import OWN_KEY, World, expect_problem
@@ -159,6 +161,47 @@ async def test_nobody_shuts_the_last_administrator(li: Desk) -> None:
         expect_problem(await li.ask("PUT", "/admin/v1/staff/li", boss, {**own, **change}), 409, "not-yourself")
     assert (await li.ask("PUT", "/admin/v1/staff/li", boss, {**own, "name": "李"})).status_code == 200
     assert await reads(li, boss) == 200
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": "finance"}], ids=["shut", "demoted"])
+async def test_of_two_administrators_who_take_away_each_other_one_is_left(
+    li: Desk, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+) -> None:
+    wang, book = Desk(li.world), li.world.people.staff
+    await wang.furnish(staff_id="wang")
+    tokens = [(await li.signed_in())["access_token"], (await wang.sign_in(staff_id="wang")).json()["access_token"]]
+    both, end, ended = asyncio.Barrier(2), li.world.people.sessions.end_all, list[str]()
+
+    async def together(kind: Kind, sub: str) -> None:
+        """Both are let in, and each has looked at the other's account, before anything is written."""
+        ended.append(sub)
+        if len(ended) <= 2:
+            async with asyncio.timeout(10):
+                await both.wait()
+        await end(kind, sub)
+
+    monkeypatch.setattr(Sessions, "end_all", lambda _, *whose: together(*whose))
+    own = {"name": "李四", "role": "administrator", "phone": PHONE, **change}
+    paths = ("/admin/v1/staff/wang", "/admin/v1/staff/li")
+    answers = await asyncio.gather(
+        *(li.ask("PUT", path, token, own) for path, token in zip(paths, tokens, strict=True))
+    )
+    assert sorted(one.status_code for one in answers) in ([200, 409], [409, 409])
+    assert {one.json()["code"] for one in answers if one.status_code == 409} == {"changed-meanwhile"}
+    left = [one.staff_id for one in await book.page("", 5) if one.role == "administrator" and not one.disabled]
+    assert left
+
+
+@pytest.mark.real
+async def test_one_administrator_takes_away_another_who_then_takes_away_nobody(li: Desk) -> None:
+    wang, book = Desk(li.world), li.world.people.staff
+    await wang.furnish(staff_id="wang")
+    boss = (await li.signed_in())["access_token"]
+    own = {"name": "王五", "role": "finance", "phone": PHONE}
+    assert (await li.ask("PUT", "/admin/v1/staff/wang", boss, own)).status_code == 200
+    assert not await book.answers_for_it("wang")
+    assert await book.answers_for_it("li")
 
 
 @pytest.mark.real
