@@ -265,6 +265,8 @@ NOTHING_TO_SEE: Mapping[tuple[str, str], str] = {
     ("POST", "/admin/v1/orders/{order_id}/cancellation-preview"): "it changes nothing",
     ("POST", "/admin/v1/policies/{version}/preview"): "it changes nothing",
     ("POST", "/admin/v1/stock/recount"): "it compares, and changes no stock",
+    ("GET", "/admin/v1/orders/{order_id}/export"): "it changes nothing",
+    ("GET", "/admin/v1/exports/orders"): "it changes nothing",
     ("POST", "/admin/v1/exports"): "an export is registered once, under its checksum, which stands in the body",
 }
 """Deeds without an image, and why."""

@@ -1,4 +1,5 @@
-"""The audit trail: what the staff did, and tried to do, and how things stood before. Written before anything is done,
+"""The audit trail: what the staff did, and tried to do, and how things stood before; and what they took along, whole
+orders with all personal data. Written before anything is done,
 and completed with the outcome and how things stand then; nothing is ever changed or deleted besides. While it cannot be
 written nothing is done."""
 

@@ -37,6 +37,8 @@ MAY = tuple(
 """Who of the staff may ask for what. The first row that fits says it."""
 
 COMING_IN = re.compile(r"/(?:mp|admin)/v1/session(?:/refresh)?\Z")
+TAKEN_ALONG = re.compile(r"/admin/v1/(?:orders/[^/]+/export|exports/orders)\Z")
+"""Reads of whole orders, which stand in the trail as well."""
 OF_AN_ORDER = re.compile(r"/mp/v1/orders/([^/]+)")
 MAYBE_WRITTEN = (0, 401, 429, 503)
 """Nobody knows whether it was heard, nobody knows who it was, or it was turned away before it could be done."""
@@ -95,8 +97,8 @@ def _took_over(reading: Reading, accepted: Row) -> bool:
 
 # ── the trail ────────────────────────────────────────────────────────────────────────────────────────────────────────
 def in_the_trail(reading: Reading) -> Iterable[Violation]:
-    """Everything the staff did is in the audit trail, once, with who it was, what was asked and how it ended; what was
-    refused, too. Nothing stands there that nobody asked for."""
+    """Everything the staff did, or took along, is in the audit trail, once, with who it was, what was asked and how it
+    ended; what was refused, too. Nothing stands there that nobody asked for."""
     entries: dict[str, list[Row]] = defaultdict(list)
     comings: Counter[str] = Counter()
     for entry in reading.stored("gateway", "audit").values():
@@ -106,7 +108,7 @@ def in_the_trail(reading: Reading) -> Iterable[Violation]:
             comings[entry["staff"]] += 1
     attempts = {one.id: one for one in reading.evidence.attempts}
     for one in attempts.values():
-        if one.path.startswith("/admin/") and one.method != "GET" and not _comes_in(one):
+        if _is_deed(one):
             yield from _written(one, entries.get(one.id, []), calm=reading.evidence.calm)
     for id in entries.keys() - attempts.keys():
         yield Violation("I21", id, "stands in the audit trail, and nobody asked for it")
@@ -114,6 +116,12 @@ def in_the_trail(reading: Reading) -> Iterable[Violation]:
     for who, count in comings.items():
         if count > knocked[who]:
             yield Violation("I21", who, f"signed in {count} times by the audit trail, asked {knocked[who]} times")
+
+
+def _is_deed(one: Attempt) -> bool:
+    if one.method == "GET":
+        return TAKEN_ALONG.match(one.path) is not None
+    return one.path.startswith("/admin/") and not _comes_in(one)
 
 
 def _comes_in(one: Attempt) -> bool:

@@ -116,6 +116,20 @@ async def test_a_customer_at_the_staffs_door_is_written_down(world: World) -> No
     assert [(entry["staff"], entry["role"]) for entry in entries(world)] == [("c1", "customer")]
 
 
+async def test_who_takes_whole_orders_along_is_written_down(world: World) -> None:
+    page = "before=2026-01-01T00:00:00Z&limit=200"
+    await world.ask("GET", f"/admin/v1/exports/orders?{page}", staff(world))
+    await world.ask("GET", "/admin/v1/orders/o1/export", staff(world))
+    expect_problem(await world.ask("GET", "/admin/v1/orders/o1/export", staff(world, "finance")), 403, "not-allowed")
+    found = [(entry["path"], entry["query"], entry["subjects"], entry["status"]) for entry in entries(world)]
+    assert found == [
+        ("/admin/v1/exports/orders", page, [], 200),
+        ("/admin/v1/orders/o1/export", "", ["o1"], 200),
+        ("/admin/v1/orders/o1/export", "", ["o1"], 403),
+    ]
+    assert not any(entry["body"] or entry["before"] or entry["after"] for entry in entries(world))
+
+
 async def test_reading_and_customers_orders_leave_no_entry(world: World) -> None:
     await world.ask("GET", "/admin/v1/orders", staff(world))
     await world.place()

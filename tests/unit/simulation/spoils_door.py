@@ -70,6 +70,11 @@ def shipped_and_not_written_down(scene: Scene) -> None:
 
 
 @seen_by("in-the-trail")
+def a_whole_order_taken_along_and_not_written_down(scene: Scene) -> None:
+    scene.tries("s-administrator", "GET", f"/admin/v1/orders/{GONE}/export", 200)
+
+
+@seen_by("in-the-trail")
 def written_down_twice(scene: Scene) -> None:
     one = scene.attempts[1]
     scene.notes(one.who, one.method, one.path, one.status, one.id)
