@@ -85,6 +85,27 @@ def test_in_a_shop_only_who_speaks_to_a_provider_gets_out_and_nobody_into_the_sh
     assert out == {app: {443} for app in PROVIDED}
 
 
+def test_an_operators_pod_gets_to_servers_and_door_and_nobody_to_it() -> None:
+    """A shop puts it there: backups, dead letters, keys."""
+    apps = {name for name, _ in pods("local")}
+    found = {
+        (to, port)
+        for to in apps
+        for port in {PORTS.get(to, 8080), 8080}
+        if any(allows(rule, "to", to, port) for rule in rules("local", "operator", "egress"))
+        and any(allows(rule, "from", "operator", port) for rule in rules("local", to, "ingress"))
+    }
+    assert found == {("kafka", 9092), ("mongo", 27017), ("gateway", 8080)}
+    for overlay in ("local", "production", "production-on-cpu"):
+        assert not list(rules(overlay, "operator", "ingress"))
+    blocks = [
+        ({one["ipBlock"]["cidr"] for one in rule["to"] if "ipBlock" in one}, {port["port"] for port in rule["ports"]})
+        for rule in rules("production", "operator", "egress")
+    ]
+    assert [ports for nets, ports in blocks if nets] == [{9092}, {27017}]
+    assert not any("0.0.0.0/0" in nets for nets, _ in blocks)
+
+
 @pytest.mark.parametrize("overlay", ["local", "production"])
 def test_traces_may_go_to_a_collector(overlay: str) -> None:
     monitoring = {"kubernetes.io/metadata.name": "monitoring"}
