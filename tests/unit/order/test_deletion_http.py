@@ -160,6 +160,23 @@ async def test_a_restored_order_is_the_same_document(shelf: Shelf) -> None:
     assert "张三" not in shelf.stored()
 
 
+async def test_what_a_backup_from_before_brought_back_is_erased_once_more_in_the_same_way(shelf: Shelf) -> None:
+    """Nobody remembers the first erasure then, and the topics are not heard again (decision 0039)."""
+    order = await shelf.old_order()
+    everything = [one for database in shelf.databases.values() for one in database.collections.values()]
+    backup = [dict(one.documents) for one in everything]
+    lines = await shelf.erase(order)
+    for database in shelf.databases.values():
+        for one in database.collections.values():
+            one.documents = {}
+    for one, documents in zip(everything, backup, strict=True):
+        one.documents = documents
+    await shelf.settles()
+    assert "张三" in shelf.stored()
+    assert await shelf.erase(order) == lines, "and the file of the first time is the same"
+    assert [one for one in (*PERSONAL, '"c1"') if one in shelf.stored()] == []
+
+
 async def test_a_damaged_line_restores_nothing_and_the_others_are_restored(shelf: Shelf) -> None:
     order = await shelf.old_order()
     lines = await shelf.erase(order)
