@@ -299,9 +299,9 @@ class Server:
         self._session = None
 
     async def connected(self) -> set[str]:
-        """Names of the programs connected now; a `Database` is called like its database."""
+        """Names of the programs connected now, to `mongos` where it is one; a `Database` is named like its own."""
         with _answering():
-            asked = {"$currentOp": {"allUsers": True, "idleConnections": True}}
+            asked = {"$currentOp": {"allUsers": True, "idleConnections": True, "localOps": True}}
             cursor = await self._client.admin.aggregate([asked, {"$group": {"_id": "$appName"}}])
             return {str(row["_id"]) for row in await cursor.to_list()}
 

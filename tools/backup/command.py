@@ -32,6 +32,11 @@ AFTERWARDS = """What was refunded since then is not known here. Before customers
   2. tuidan reconcile DAY   for each day since {day} (China time); today's bill can be had tomorrow after 10:30
   3. docs/operating.md, After a restore: parcels, transfers, payments of orders that are lost"""
 
+RIGHTS = (
+    "The user needs the role readWrite (for a backup: read) in each of the six databases, and clusterMonitor in admin, "
+    "to see whether services are connected; MongoDB's roles backup and restore do not show that."
+)
+
 
 def run_backup(words: list[str], mongo: str) -> None:
     """`[FOLDER]` takes a backup, `[check, FOLDER]` checks one."""
@@ -132,6 +137,8 @@ def _in_words() -> Iterator[None]:
         why = f"{problem}"
         if "SnapshotTooOld" in why:
             why += " It took longer than the server keeps a moment: raise minSnapshotHistoryWindowInSeconds."
+        if "not authorized" in why:
+            why += f" {RIGHTS}"
         refuse(why)
     except (BackupRefused, ClusterRefused) as problem:
         refuse(str(problem))

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 import typer
 from bson import decode, encode
+from pymongo import MongoClient
 
 from chassis.mongo import Database, Driver, Server
 from chassis.projection import Document
@@ -194,6 +195,30 @@ async def test_a_restore_that_was_stopped_at_its_last_step_is_run_again_and_chan
     assert await marked(server) == []
     assert len(await kept(server, "tuidan_order", "orders")) == 2
     assert len(await kept(server, "tuidan_payment", "restored")) == 1
+
+
+def test_with_accounts_the_command_says_which_roles_it_needs_and_works_with_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made(tmp_path)
+    own = [{"role": "readWrite", "db": database} for database in DATABASES]
+    with running_mongod("--auth") as url:
+        with MongoClient[dict[str, Any]](url) as nobody:  # may make the first account, from the same machine
+            nobody.admin.command("createUser", "root", pwd="x", roles=["root"])
+
+        def restore(*more: dict[str, str]) -> int:
+            name = f"operator{len(more)}"
+            with MongoClient[dict[str, Any]](url, username="root", password="x") as root:
+                root.admin.command("createUser", name, pwd="x", roles=[*own, *more])
+            try:
+                command.run_restore(tmp_path, url.replace("://", f"://{name}:x@"), "none", replace=False)
+            except typer.Exit as left:
+                return left.exit_code
+            return 0
+
+        assert restore() == 2
+        assert "clusterMonitor in admin" in capsys.readouterr().err
+        assert restore({"role": "clusterMonitor", "db": "admin"}) == 0
 
 
 class Late(Server):
