@@ -30,7 +30,7 @@ NO_KAFKA = "none"
 AFTERWARDS = """What was refunded since then is not known here. Before customers come back:
   1. start the services; refunds of orders that were refunded before wait by themselves
   2. tuidan reconcile DAY   for each day since {day} (China time); today's bill can be had tomorrow after 10:30
-  3. docs/operating.md, After a restore: parcels, transfers, payments of orders that are lost"""
+  3. docs/operating.md, After a restore: parcels, transfers, erased orders, payments of orders that are lost"""
 
 RIGHTS = (
     "The user needs the role readWrite (for a backup: read) in each of the six databases, and clusterMonitor in admin, "
