@@ -1,7 +1,6 @@
 """The audit trail: what the staff did, and tried to do, and how things stood before; and what they took along, whole
-orders with all personal data. Written before anything is done,
-and completed with the outcome and how things stand then; nothing is ever changed or deleted besides. While it cannot be
-written nothing is done."""
+orders with all personal data. Written before anything is done, and completed with the outcome and how things stand
+then; nothing is ever changed or deleted besides. While it cannot be written nothing is done."""
 
 from __future__ import annotations
 
