@@ -9,11 +9,13 @@ import pytest
 from chassis.record import Refusal
 from contracts.message import CaseId
 from contracts.order import OrderNotMoved
+from contracts.task import ResolveTask
 from services.order.unpaid import ASK_AFTER, SOON
 from tests.unit.order.test_other_roads import BY_TRANSFER, OUT_OF_STOCK, choose, found, resumed, taken_again
 from tests.unit.order.told import (
     CLOSE_REFUSED,
     CLOSED,
+    ID,
     OPENED,
     RESERVED,
     SHIP,
@@ -170,6 +172,21 @@ def test_also_when_the_refund_by_hand_turns_out_to_be_none() -> None:
     assert order.order.cases[1].status == "undone"
     assert order.last[-2:] == ["cancellation-accepted", "refund-payment"]
     assert order.order.cases[-1].amount.amount_minor == 1900
+
+
+def test_also_when_the_payment_was_heard_of_while_the_order_was_still_being_cancelled() -> None:
+    """The whole of it was wished back, and refused because a part had gone back by hand: nobody else sends the rest."""
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, paid(), found(500))
+    order.hears(released(), told("order-cancelled"), refused(SECOND), told("refund-failed", SECOND))
+    choose_take_over(order).hears(accepted("o1-c3", 500), told("refund-on-its-way", "o1-c3"), settled("o1-c3", 500))
+    order.hears(told("refund-arrived", "o1-c3"))
+    assert order.last == ["cancellation-completed", "cancellation-accepted", "refund-payment"]
+    assert order.order.cases[-1].amount.amount_minor == 1400
+
+
+def choose_take_over(order: Told) -> Told:
+    (task,) = (task for task in order.order.tasks if "take-over" in task.choices)
+    return order.hears(ResolveTask(order_id=ID, task_id=task.task_id, choice="take-over", by=STAFF))
 
 
 def test_a_late_payment_that_goes_back_as_a_transfer_is_told_as_one_to_confirm() -> None:
