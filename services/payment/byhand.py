@@ -154,6 +154,7 @@ def _settle_outside(payment: Payment, refund: Refund, wish: ResumeRefund, at: da
     settled = refund.model_copy(
         update={
             "status": "settled",
+            "watched": True,  # that it has arrived is said here
             "accepted_at": refund.accepted_at or at,
             "settled_at": at,
             "payer_refund": refund.amount,

@@ -60,11 +60,11 @@ def answer_again(payment: Payment, refund: Refund) -> Says:
 
 def watch(payment: Payment, refund: Refund) -> Decision:
     """Someone wants to know when the money has arrived. That it never will is an answer too, if nobody looks for it."""
-    if refund.status == "settled":
-        return payment, [saying.settled(payment, refund)]
     if refund.status == "refused" and not refund.looking:
         return payment, [saying.refused(payment, refund)]
-    return payment.with_refund(refund.model_copy(update={"watched": True})), []
+    # Remembered also of one that has arrived: its arrival is said for the first time now, and counted once.
+    watched = payment.with_refund(refund.model_copy(update={"watched": True}))
+    return watched, [saying.settled(payment, refund)] if refund.status == "settled" else []
 
 
 def send(payment: Payment, refund: Refund, at: datetime, *, resend: bool = False) -> Decision:

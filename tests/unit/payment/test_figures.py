@@ -56,6 +56,21 @@ async def test_a_refund_is_counted_once_however_often_it_is_asked_for(keys: Path
     assert figure("tuidan_payment_settled_fen_total") - fen == settled.amount.amount_minor > 0  # type: ignore[attr-defined]
 
 
+async def test_a_refund_that_arrives_before_anybody_watches_it_is_counted_once_too(keys: Path) -> None:
+    """As most do that go to a balance: they arrive within seconds."""
+    provider = Provider(keys)
+    shop = shop_with(provider)
+    count_refunds(shop.engine)
+    before, fen = outcomes(), figure("tuidan_payment_settled_fen_total")
+    await pay(shop)
+    provider.script = [provider.says(200, refund_document("SUCCESS"))]
+    await shop.hear(refund_payment())
+    for _ in range(2):
+        await shop.hear(watch_refund())
+    assert outcomes()["settled"] - before["settled"] == 1
+    assert figure("tuidan_payment_settled_fen_total") - fen == 4_000
+
+
 async def test_a_balance_that_another_process_found_short_or_back_is_shown_as_it_is() -> None:
     """Each shows what stands, also one that has not sent a refund since, or was started since: an alert takes the most
     of them, and would stand for ever on what one of them saw last."""
