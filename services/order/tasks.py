@@ -37,6 +37,9 @@ LOOKED_FOR = ("refund the payment", "see the refund arrive")
 """Steps that wait for a refund. It may have stopped at a strange answer of which no word came: asking for it again is
 answered by nobody then, looking again is."""
 
+GONE_BACK = "more-than-was-paid"
+"""The refusal of money that has gone back already, or a part of it: by hand, as a rule."""
+
 SHUT_BY_PROVIDER = ("account-abnormal", "too-old", "refused-by-provider")
 
 WISHES = ("look-again", "send-again", "transfer", "settled-outside")
@@ -130,9 +133,9 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     """What fits the case: while it still goes on by itself only looking does, and once somebody has looked, settling
     what the provider shows wrongly; goods that were never released, or came back as a parcel, cannot be given back; an
     undone case has no refund to go on with, and is cancelled by transfer only where the provider was the one to
-    refuse."""
+    refuse. Of a late payment that has gone back otherwise nothing is left to choose: its rest follows by itself."""
     choices = CHOICES[kind]
-    if kind == "refund-refused" and case.road == "late-payment":
+    if kind == "refund-refused" and case.road == "late-payment" and case.refusal != GONE_BACK:
         return ("transfer", "send-again", "settled-outside")
     shut = case.road != "no-money" and case.found is None and case.refusal in SHUT_BY_PROVIDER
     if kind == "refund-refused" and not shut:
@@ -153,7 +156,7 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
 def _words(case: Case, kind: Kind, facts: Mapping[str, str]) -> tuple[str, str]:
     wording: str = kind
     if kind == "refund-refused" and case.road == "late-payment":
-        wording = "late-payment-refused"
+        wording = "late-payment-gone-back" if case.refusal == GONE_BACK else "late-payment-refused"
     if kind == "refund-stuck" and case.run.ended:
         wording = "refund-failed"
     # A refund made by hand is not of the case that happened to be open, nor of its amount.

@@ -96,6 +96,11 @@ _TASKS = {
         "{amount} was paid after the order was cancelled and cannot go back ({because}). The money is still with the "
         "shop. Choose another way to return it.",
     ),
+    "late-payment-gone-back": (
+        "订单取消后收到的付款 {amount} 未再退回({because}):其全部或部分已另行退款。请接手该手工退款,余款会自动退回。",
+        "{amount} was paid after the order was cancelled and is not sent back ({because}): all of it or a part has "
+        "gone back otherwise. Take over the refund that was made by hand, and what is left goes back by itself.",
+    ),
     "refund-failed": (
         "退款 {amount} 失败({because}),钱在商户账户,商品已释放库存,没有任何款项在途。请选择怎么办。",
         "The refund of {amount} failed ({because}). The money is with the shop, the goods are back in stock, nothing "

@@ -646,6 +646,18 @@ def test_a_task_that_a_case_waits_for_is_not_done_by_looking() -> None:
             waits.hears(TaskDone(order_id=ID, task_id=waits.order.tasks[-1].task_id, by=STAFF, note="seen"))
 
 
+def test_a_late_payment_that_was_given_back_by_hand_before_its_case_asked_needs_no_choice() -> None:
+    """Neither road would be followed, and who called it settled outside would have it in the books twice."""
+    late = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"), paid())
+    more = refused("o1-c2").model_copy(update={"reason": "more-than-was-paid", "provider_code": ""})
+    late.hears(found(1900), more, told("refund-failed", "o1-c2"))
+    task = late.order.tasks[-1]
+    assert (task.kind, task.choices) == ("refund-refused", ("done",))
+    assert "still with the shop" not in task.en
+    late.hears(TaskDone(order_id=ID, task_id=task.task_id, by=STAFF, note="seen"))
+    assert choices(late) == {"take-over", "done"}
+
+
 def test_taking_over_a_refund_that_was_closed_since_moves_no_goods() -> None:
     order = paid_order().hears(found(1900))
     assert order.last == ["cancellation-accepted", "adopt-refund"]
