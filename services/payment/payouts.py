@@ -88,9 +88,9 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
     if road == "accepted" and not owed:
         return payment.with_refund(_plan_poll(refund, payout, at)), []  # then it is taken back: see `go_on`
     says: Says = []
-    if payout.status != "waiting":
+    is_news = payout.status != "waiting"
+    if is_news:
         refund, payout = _take(refund, payout, seen.transfer, at)
-        says.append(saying.accepted(payment, refund))
     elif seen.transfer.package_info:
         payout = payout.model_copy(update={"package_info": seen.transfer.package_info})
         refund = refund.model_copy(update={"payout": payout})
@@ -104,6 +104,8 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
                 "wake_at": None,
             }
         )
+    says += [saying.accepted(payment, refund)] if is_news else []
+    if road == "settled":
         says += [saying.settled(payment, refund)] if refund.watched else []
         if not owed:
             detail = f"transfer {payout.number} was confirmed, its money had gone back otherwise: more than was paid"

@@ -82,6 +82,8 @@ def cancel_transfer(payment: Payment, refund: Refund, payout: Payout) -> CancelT
 def accepted(payment: Payment, refund: Refund) -> RefundAccepted:
     assert refund.accepted_at is not None
     payout = refund.live_payout
+    # Of one that was paid out nothing is asked any more, also where the word of its making was lost or never said.
+    confirm_by = payout.confirm_by if payout is not None and payout.status == "waiting" else None
     return RefundAccepted(
         order_id=payment.order_id,
         case_id=refund.case_id,
@@ -90,7 +92,7 @@ def accepted(payment: Payment, refund: Refund) -> RefundAccepted:
         route=refund.route,
         accepted_at=refund.accepted_at,
         payer_refund=refund.payer_refund,
-        confirm_by=payout.confirm_by if payout else None,
+        confirm_by=confirm_by,
     )
 
 

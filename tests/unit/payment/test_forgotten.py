@@ -29,6 +29,7 @@ from tests.unit.payment.given import (
     kinds,
     number,
     refund_document,
+    refund_payment,
     rejected,
     shown,
     watch_refund,
@@ -131,6 +132,15 @@ async def test_a_refund_whose_money_went_as_a_forgotten_transfer_is_not_sent(key
     assert rerouted_to.transfer_number == accepted.refund_number == settled.refund_number == payout_number(CASE, 1)
     assert story.payment.promised_minor == 4_000
     assert story.payment.wake_at is None
+
+
+def test_a_forgotten_transfer_that_was_paid_is_not_to_be_confirmed_any_more() -> None:
+    """The customer would be asked to confirm what has arrived, until a time that may be over."""
+    story = asked_to_refund()
+    _, accepted = story.hear(remembered("SUCCESS"))
+    assert isinstance(accepted, RefundAccepted)
+    assert accepted.confirm_by is None
+    assert expect(story.hear(refund_payment()), RefundAccepted).confirm_by is None
 
 
 async def test_a_forgotten_transfer_that_failed_is_followed_by_the_next_one_or_by_the_refund(keys: Path) -> None:
