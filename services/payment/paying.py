@@ -60,7 +60,8 @@ def open_payment(payment: Payment | None, wish: OpenPayment, at: datetime) -> tu
         known = known.model_copy(update={"openid": wish.openid, "description": wish.description, "opened_at": at})
     if known.status not in ("new", "closed"):
         return known, [opened, *([_received(known, known.receipt)] if known.receipt else [])]
-    if known.opened_at is not None:
+    if known.opened_at is not None or known.erased_at is not None:
+        # Erased before it was opened: a word from before that must not bring back who it was that did not pay.
         return known, []
     trade_number(wish.order_id)
     update = {"openid": wish.openid, "description": wish.description, "opened_at": at}

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from contracts.deleting import ContactErased, EraseContact
-from tests.unit.payment.given import CASE, ORDER, expect, kinds, paid, refund_payment
+from tests.unit.payment.given import (
+    CASE,
+    ORDER,
+    Story,
+    close_payment,
+    expect,
+    kinds,
+    open_payment,
+    paid,
+    refund_payment,
+)
 
 
 def asked(erasure: str) -> EraseContact:
@@ -29,3 +39,12 @@ def test_an_erasure_heard_again_takes_nothing_of_an_order_that_was_put_back() ->
     refund = story.payment.refund_of(CASE)
     assert refund is not None
     assert refund.reason == ""
+
+
+def test_a_payment_that_was_closed_and_erased_before_it_was_opened_is_not_told_anew_who_was_to_pay() -> None:
+    """As by a dead letter that is replayed after all: the order has forgotten its customer and asks for nothing."""
+    story = Story()
+    story.hear(close_payment())
+    story.hear(asked("first"))
+    assert story.hear(open_payment()) == []
+    assert (story.payment.status, story.payment.openid) == ("closed", "")
