@@ -9,7 +9,7 @@ from contracts.message import Message, Money, RefundNumber
 from contracts.order import Actor, CancelLine, Reason
 from contracts.payment import RefundFound
 from contracts.task import ResolveTask, TaskNotResolved, TaskResolved
-from services.order import cases, failed, parcel
+from services.order import cases, failed, parcel, unpaid
 from services.order.cancellation import SAGAS, Cancellation
 from services.order.model import Case, Order, Task, TaskDone
 from services.order.otherroads import SHUT
@@ -137,9 +137,11 @@ def _numbers(case: Case) -> tuple[RefundNumber | None, ...]:
 
 def _take_over(order: Order, number: RefundNumber, amount_minor: int, by: Actor, at: datetime) -> Decision:
     """All that was left to pay back, and nothing has been shipped: the order is cancelled. Else nobody knows which
-    goods are meant: only the money is taken over, and a person hears of it."""
+    goods are meant: only the money is taken over, and a person hears of it. What was refunded was paid, also where the
+    word of that is still under way, or lost: the order would be shipped as soon as it came, so it is asked for now."""
+    order = unpaid.wait(order, at, unpaid.SOON)
     lines = pieces_to_cancel(order, ())
-    whole = order.state == "paid" and sum(line.amount_minor for line in lines) == amount_minor
+    whole = order.state in ("pending-payment", "paid") and sum(line.amount_minor for line in lines) == amount_minor
     remark = f"refunded on the merchant platform as {number}"
     after, says = cases.open_case(
         order,

@@ -138,6 +138,29 @@ def test_an_order_whose_refund_by_hand_was_heard_of_before_its_payment_is_paid_i
     assert order.order.state == "paid"
 
 
+def test_an_order_whose_whole_refund_by_hand_was_heard_of_before_its_payment_is_cancelled_and_not_shipped() -> None:
+    """The word of its payment was lost with the broker; the refund is told of again before the order asks."""
+    order = Told().hears(place(), RESERVED, OPENED, found(1900))
+    assert order.order.state == "cancelling"
+    order.hears(accepted(), released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.hears(paid()).last == ["order-paid"], "and does not go back once more"
+    assert (order.order.state, len(order.order.cases)) == ("cancelled", 1)
+    with pytest.raises(Refusal):
+        order.hears(SHIP)
+
+
+def test_an_order_whose_refund_by_hand_was_closed_again_is_paid_once_it_hears_so() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, found(1900), refused())
+    assert order.order.state == "pending-payment"
+    assert order.hears(paid()).order.state == "paid"
+
+
+def test_an_order_that_never_heard_its_payment_open_asks_for_it_when_it_hears_of_a_refund_by_hand() -> None:
+    order = Told().hears(place(), RESERVED, found(500))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    assert order.after(SOON).last == ["open-payment"]
+
+
 def by_hand(order: Told, amount: int) -> Told:
     """What was given back by hand becomes the second case, and comes to its end."""
     order.hears(accepted(SECOND, amount), told("refund-on-its-way", SECOND), settled(SECOND, amount))
