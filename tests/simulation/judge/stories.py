@@ -149,7 +149,8 @@ class Story:
         # Without goods: money that came too late or went back by hand, whatever has become of the goods.
         if body["lines"] and self.state not in ("pending-payment", "paid", "shipped"):
             self._wrong(f"{body['case_id']} accepted while {self.state}")
-        if not body["lines"] and self.paid is None:
+        # What went back by hand may be heard of before the payment: its own word may be lost, and is asked for then.
+        if body["reason"]["code"] == "late-payment" and self.paid is None:
             self._wrong(f"{body['case_id']} gives back money of an order that nobody paid")
         left = bool(body["lines"]) and self.state == "shipped"
         self.cases[body["case_id"]] = CaseStory(body["case_id"], body, self.state, self.state, parcel_left=left)

@@ -4,6 +4,7 @@ with all services' real code and the sandbox passes too."""
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -16,8 +17,10 @@ from chassis.mongo import Database
 from contracts.message import message_id
 from tests.scenarios.power import AGGREGATES, House, build
 from tests.simulation.judge import CHECKS, judge, same_after_replay, since
+from tests.simulation.judge.stories import Story
 from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
-from tests.unit.order.told import cancel
+from tests.unit.order.test_other_roads import found
+from tests.unit.order.told import ID, OPENED, RESERVED, Told, cancel, place
 from tests.unit.simulation.given import AT, LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
 from tests.unit.simulation.spoils import Spoil
 from tests.unit.simulation.spoils_books import was_compared
@@ -47,6 +50,15 @@ def test_a_restore_after_which_all_went_well_is_fine() -> None:
     scene = shop()
     was_restored(scene)
     assert judge(replace(scene.evidence(), restored=True)) == []
+
+
+def test_a_refund_by_hand_that_an_order_hears_of_before_its_payment_is_fine() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, found(500))
+    told = [said for entry in order.record.journal for said in entry.said]
+    story = Story(ID)
+    story.placed(next(json.loads(said.body) for said in told if said.wire == "order-placed.v1"))
+    story.accepted(next(json.loads(said.body) for said in told if said.wire == "cancellation-accepted.v1"))
+    assert story.problems == []
 
 
 def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
