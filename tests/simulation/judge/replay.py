@@ -12,8 +12,8 @@ from tests.simulation.judge.reading import Message, Reading, Stored
 NOT_COMPARED = ("touched_at", "attempts")
 """When and how often something was taken up; no part of what is known."""
 
-BY_THE_CLOCK = ("reconciliations",)
-"""Collections whose records begin when their time comes, whatever is heard."""
+BY_THE_CLOCK = ("reconciliations", "recounts")
+"""Collections in which something is noted when its time comes, whatever is heard."""
 
 
 def same_after_replay(before: Evidence, after: Evidence) -> list[Violation]:
