@@ -89,10 +89,12 @@ class Recounts:
         self._kept = kept
 
     async def make(self) -> Recount:
-        """A recount, noted. Raises StoreUnavailable."""
+        """A recount, noted where it found something else than the one before. Raises StoreUnavailable."""
         result = await recount(self._books)
-        found = {"products": result.products, "different": len(result.differences), "at": self._books.clock()}
-        await self._kept.update_all([Update({"_id": _LAST}, {"$set": found}, upsert=True)])
+        found = {"products": result.products, "different": len(result.differences)}
+        known = await self._kept.find({"_id": _LAST})
+        if not known or found.items() - known[0].items():
+            await self._kept.update_all([Update({"_id": _LAST}, {"$set": found}, upsert=True)])
         return result
 
     def join(self, readings: Readings) -> None:
