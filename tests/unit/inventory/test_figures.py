@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
+import pytest
 from prometheus_client import REGISTRY
 
 from chassis.memory_database import MemoryDatabase
@@ -45,3 +46,21 @@ async def test_a_difference_that_another_process_found_or_found_gone_is_shown_as
     await other.recounts.make()
     assert [await each.shows() for each in (one, other, Process(database))] == [0, 0, 0]
     assert [await each.shows("recounted") for each in (one, other)] == [2, 2]
+
+
+async def test_a_recount_that_finds_what_the_last_one_found_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    database = MemoryDatabase()
+    shop = Process(database)
+    await shop.books.open(["tea"])
+    await shop.recounts.make()
+    written: list[object] = []
+
+    async def update_all(updates: object) -> None:
+        written.append(updates)
+
+    monkeypatch.setattr(shop.recounts._kept, "update_all", update_all)
+    await shop.recounts.make()
+    assert written == []
+    await shop.books.open(["cup"])
+    await shop.recounts.make()
+    assert len(written) == 1
