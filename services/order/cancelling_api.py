@@ -13,7 +13,7 @@ from chassis.problem import Problem
 from chassis.record import Refusal
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.order import Actor, CancelOrder
-from services.order import cases
+from services.order import wishes
 from services.order.model import Case, Order
 from services.order.policies import Policy, Rule
 from services.order.policybook import PolicyBook
@@ -68,9 +68,9 @@ def _add_cancelling(router: APIRouter, engine: Engine, policies: PolicyBook) -> 
         same_order(order_id, asked)
         order = await read(engine, order_id)
         try:
-            order = cases.expect_own(order, asked)
-            reason = cases.reason_chosen(asked, await policies.reasons.newest())
-            lines = cases.pieces_wanted(order, asked)
+            order = wishes.expect_own(order, asked)
+            reason = wishes.reason_chosen(asked, await policies.reasons.newest())
+            lines = wishes.pieces_wanted(order, asked)
         except Refusal as refusal:
             raise problem_of(refusal.event) from refusal
         return cancel_preview(order, asked, reason.reason, lines, await policies.active(), engine.clock())

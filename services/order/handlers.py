@@ -36,6 +36,7 @@ from services.order import (
     resolving,
     taking,
     unpaid,
+    wishes,
 )
 from services.order.finding import found_by
 from services.order.model import Order, ReadyToPlace, TaskDone
@@ -97,7 +98,7 @@ def cancel_order(order: Order | None, asked: CancelOrder, at: datetime) -> Decis
 @ORDERS.handles(ReadyToCancel)
 def cancel_by_policy(order: Order | None, ready: ReadyToCancel, at: datetime) -> Decision:
     try:
-        return cases.request_cancellation(order, ready.asked, ready.policy, ready.reasons, at)
+        return wishes.request_cancellation(order, ready.asked, ready.policy, ready.reasons, at)
     except Refusal as refusal:
         if ready.from_topic:
             return order, [refusal.event]

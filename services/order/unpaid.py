@@ -46,8 +46,8 @@ def was_paid_late(order: Order, case: Case) -> bool:
         return False
     by_hand = case.found is not None and case.state_before == "cancelled"
     # Not by what the order goes back to: the word of the payment may have come while it was being cancelled unpaid.
-    unpaid = any(known.road == "unpaid" and known.status == "completed" for known in order.cases)
-    return case.road == "unpaid" or (by_hand and unpaid)
+    cancelled_unpaid = any(known.road == "unpaid" and known.status == "completed" for known in order.cases)
+    return case.road == "unpaid" or (by_hand and cancelled_unpaid)
 
 
 def ask(order: Order, at: datetime) -> Decision:

@@ -8,7 +8,7 @@ from datetime import datetime
 from contracts.message import CaseId, Money
 from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
 from services.payment import payouts, refunds, saying
-from services.payment.forgotten import FORGETFUL, found_as
+from services.payment.forgotten import FORGETFUL, found_as, waits_as_transfer
 from services.payment.model import PAID_OUTSIDE, Payment, Refund, refund_number
 from services.payment.outside import CallAttention, QueryRefund, RefundShown
 from services.payment.saying import Decision, Says
@@ -76,7 +76,7 @@ def _undo_what_waited(payment: Payment, at: datetime) -> Decision:
         if one.is_pending and one.provider_code == FORGETFUL:
             payment, more = refunds.refuse(payment, one, "more-than-was-paid", FORGETFUL, at)
             says += more
-        elif one.status == "paying-out" and one.provider_code == FORGETFUL and one.wake_at is not None:
+        elif waits_as_transfer(one):
             payment, more = payouts.give_up_forgotten(payment, one)
             says += more
     return payment, says

@@ -54,10 +54,14 @@ def sent_after_all(refund: Refund, shown: str) -> Refund:
     the restore, and was looked for and is not there, it was sent again in the time that is forgotten: so it goes the
     first way, and the transfer is not made."""
     payout = refund.live_payout
-    waits = refund.status == "paying-out" and refund.provider_code == FORGETFUL and refund.wake_at is not None
-    if payout is None or not waits or shown == "CLOSED":
+    if payout is None or not waits_as_transfer(refund) or shown == "CLOSED":
         return refund
     return refund.model_copy(update={"status": "unknown", "payout": payout.model_copy(update={"status": "refused"})})
+
+
+def waits_as_transfer(refund: Refund) -> bool:
+    """Whether its transfer is not made because of the restore alone: it was looked for, and no call is under way."""
+    return refund.status == "paying-out" and refund.provider_code == FORGETFUL and refund.wake_at is not None
 
 
 def may_be_the_same(payment: Payment, refund: Refund) -> bool:

@@ -84,10 +84,8 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
         return payment, []
     if road == "failed":
         return _fail(payment, refund, payout, seen)
-    owed = is_owed(payment, refund)
-    if road == "accepted" and not owed:
+    if road == "accepted" and not is_owed(payment, refund):
         return payment.with_refund(_plan_poll(refund, payout, at)), []  # then it is taken back: see `go_on`
-    says: Says = []
     is_news = payout.status != "waiting"
     if is_news:
         refund, payout = _take(refund, payout, seen.transfer, at)
@@ -95,22 +93,8 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
         payout = payout.model_copy(update={"package_info": seen.transfer.package_info})
         refund = refund.model_copy(update={"payout": payout})
     if road == "settled":
-        refund = refund.model_copy(
-            update={
-                "status": "settled",
-                "payout": payout.model_copy(update={"status": "paid"}),
-                "settled_at": seen.transfer.update_time or at,
-                "provider_code": "SUCCESS",
-                "wake_at": None,
-            }
-        )
-    says += [saying.accepted(payment, refund)] if is_news else []
-    if road == "settled":
-        says += [saying.settled(payment, refund)] if refund.watched else []
-        if not owed:
-            detail = f"transfer {payout.number} was confirmed, its money had gone back otherwise: more than was paid"
-            says.append(saying.attention(payment, refund, "transfer-paid-unowed", detail))
-        return plan_check(payment.with_refund(refund), at), says
+        return _settle(payment, refund, payout, seen, at, is_news=is_news)
+    says: Says = [saying.accepted(payment, refund)] if is_news else []
     return payment.with_refund(_plan_poll(refund, payout, at)), says
 
 
@@ -256,6 +240,27 @@ def _take(refund: Refund, payout: Payout, shown: ProviderTransfer, at: datetime)
         }
     )
     return refund, payout
+
+
+def _settle(
+    payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, at: datetime, *, is_news: bool
+) -> Decision:
+    """The customer has it. `is_news`: nobody was told that it was made, and now there is nothing to confirm."""
+    settled = refund.model_copy(
+        update={
+            "status": "settled",
+            "payout": payout.model_copy(update={"status": "paid"}),
+            "settled_at": seen.transfer.update_time or at,
+            "provider_code": "SUCCESS",
+            "wake_at": None,
+        }
+    )
+    says: Says = [saying.accepted(payment, settled)] if is_news else []
+    says += [saying.settled(payment, settled)] if settled.watched else []
+    if not is_owed(payment, refund):
+        detail = f"transfer {payout.number} was confirmed, its money had gone back otherwise: more than was paid"
+        says.append(saying.attention(payment, settled, "transfer-paid-unowed", detail))
+    return plan_check(payment.with_refund(settled), at), says
 
 
 def _plan_poll(refund: Refund, payout: Payout, at: datetime) -> Refund:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from contracts.message import Message
 from contracts.payment import AdoptRefund, RefundPayment, ResumeRefund, WatchRefund
-from services.payment import byhand, payouts, refunds
+from services.payment import byhand, cards, payouts, refunds
 from services.payment.aggregate import PAYMENTS
 from services.payment.model import Payment, Refund
 from services.payment.outside import (
@@ -131,7 +131,7 @@ def card_given(payment: Payment | None, heard: CardGiven, at: datetime) -> Decis
     refund = payment.refund_of(heard.case_id) if payment else None
     if payment is None or refund is None:
         return payment, []
-    return refunds.rescue(payment, refund, heard.card, at)
+    return cards.rescue(payment, refund, heard.card, at)
 
 
 @PAYMENTS.handles(RescueRejected)
@@ -140,7 +140,7 @@ def rescue_rejected(payment: Payment | None, heard: RescueRejected, at: datetime
     refund = _present(payment, heard.number)
     if payment is None or refund is None:
         return payment, []
-    return refunds.rescue_rejected(payment, refund, heard.code)
+    return cards.rescue_rejected(payment, refund, heard.code)
 
 
 # ── what the provider shows of transfers ─────────────────────────────────────────────────────────────────────────────

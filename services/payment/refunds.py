@@ -14,11 +14,11 @@ from contracts.payment import RefundPayment, RefusalReason
 from services.payment import payouts, saying
 from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_after_all, sent_before, take_up
 from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
-from services.payment.outside import CallAttention, RefundHeld, RefundShown, RescueRefund
+from services.payment.outside import CallAttention, RefundHeld, RefundShown
 from services.payment.roads import LATE_DAYS, POLL_MINUTES, REFUND_WINDOW, UNKNOWN_WORRIES_AT, row_for, wait
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
-from services.payment.shown import ProviderRefund, SealedCard
+from services.payment.shown import ProviderRefund
 
 
 def ask(payment: Payment, wish: RefundPayment, at: datetime) -> Decision:
@@ -116,8 +116,9 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         return payment.with_refund(refund), [*says, saying.attempted(payment, refund, "abnormal", refund.wake_at)]
     # An answer may be older than the callback before it: only after another card was named does "processing" follow.
     if road == "accepted" and refund.status == "abnormal" and refund.rescued:
-        going = {"status": "accepted", "provider_code": "PROCESSING", "polls": 0, "rescued": False}
-        refund = refund.model_copy(update=going)
+        refund = refund.model_copy(
+            update={"status": "accepted", "provider_code": "PROCESSING", "polls": 0, "rescued": False}
+        )
     after, worries = _worry_about_age(payment, plan_poll(refund, at), at)
     return after, [*says, *worries]
 
@@ -189,31 +190,6 @@ def go_on(payment: Payment, refund: Refund, at: datetime) -> Decision:
         return send(payment, refund, at, resend=refund.status == "unknown")
     refund = refund.model_copy(update={"wake_at": None})
     return payment.with_refund(refund), [saying.query(payment, refund)]
-
-
-def rescue(payment: Payment, refund: Refund, card: SealedCard, at: datetime) -> Decision:
-    """The customer has named another card for money that lies in between; it is still the same refund."""
-    if refund.status != "abnormal" or refund.refund_id is None:
-        return payment, []
-    wish = RescueRefund(
-        order_id=payment.order_id,
-        shop=payment.shop,
-        case_id=refund.case_id,
-        number=refund.number,
-        refund_id=refund.refund_id,
-        card=card,
-    )
-    rescued = plan_poll(refund.model_copy(update={"rescued": True, "polls": 0}), at)
-    return payment.with_refund(rescued), [wish]
-
-
-def rescue_rejected(payment: Payment, refund: Refund, code: str) -> Decision:
-    """That card will not do: another one may."""
-    if refund.status != "abnormal":
-        return payment, []
-    update = {"provider_code": code, "attempts": refund.attempts + 1, "rescued": False}
-    again = refund.model_copy(update=update)
-    return payment.with_refund(again), [saying.attempted(payment, again, "abnormal", again.wake_at)]
 
 
 def plan_poll(refund: Refund, at: datetime) -> Refund:

@@ -22,7 +22,7 @@ from tests.unit.gateway.world import World, expect_problem, filled, is_own, role
 IDS = [f"{right.method} {right.path}" for right in RIGHTS]
 EVERY_ROUTE = pytest.mark.parametrize("right", RIGHTS, ids=IDS)
 SEEN_TO_BY_ORDER = "/mp/v1/orders/{order_id}/cancellation"
-"""Whose order it is the order service looks at, before anything else (`cases.expect_own`)."""
+"""Whose order it is the order service looks at, before anything else (`wishes.expect_own`)."""
 STRANGER = Ed25519PrivateKey.generate()
 
 

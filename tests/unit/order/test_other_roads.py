@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import get_args
 
 import pytest
 
 from chassis.record import Refusal
 from contracts import inventory, payment
-from contracts.message import CaseId, Money, RefundNumber
-from contracts.order import CancellationNotAccepted, Reason, ReasonFamily
+from contracts.message import CaseId, RefundNumber
+from contracts.order import Reason, ReasonFamily
 from contracts.payment import RefusalReason
 from contracts.task import ResolveTask
 from services.order import otherroads
-from services.order.model import TaskDone
 from services.order.placing import masked
-from services.order.problems import problem_of
+from tests.unit.order.roads import (
+    BY_TRANSFER,
+    OUT_OF_STOCK,
+    arriving,
+    choose,
+    found,
+    mismatch,
+    not_resumed,
+    resumed,
+    sold,
+    taken_again,
+)
 from tests.unit.order.told import (
     CASE,
     CLOSED,
@@ -38,55 +47,6 @@ from tests.unit.order.told import (
     settled,
     told,
 )
-
-OUT_OF_STOCK = Reason(family="merchant", code="out-of-stock")
-BY_TRANSFER = payment.RefundAccepted(
-    order_id=ID,
-    case_id=CASE,
-    refund_number=RefundNumber("t1"),
-    amount=Money(amount_minor=1900),
-    route="微信零钱(商家转账)",
-    accepted_at=paid_order().now,
-    confirm_by=paid_order().now + timedelta(hours=24),
-)
-
-
-def taken_again(attempt: int = 1) -> inventory.StockTakenAgain:
-    return inventory.StockTakenAgain(order_id=ID, case_id=CASE, attempt=attempt)
-
-
-def sold(attempt: int = 1) -> inventory.StockNotTakenAgain:
-    return inventory.StockNotTakenAgain(order_id=ID, case_id=CASE, attempt=attempt, reason="out-of-stock")
-
-
-def resumed(attempt: int) -> payment.RefundResumed:
-    return payment.RefundResumed(order_id=ID, case_id=CASE, attempt=attempt)
-
-
-def not_resumed(attempt: int, status: str = "unknown") -> payment.RefundNotResumed:
-    return payment.RefundNotResumed(order_id=ID, case_id=CASE, attempt=attempt, status=status)
-
-
-def mismatch() -> payment.RefundAttempted:
-    return payment.RefundAttempted(
-        order_id=ID,
-        case_id=CASE,
-        refund_number=RefundNumber("o1-c1-1"),
-        outcome="unknown",
-        provider_code="MISMATCH",
-        attempt=1,
-    )
-
-
-def choose(order: Told, choice: str, note: str = "") -> Told:
-    open_tasks = [task for task in order.order.tasks if task.done_at is None]
-    return order.hears(ResolveTask(order_id=ID, task_id=open_tasks[-1].task_id, choice=choice, note=note, by=STAFF))
-
-
-def arriving(reason: Reason | None = None) -> Told:
-    """A case whose refund is on its way."""
-    wish = cancel() if reason is None else cancel(reason=reason, by=STAFF)
-    return paid_order().hears(wish, held(), accepted(), released(), told("refund-on-its-way"))
 
 
 # ── which road ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -405,7 +365,7 @@ def test_a_full_refund_by_hand_of_a_shipped_order_moves_no_goods() -> None:
     assert order.order.cases[-1].road == "made-outside-in-part"
 
 
-# ── slow, or made by hand ────────────────────────────────────────────────────────────────────────────────────────────
+# ── slow ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_refund_under_way_for_three_days_is_told_and_looked_at_once() -> None:
     order = arriving()
     late = payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=1)
@@ -413,123 +373,6 @@ def test_a_refund_under_way_for_three_days_is_told_and_looked_at_once() -> None:
     assert order.hears(late.model_copy(update={"days": 3})).last == ["tell-customer", "staff-task-raised"]
     assert order.hears(late.model_copy(update={"days": 5})).last == []
     assert order.hears(settled()).last == ["tell-customer"]
-
-
-def found(amount: int) -> payment.RefundFound:
-    return payment.RefundFound(
-        order_id=ID,
-        refund_number=RefundNumber("platform-1"),
-        amount=Money(amount_minor=amount),
-        found_at=paid_order().now,
-    )
-
-
-def test_a_full_refund_made_by_hand_cancels_the_order() -> None:
-    order = paid_order().hears(found(1900))
-    assert order.last == ["cancellation-accepted", "adopt-refund"]
-    assert order.hears(accepted()).last == ["release-stock", "tell-customer"]
-    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
-    assert order.order.state == "cancelled"
-    assert order.hears(found(1900)).last == []
-
-
-def test_a_partial_refund_made_by_hand_moves_no_goods_and_is_a_task() -> None:
-    order = paid_order().hears(found(500))
-    assert order.last == ["cancellation-accepted", "adopt-refund", "staff-task-raised"]
-    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
-    assert order.order.state == "paid"
-    assert [line.left for line in order.order.lines] == [3, 1]
-
-
-def test_while_nobody_knows_what_a_refund_was_for_only_the_staff_cancel() -> None:
-    """It may have been for the very goods that the customer wants to cancel now."""
-    order = paid_order().hears(found(500))
-    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
-    with pytest.raises(Refusal) as raised:
-        order.hears(cancel((1, 1), request="r2"))
-    event = raised.value.event
-    assert isinstance(event, CancellationNotAccepted)
-    assert (event.reason, event.because) == ("cancellation-open", "refund-to-match")
-    assert "Retry-After" not in problem_of(event).response().headers, "a person takes longer than a second"
-    choose(order, "done")
-    assert order.hears(cancel((1, 1), request="r3")).last[0] == "cancellation-accepted"
-
-
-def test_an_order_that_is_cancelled_says_so_though_a_refund_is_still_to_be_matched() -> None:
-    order = paid_order().hears(cancel(), held(), found(500), accepted(), released(), told("refund-on-its-way"))
-    order.hears(settled(), told("refund-arrived"))
-    assert order.order.state == "cancelled"
-    with pytest.raises(Refusal) as raised:
-        order.hears(cancel(request="r2"))
-    assert isinstance(raised.value.event, CancellationNotAccepted)
-    assert raised.value.event.reason == "already-cancelled"
-
-
-def test_the_staff_cancel_while_a_refund_is_still_to_be_matched() -> None:
-    order = paid_order().hears(found(500))
-    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
-    assert order.hears(cancel((1, 1), request="r2", by=STAFF)).last[0] == "cancellation-accepted"
-
-
-def test_a_refund_made_by_hand_while_a_case_is_open_waits_for_a_person() -> None:
-    order = paid_order().hears(cancel(), held())
-    assert order.hears(found(500)).last == ["staff-task-raised"]
-    assert order.order.tasks[-1].choices == ("take-over", "done")
-    with pytest.raises(Refusal):
-        choose(order, "take-over")
-    assert len(order.order.cases) == 1, "one open case at most"
-    order.hears(accepted(), released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
-    assert choose(order, "take-over").last[:3] == ["task-resolved", "cancellation-accepted", "adopt-refund"]
-
-
-def found_as_own(number: str = "o1-c1-1") -> payment.RefundFound:
-    """After a restore: the refund that this very case had before."""
-    return found(1900).model_copy(update={"refund_number": RefundNumber(number)})
-
-
-def test_a_refund_that_turns_out_to_be_the_open_cases_own_needs_nobody() -> None:
-    order = paid_order().hears(cancel(), held(), found_as_own())
-    assert [task.kind for task in order.order.tasks] == ["refund-made-outside"]
-    order.hears(accepted())
-    (task,) = order.order.tasks
-    assert (task.done_at is not None, task.note) == (True, "it is the refund of o1-c1")
-    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
-    assert order.order.state == "cancelled"
-
-
-def test_a_refund_that_a_case_has_taken_up_is_known_when_it_is_heard_of_later() -> None:
-    order = paid_order().hears(cancel(), held(), accepted())
-    assert order.hears(found_as_own()).last == []
-    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
-    assert order.hears(found_as_own()).last == []
-    assert len(order.order.cases) == 1
-
-
-def test_another_refund_than_the_cases_own_still_needs_somebody() -> None:
-    order = paid_order().hears(cancel(), held(), found(500), accepted())
-    assert order.order.tasks[0].done_at is None
-
-
-def test_what_a_case_was_made_of_still_needs_somebody_to_say_for_which_goods() -> None:
-    order = paid_order().hears(found(500))
-    order.hears(accepted(amount=500).model_copy(update={"refund_number": RefundNumber("platform-1")}))
-    assert [task.done_at for task in order.order.tasks] == [None]
-
-
-def asked_to_refund(order: Told) -> payment.RefundPayment:
-    """What the order last said to payment."""
-    says = [said for entry in order.record.journal for said in entry.said if said.wire == "refund-payment.v1"]
-    return payment.RefundPayment.model_validate_json(says[-1].body)
-
-
-def test_payment_is_told_which_refunds_are_known_to_have_been_for_what() -> None:
-    order = paid_order().hears(found(500))
-    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
-    order.hears(cancel((1, 1), request="r2", by=STAFF), held("o1-c2"))
-    assert asked_to_refund(order).matched == (), "nobody has said yet what it was for"
-    choose(order, "done")
-    order.after(timedelta(minutes=1))
-    assert asked_to_refund(order).matched == ("platform-1",)
 
 
 # ── the parcel ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -590,92 +433,3 @@ def test_what_is_refused_again_comes_back_to_a_person_at_once() -> None:
     order.hears(refused(LATE))
     assert order.last == ["staff-task-raised"]
     assert order.order.cases[1].waits_for_a_person
-
-
-# ── nobody is left without a way out ─────────────────────────────────────────────────────────────────────────────────
-def silent_for(order: Told, rings: int) -> Told:
-    for _ in range(rings):
-        order.after(timedelta(minutes=11))
-    return order
-
-
-def choices(order: Told) -> set[str]:
-    return {choice for task in order.order.tasks if task.done_at is None for choice in task.choices}
-
-
-def test_a_refund_that_stopped_at_a_strange_answer_can_still_be_looked_at_after_a_night() -> None:
-    order = silent_for(paid_order().hears(cancel(), held(), mismatch()), 60)
-    assert "look-again" in choices(order)
-
-
-def test_it_can_be_looked_at_when_the_word_of_the_strange_answer_was_lost() -> None:
-    order = silent_for(paid_order().hears(cancel(), held()), 20)
-    assert choose(order, "look-again").last == ["task-resolved", "resume-refund"]
-
-
-def test_silence_calls_somebody_again_once_the_task_about_the_refund_is_done() -> None:
-    order = silent_for(paid_order().hears(cancel(), held(), mismatch()), 20)
-    assert [task.kind for task in order.order.tasks] == ["refund-stuck"]
-    choose(order, "look-again")
-    order.hears(resumed(1))
-    silent_for(order, 2)
-    assert [task.kind for task in order.order.tasks if task.done_at is None] == ["no-answer"]
-
-
-def test_a_decision_that_was_lost_is_passed_on_again_until_it_is_answered() -> None:
-    order = silent_for(paid_order().hears(cancel(), held()), 20).hears(mismatch())
-    choose(order, "look-again")
-    assert "resume-refund" in order.after(timedelta(minutes=11)).last
-    order.hears(resumed(1))
-    assert "resume-refund" not in order.after(timedelta(minutes=11)).last
-
-
-def test_a_decision_that_was_answered_with_no_is_a_task_again_and_not_passed_on() -> None:
-    order = silent_for(paid_order().hears(cancel(), held()), 20).hears(mismatch())
-    choose(order, "look-again")
-    order.hears(not_resumed(1))
-    assert "resume-refund" not in order.after(timedelta(minutes=11)).last
-
-
-def test_a_task_that_a_case_waits_for_is_not_done_by_looking() -> None:
-    order = arriving().hears(refused(), sold())
-    late = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"), paid())
-    late.hears(refused("o1-c2"), told("refund-failed", "o1-c2"))
-    for waits in (order, late):
-        with pytest.raises(Refusal):
-            waits.hears(TaskDone(order_id=ID, task_id=waits.order.tasks[-1].task_id, by=STAFF, note="seen"))
-
-
-def test_a_late_payment_that_was_given_back_by_hand_before_its_case_asked_needs_no_choice() -> None:
-    """Neither road would be followed, and who called it settled outside would have it in the books twice."""
-    late = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSED, released(), told("order-cancelled"), paid())
-    more = refused("o1-c2").model_copy(update={"reason": "more-than-was-paid", "provider_code": ""})
-    late.hears(found(1900), more, told("refund-failed", "o1-c2"))
-    task = late.order.tasks[-1]
-    assert (task.kind, task.choices) == ("refund-refused", ("done",))
-    assert "still with the shop" not in task.en
-    late.hears(TaskDone(order_id=ID, task_id=task.task_id, by=STAFF, note="seen"))
-    assert choices(late) == {"take-over", "done"}
-
-
-def test_taking_over_a_refund_that_was_closed_since_moves_no_goods() -> None:
-    order = paid_order().hears(found(1900))
-    assert order.last == ["cancellation-accepted", "adopt-refund"]
-    assert order.hears(refused()).last == ["cancellation-undone", "staff-task-raised"]
-    assert order.order.state == "paid"
-    assert choices(order) == {"done"}
-
-
-def test_nor_does_one_of_a_part() -> None:
-    assert choices(paid_order().hears(found(500), refused())) == {"done"}
-
-
-@pytest.mark.parametrize("since", ["arrived", "failed", "given-back"])
-def test_word_of_a_delay_that_comes_after_the_end_is_told_to_nobody(since: str) -> None:
-    order = {
-        "arrived": lambda: arriving().hears(settled()),
-        "failed": lambda: arriving(OUT_OF_STOCK).hears(refused()),
-        "given-back": lambda: arriving().hears(refused()),
-    }[since]()
-    late = payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("o1-c1-1"), days=3)
-    assert order.hears(late).last == []

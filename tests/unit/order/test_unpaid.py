@@ -11,7 +11,7 @@ from contracts.message import CaseId
 from contracts.order import OrderNotMoved
 from contracts.task import ResolveTask
 from services.order.unpaid import ASK_AFTER, SOON
-from tests.unit.order.test_other_roads import BY_TRANSFER, OUT_OF_STOCK, choose, found, resumed, taken_again
+from tests.unit.order.roads import BY_TRANSFER, OUT_OF_STOCK, choose, found, resumed, taken_again
 from tests.unit.order.told import (
     CLOSE_REFUSED,
     CLOSED,

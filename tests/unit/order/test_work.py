@@ -14,8 +14,8 @@ from services.order.model import Order
 from services.order.tasks import CHOICES
 from services.order.work import COMMANDS, Word, WorkList, choice_for, commands_of, tries_of, work_of, work_since
 from services.order.work_words import WHAT_HAPPENS
+from tests.unit.order.roads import sold
 from tests.unit.order.test_deciding import APPROVAL, UNDO
-from tests.unit.order.test_other_roads import sold
 from tests.unit.order.told import (
     CASE,
     CLOSED,

@@ -19,7 +19,7 @@ from tests.scenarios.power import AGGREGATES, House, build
 from tests.simulation.judge import CHECKS, judge, same_after_replay, since
 from tests.simulation.judge.stories import Story
 from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
-from tests.unit.order.test_other_roads import found
+from tests.unit.order.roads import found
 from tests.unit.order.told import ID, OPENED, RESERVED, Told, cancel, place
 from tests.unit.simulation.given import AT, LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
 from tests.unit.simulation.spoils import Spoil

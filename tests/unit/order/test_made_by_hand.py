@@ -1,0 +1,136 @@
+"""Refunds that somebody made on the merchant platform: the order makes a case of them, or asks a person."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chassis.record import Refusal
+from contracts import payment
+from contracts.message import RefundNumber
+from contracts.order import CancellationNotAccepted
+from services.order.problems import problem_of
+from tests.unit.order.roads import (
+    choose,
+    found,
+)
+from tests.unit.order.told import (
+    STAFF,
+    Told,
+    accepted,
+    cancel,
+    held,
+    paid_order,
+    released,
+    settled,
+    told,
+)
+
+
+def test_a_full_refund_made_by_hand_cancels_the_order() -> None:
+    order = paid_order().hears(found(1900))
+    assert order.last == ["cancellation-accepted", "adopt-refund"]
+    assert order.hears(accepted()).last == ["release-stock", "tell-customer"]
+    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.order.state == "cancelled"
+    assert order.hears(found(1900)).last == []
+
+
+def test_a_partial_refund_made_by_hand_moves_no_goods_and_is_a_task() -> None:
+    order = paid_order().hears(found(500))
+    assert order.last == ["cancellation-accepted", "adopt-refund", "staff-task-raised"]
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    assert order.order.state == "paid"
+    assert [line.left for line in order.order.lines] == [3, 1]
+
+
+def test_while_nobody_knows_what_a_refund_was_for_only_the_staff_cancel() -> None:
+    """It may have been for the very goods that the customer wants to cancel now."""
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    with pytest.raises(Refusal) as raised:
+        order.hears(cancel((1, 1), request="r2"))
+    event = raised.value.event
+    assert isinstance(event, CancellationNotAccepted)
+    assert (event.reason, event.because) == ("cancellation-open", "refund-to-match")
+    assert "Retry-After" not in problem_of(event).response().headers, "a person takes longer than a second"
+    choose(order, "done")
+    assert order.hears(cancel((1, 1), request="r3")).last[0] == "cancellation-accepted"
+
+
+def test_an_order_that_is_cancelled_says_so_though_a_refund_is_still_to_be_matched() -> None:
+    order = paid_order().hears(cancel(), held(), found(500), accepted(), released(), told("refund-on-its-way"))
+    order.hears(settled(), told("refund-arrived"))
+    assert order.order.state == "cancelled"
+    with pytest.raises(Refusal) as raised:
+        order.hears(cancel(request="r2"))
+    assert isinstance(raised.value.event, CancellationNotAccepted)
+    assert raised.value.event.reason == "already-cancelled"
+
+
+def test_the_staff_cancel_while_a_refund_is_still_to_be_matched() -> None:
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    assert order.hears(cancel((1, 1), request="r2", by=STAFF)).last[0] == "cancellation-accepted"
+
+
+def test_a_refund_made_by_hand_while_a_case_is_open_waits_for_a_person() -> None:
+    order = paid_order().hears(cancel(), held())
+    assert order.hears(found(500)).last == ["staff-task-raised"]
+    assert order.order.tasks[-1].choices == ("take-over", "done")
+    with pytest.raises(Refusal):
+        choose(order, "take-over")
+    assert len(order.order.cases) == 1, "one open case at most"
+    order.hears(accepted(), released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert choose(order, "take-over").last[:3] == ["task-resolved", "cancellation-accepted", "adopt-refund"]
+
+
+def found_as_own(number: str = "o1-c1-1") -> payment.RefundFound:
+    """After a restore: the refund that this very case had before."""
+    return found(1900).model_copy(update={"refund_number": RefundNumber(number)})
+
+
+def test_a_refund_that_turns_out_to_be_the_open_cases_own_needs_nobody() -> None:
+    order = paid_order().hears(cancel(), held(), found_as_own())
+    assert [task.kind for task in order.order.tasks] == ["refund-made-outside"]
+    order.hears(accepted())
+    (task,) = order.order.tasks
+    assert (task.done_at is not None, task.note) == (True, "it is the refund of o1-c1")
+    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.order.state == "cancelled"
+
+
+def test_a_refund_that_a_case_has_taken_up_is_known_when_it_is_heard_of_later() -> None:
+    order = paid_order().hears(cancel(), held(), accepted())
+    assert order.hears(found_as_own()).last == []
+    order.hears(released(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert order.hears(found_as_own()).last == []
+    assert len(order.order.cases) == 1
+
+
+def test_another_refund_than_the_cases_own_still_needs_somebody() -> None:
+    order = paid_order().hears(cancel(), held(), found(500), accepted())
+    assert order.order.tasks[0].done_at is None
+
+
+def test_what_a_case_was_made_of_still_needs_somebody_to_say_for_which_goods() -> None:
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500).model_copy(update={"refund_number": RefundNumber("platform-1")}))
+    assert [task.done_at for task in order.order.tasks] == [None]
+
+
+def asked_to_refund(order: Told) -> payment.RefundPayment:
+    """What the order last said to payment."""
+    says = [said for entry in order.record.journal for said in entry.said if said.wire == "refund-payment.v1"]
+    return payment.RefundPayment.model_validate_json(says[-1].body)
+
+
+def test_payment_is_told_which_refunds_are_known_to_have_been_for_what() -> None:
+    order = paid_order().hears(found(500))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    order.hears(cancel((1, 1), request="r2", by=STAFF), held("o1-c2"))
+    assert asked_to_refund(order).matched == (), "nobody has said yet what it was for"
+    choose(order, "done")
+    order.after(timedelta(minutes=1))
+    assert asked_to_refund(order).matched == ("platform-1",)
