@@ -63,7 +63,7 @@ def watch(payment: Payment, refund: Refund) -> Decision:
     if refund.status == "refused" and not refund.looking:
         return payment, [saying.refused(payment, refund)]
     # Remembered also of one that has arrived: its arrival is said for the first time now, and counted once.
-    watched = payment if refund.watched else payment.with_refund(refund.model_copy(update={"watched": True}))
+    watched = payment.with_refund(refund.model_copy(update={"watched": True}))
     return watched, [saying.settled(payment, refund)] if refund.status == "settled" else []
 
 

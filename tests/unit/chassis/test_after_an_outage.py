@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
 from chassis import delivery as delivery_module
+from chassis import relay as relay_module
 from chassis.delivery import Delivery, Receiver
 from chassis.memory import MemoryStore
+from chassis.record import Heard
+from chassis.store import StoreUnavailable
 from tests.support.waiting import until
 from tests.unit.chassis.jars import COMMANDS, JARS, PolishJar, headers_of
 from tests.unit.chassis.rig import Shaky, rig
@@ -36,3 +40,27 @@ async def test_what_is_decided_after_an_outage_is_not_swept_at_once_by_another_p
     assert other.polisher.attempts == []
     process.polisher.gate.set()
     await process.settle()
+
+
+async def test_an_outcome_that_is_stored_after_an_outage_is_heard_then_and_not_when_it_was_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Shaky(MemoryStore(JARS))
+    process = rig(store, JARS)
+    process.polisher.gate = asyncio.Event()
+    monkeypatch.setattr(relay_module, "REPORT_BACKOFF_SECONDS", 0)
+    await process.engine.hear(Heard(PolishJar(jar_id="a"), "h", process.clock()))
+    await until(lambda: process.polisher.attempts)
+    outages = [20]
+
+    def away_at_first() -> None:
+        if outages:
+            process.clock.later(outages.pop())
+            raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store, "_answer", away_at_first)
+    known_at = process.clock()
+    process.polisher.gate.set()
+    await process.settle()
+    assert (await process.jar("a")).polished == 1
+    assert (await process.record("a")).touched_at == known_at + timedelta(seconds=20)

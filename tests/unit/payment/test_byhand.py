@@ -161,6 +161,9 @@ def test_settled_outside_is_settled_with_its_proof() -> None:
 def test_that_it_was_settled_outside_is_known_when_its_proof_is_erased() -> None:
     story = refused()
     story.hear(resume("settled-outside", proof="paid to Li Wei in cash"))
+    before = story.state
+    expect(story.hear(watch_refund()), RefundSettled)
+    assert story.state is before, "its arrival was said when it was settled"
     story.hear(EraseContact(order_id=ORDER, erasure="first"))
     assert story.refund.proof == ""
     assert not is_at_provider(story.refund), "the bills of its day have no line of it"

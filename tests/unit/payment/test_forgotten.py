@@ -56,6 +56,15 @@ def test_nor_is_a_transfer_that_begins_to_wait_when_it_was_found() -> None:
     assert "RefundRefused" in kinds(story.hear(restored_transfer()))
 
 
+def test_a_transfer_whose_call_is_under_way_is_not_dropped_for_a_refund_that_is_found() -> None:
+    """It may be made already: what the provider says of it comes first."""
+    story = rerouted()
+    story.hear(restored_transfer())
+    expect(story.wake(), SendTransfer)
+    assert kinds(story.hear(shown("SUCCESS", case=OTHER_CASE))) == ["RefundFound"]
+    assert story.refund.status == "paying-out"
+
+
 async def test_a_question_without_an_answer_is_no_unknown_refund(keys: Path) -> None:
     after = await After(keys).was_restored()
     silence = after.provider.says(500, {"code": "SYSTEM_ERROR"})

@@ -149,7 +149,9 @@ def test_watching_a_settled_refund_is_answered_each_time() -> None:
     story = accepted()
     story.hear(shown("SUCCESS", by="callback"))
     first = expect(story.hear(watch_refund()), RefundSettled)
+    before = story.state
     assert expect(story.hear(watch_refund()), RefundSettled) == first
+    assert story.state is before, "what is stored is counted, and it arrived once"
 
 
 def test_watching_what_nobody_refunds_is_not_answered() -> None:
