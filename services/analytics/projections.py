@@ -1,14 +1,14 @@
 """Facts: one document per order line, case, refund, attempt and notice, each written by its own id.
 
 Several events of one case write into one document, each into a part of its own (`accepted`, `completed`, `undone`),
-so the document is the same in whatever order and however often they are heard. Times are UTC, months "YYYY-MM",
-amounts minor units.
+so the document is the same in whatever order and however often they are heard. Times are UTC, months "YYYY-MM"
+by the shop's clock, amounts minor units.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from chassis.projection import Projection, Update
@@ -23,6 +23,7 @@ from contracts.order import (
 )
 from contracts.payment import RefundAttempted, RefundSettled
 from contracts.rating import CancellationRated
+from contracts.zone import CHINA
 from services.analytics import model
 
 ORDER_LINES = Projection(model.ORDER_LINES)
@@ -38,8 +39,8 @@ PROJECTIONS = (ORDER_LINES, CASES, REFUNDS, REFUND_ATTEMPTS, NOTICES, STOCK_RETU
 
 
 def month_of(at: datetime) -> str:
-    """The UTC month that figures count `at` under."""
-    return at.astimezone(UTC).strftime("%Y-%m")
+    """The month of the shop's clock that figures count `at` under."""
+    return at.astimezone(CHINA).strftime("%Y-%m")
 
 
 def _written(id: str, **facts: Any) -> Update:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
+from contracts.zone import CHINA
 from services.notify.clients import Answer, Seen, measured
-from services.notify.model import CHINA, Found, Result, SmsAccount, SmsTemplate
+from services.notify.model import Found, Result, SmsAccount, SmsTemplate
 
 _BUSY = (
     "isv.BUSINESS_LIMIT_CONTROL",

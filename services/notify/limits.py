@@ -10,7 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
-from services.notify.model import CHINA, Words
+from contracts.zone import CHINA
+from services.notify.model import Words
 
 SMS_VALUE_MAX = 35
 """Characters in one variable of a short message. The providers refuse long ones

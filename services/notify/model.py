@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta, timezone
+from datetime import timedelta
 from typing import ClassVar, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
@@ -32,7 +32,6 @@ POLICY: dict[Result, Step] = {
     "unreached": "once more, then next channel",
 }
 
-CHINA = timezone(timedelta(hours=8))
 """The time zone customers read times in; it has no summer time."""
 
 CASCADE: tuple[Channel, ...] = ("wechat", "sms-tencent", "sms-alibaba", "inbox")

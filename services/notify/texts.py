@@ -13,7 +13,8 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.notify import Outcome, TellCustomer
-from services.notify.model import CHINA, Words
+from contracts.zone import CHINA
+from services.notify.model import Words
 
 Language = Literal["zh", "en"]
 

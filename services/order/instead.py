@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from chassis.record import Refusal
 from contracts.alternative import AlternativeNotTaken, AlternativeTaken, PostponeDelivery
 from contracts.message import Message
+from contracts.zone import CHINA
 from services.order.model import Line, Order
 from services.order.offer import Product
 from services.order.taken import Taken
 
 Decision = tuple[Order, list[Message]]
 
-CHINA = timezone(timedelta(hours=8))
 LATEST_DAYS = 60
 TAKEN_MAX = 20
 BAND_PERCENT = 20

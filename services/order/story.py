@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any
 
 from chassis.telemetry import masked
+from contracts.zone import CHINA
 from services.order.cancellation import Cancellation
 from services.order.colours import colour_of
 from services.order.exchange import Exchange
@@ -14,7 +15,6 @@ from services.order.model import Case, Moment, Order
 from services.order.sentences import SENTENCES
 from services.order.words import reason_in_words, refusal_in_words, state_in_words
 
-_CHINA = timezone(timedelta(hours=8))  # the shop's and its customers' clock; there is no summer time
 _SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "JP¥"}
 _WHO = {"customer": ("您", "you"), "staff": ("商家", "the shop"), "system": ("系统", "the system")}
 _CHANNELS = {"wechat": ("微信", "WeChat"), "inbox": ("小程序消息", "a message in the mini-program")}
@@ -128,7 +128,7 @@ def money(amount_minor: int, currency: str) -> str:
 
 def when(at: datetime, language: str) -> str:
     """A time for people, by China's clock, to the minute."""
-    local = at.astimezone(_CHINA)
+    local = at.astimezone(CHINA)
     clock = f"{local.hour:02}:{local.minute:02}"
     if language == "zh":
         return f"{local.month}月{local.day}日 {clock}"

@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Literal
 
-CHINA = timezone(timedelta(hours=8))
+from contracts.zone import CHINA
 
 TradeKind = Literal["ALL", "SUCCESS", "REFUND"]
 TradeState = Literal["SUCCESS", "REFUND", "REVOKED"]

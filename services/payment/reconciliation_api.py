@@ -14,7 +14,7 @@ from chassis.problem import Problem
 from chassis.projection import Document
 from chassis.record import Heard
 from contracts.message import message_id
-from services.payment.bills import CHINA
+from contracts.zone import CHINA
 from services.payment.differences import Difference
 from services.payment.reconciliation import RECONCILIATIONS
 from services.payment.reconciliation_record import (

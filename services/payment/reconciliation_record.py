@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import AwareDatetime, Field
 
 from contracts.message import Intent, Report
-from services.payment.bills import CHINA
+from contracts.zone import CHINA
 from services.payment.differences import Difference, Kind, Sum
 from services.payment.shown import Fact
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta, timezone
 from typing import Any
 
 import structlog
@@ -12,9 +11,9 @@ import structlog
 from chassis.clock import Clock
 from chassis.engine import Engine
 from chassis.miniprogram import MiniProgram, NoAnswer, NoToken, Refused
+from contracts.zone import CHINA
 from services.payment.outside import QueryShipping, ShippingAnswered, ShippingShown, UploadShipping
 
-CHINA = timezone(timedelta(hours=8))
 NOT_THERE_YET = 10060001
 """WeChat has not taken the payment over yet, as in the first minute (community doc 00022457990e5069d6712332766c00)."""
 SHIPPED = (2, 3, 4, 6)

@@ -11,7 +11,7 @@ import pytest
 
 from chassis import clock
 from chassis.mongo import Database
-from services.payment.bills import CHINA
+from contracts.zone import CHINA
 from tests.scenarios.power import House, build
 from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
 from tests.support.shop import Shop, shop_at

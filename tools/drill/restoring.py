@@ -14,7 +14,7 @@ import httpx
 from rich.console import Console
 
 from chassis.mongo import Server
-from services.payment.bills import CHINA
+from contracts.zone import CHINA
 from tools.backup.folder import Manifest
 from tools.backup.putting import put
 from tools.backup.taking import take

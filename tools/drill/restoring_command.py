@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from rich.console import Console
 from rich.table import Table
 
-from services.payment.bills import CHINA
+from contracts.zone import CHINA
 from services.payment.reconciliation_record import first_without_bill
 from tools.backup.crosscheck import compare
 from tools.backup.folder import Manifest, check_files

@@ -6,11 +6,13 @@ import csv
 import lzma
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import TextIO
+
+from contracts.zone import CHINA
 
 FILE = Path(__file__).parents[2] / "data" / "online_retail.csv.xz"
 
@@ -52,7 +54,7 @@ _BY_START = {"GIFT": "gift-voucher", "ADJUST": "adjustment", "TEST": "test"}
 @dataclass(frozen=True, slots=True)
 class Row:
     """One row of goods. `number` is its line in the file (the header is line 1); the file names no time zone, so its
-    times are taken as UTC, which keeps every row in the month that the file puts it in."""
+    times are taken as China's, which keeps every row in the month that the file puts it in."""
 
     number: int
     invoice: str
@@ -97,7 +99,7 @@ def fen(price: str) -> int:
 
 @lru_cache(maxsize=65536)
 def _time(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return datetime.fromisoformat(text).replace(tzinfo=CHINA)
 
 
 def kind_of(row: Row) -> str | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from sandbox.clock import CHINA
 from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.hearing import origin
 from tests.simulation.judge.reading import Message, Reading
@@ -189,7 +190,7 @@ _TELLS: Mapping[str, Any] = {
 
 
 def _month(time: str) -> str:
-    return datetime.fromisoformat(time).astimezone(UTC).strftime("%Y-%m")
+    return datetime.fromisoformat(time).astimezone(CHINA).strftime("%Y-%m")
 
 
 def products(reading: Reading) -> Iterable[Violation]:

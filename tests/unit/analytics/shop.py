@@ -20,8 +20,9 @@ from contracts.order import (
 )
 from contracts.payment import RefundAttempted, RefundSettled
 from contracts.rating import CancellationRated
+from contracts.zone import CHINA
 
-JANUARY = datetime(2025, 1, 31, 23, 30, tzinfo=UTC)
+JANUARY = datetime(2025, 1, 31, 23, 30, tzinfo=CHINA)
 FEBRUARY = datetime(2025, 2, 3, 12, 0, tzinfo=UTC)
 REASONS = {
     "case-1": Reason(family="customer", code="changed-mind"),

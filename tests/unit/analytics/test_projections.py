@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from datetime import timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.message import Event
 from services.analytics.projections import PROJECTIONS
-from tests.unit.analytics.shop import JANUARY, STORY, accepted, completed, placed, rated, undone
+from tests.unit.analytics.shop import STORY, accepted, completed, placed, rated, undone
 
 Facts = dict[str, dict[str, dict[str, Any]]]
 
@@ -64,11 +64,14 @@ def test_a_line_of_an_order() -> None:
     assert lines["order-1/2"]["first_of"] == {"month": 0, "product": 0, "category": 0, "group": 0}
 
 
-def test_months_are_utc() -> None:
-    there = JANUARY.astimezone(timezone(timedelta(hours=8)))
-    assert there.month == 2
-    (line,) = facts_of([placed("order-1", [("mug", "cups", 1, 1)], at=there)])["facts_order_lines"].values()
-    assert line["month"] == "2025-01"
+def test_months_are_those_of_the_shops_clock() -> None:
+    late = datetime(2025, 1, 31, 15, 59, 59, tzinfo=UTC)
+    months = [
+        line["month"]
+        for at in (late, late + timedelta(seconds=1))
+        for line in facts_of([placed("order-1", [("mug", "cups", 1, 1)], at=at)])["facts_order_lines"].values()
+    ]
+    assert months == ["2025-01", "2025-02"]
 
 
 def test_a_case_keeps_what_each_event_said() -> None:

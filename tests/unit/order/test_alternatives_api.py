@@ -12,9 +12,9 @@ from chassis.mongo import Database
 from chassis.projection import Update
 from contracts import inventory
 from contracts.message import CaseId, ProductId
+from contracts.zone import CHINA
 from services.order.alternatives_api import Shelf, alternatives_routes
 from services.order.api import routes
-from services.order.instead import CHINA
 from services.order.offer import Product
 from tests.unit.order.desk import Desk
 from tests.unit.order.told import CUP, ID, OPENED, RESERVED, STAFF, TEA, cancel, paid, paid_order, place

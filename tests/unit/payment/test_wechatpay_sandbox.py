@@ -14,10 +14,11 @@ from fastapi import FastAPI, Request, Response
 
 from chassis import clock
 from contracts.message import CaseId
+from contracts.zone import CHINA
 from sandbox.app import advance, close, create_app, settle
 from sandbox.keys import make_keys
 from sandbox.settings import SandboxSettings
-from services.payment.bills import CHINA, read_fund_bill, read_trade_bill
+from services.payment.bills import read_fund_bill, read_trade_bill
 from services.payment.keyfolder import KeyFolder
 from services.payment.model import payout_number, refund_number
 from services.payment.shown import SealedCard

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, time, timedelta
 
-from tools.drill.day.telling import CHINA, Words, shown, yuan
+from contracts.zone import CHINA
+from tools.drill.day.telling import Words, shown, yuan
 from tools.drill.day.world import Day
 from tools.replay.knock import Json
 

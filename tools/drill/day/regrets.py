@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 
+from contracts.zone import CHINA
 from tools.drill.day.opening import COUPON_MINOR
 from tools.drill.day.people import Customer
-from tools.drill.day.telling import CHINA, Words, last_line, shown, state, yuan
+from tools.drill.day.telling import Words, last_line, shown, state, yuan
 from tools.drill.day.world import Day
 from tools.replay.knock import Json, UnexpectedAnswerError, expect
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
+from contracts.zone import CHINA
 from services.gateway.roles import WORDS
 
 _WAITS = {
@@ -16,7 +17,6 @@ _WAITS = {
     "undo-window": ("撤回期内", "can still be taken back"),
 }
 
-CHINA = timezone(timedelta(hours=8))
 
 Language = Literal["both", "zh", "en"]
 
