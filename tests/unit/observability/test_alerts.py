@@ -75,6 +75,13 @@ def test_a_paragraph_has_an_alert() -> None:
     assert named <= known, named - known
 
 
+def test_each_service_that_is_asked_is_missed_when_it_is_gone() -> None:
+    (job,) = _read("prometheus.yml")["scrape_configs"]
+    (gone,) = (alert["expr"] for alert in ALERTS if alert["alert"] == "ServiceGone")
+    (names,) = (found["names"] for found in job["dns_sd_configs"])
+    assert re.findall(r'absent\(up\{job="tuidan", service="(\w+)"\} == 1\), "service", "\1"', gone) == names
+
+
 def test_prometheus_reads_the_alerts() -> None:
     assert _read("prometheus.yml")["rule_files"] == ["alerts.yaml"]
 
