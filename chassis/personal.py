@@ -14,6 +14,7 @@ import re
 import sys
 from base64 import b64decode, b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -163,14 +164,21 @@ def add_key(folder: Path) -> int:
 
 
 def _write(file: Path) -> None:
-    """Write a new key, whole from the first moment that it has its name, and never over another."""
+    """Write a new key, whole from the first moment that it has its name, and never over another. It is on the disk when
+    this returns: what is sealed with it reaches the database's disk at once, and must not outlive its key."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as out:
-        out.write(b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
     try:
-        os.link(draft, file)
-    except FileExistsError:
-        pass  # another process was faster: its key is the key
+        with os.fdopen(descriptor, "w", encoding="ascii") as out:
+            out.write(b64encode(os.urandom(KEY_BYTES)).decode() + "\n")
+            out.flush()
+            os.fsync(out.fileno())
+        with suppress(FileExistsError):  # another process was faster: its key is the key
+            os.link(draft, file)
     finally:
         draft.unlink()
+    folder = os.open(file.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)  # the name, too
+    finally:
+        os.close(folder)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -238,6 +240,39 @@ def test_what_is_searched_by_says_nothing_without_the_key(
     assert Ring(folder).digest("n/张三") == Ring(folder).digest("n/张三") != Ring(other).digest("n/张三")
     add_key(folder)
     assert Ring(folder).digest("x") == Ring(folder).digest("x")
+
+
+def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A power cut must not leave records that were sealed with a key whose file is empty."""
+    safe: set[int] = set()
+    kept: list[bool] = []
+    sync, link = os.fsync, os.link
+
+    def synced(descriptor: int) -> None:
+        safe.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    def named(draft: Path, file: Path) -> None:
+        kept.append(os.stat(draft).st_ino in safe)
+        link(draft, file)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "link", named)
+    add_key(folder)
+    assert kept == [True], "the key's bytes, before it has its name"
+    assert os.stat(folder).st_ino in safe, "its name, before anybody may seal with it"
+
+
+def test_a_key_that_cannot_be_written_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(folder.iterdir())
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        add_key(folder)
+    assert sorted(folder.iterdir()) == before
 
 
 def test_keys_are_made_once_and_only_their_owner_reads_them(folder: Path) -> None:
