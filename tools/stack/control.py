@@ -187,6 +187,9 @@ def down(home: Path) -> bool:
         if state:
             # Should it have to be killed in the end, its children die with it.
             end([state.supervisor], deadline - time.monotonic())
+            after = read_state(place)  # of another one, where somebody waited for this one's end to start anew
+            if after and after.supervisor == state.supervisor and supervisor_lives(place):
+                raise StackError(f"the supervisor in {place.root} did not end; its log: {place.log(SUPERVISOR)}")
     if place.lock.exists():
         with claimed(place) as descriptor:
             state = read_state(place)

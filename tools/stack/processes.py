@@ -15,34 +15,51 @@ import psutil
 
 PR_SET_PDEATHSIG = 1
 SAME_PROCESS_SECONDS = 2.0
-"""Start times are computed from the clock; when it is set right they move a little. A reused pid is older than that."""
+"""Start times are computed from the machine's, which is told in whole seconds. A reused pid is older than that."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 KILL_LIMIT_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A process for good: its id and when it began, because ids are used again."""
+    """A process for good: its id and when it began, because ids are used again. `created`: seconds after the machine's
+    start, which `boot` names; so a clock that is set right changes nothing. Without `boot`, as older versions wrote it,
+    it is seconds of that clock."""
 
     pid: int
     created: float
+    boot: str = ""
 
     @classmethod
     def of(cls, pid: int) -> "Identity":
         """Describe a process that exists now."""
-        return cls(pid, psutil.Process(pid).create_time())
+        return cls(pid, _since_boot(psutil.Process(pid)), _boot())
 
 
 def find(identity: Identity | None) -> psutil.Process | None:
     """Return the living process with this identity, if it still is one."""
-    if identity is None:
+    if identity is None or identity.boot not in ("", _boot()):
         return None
     try:
         process = psutil.Process(identity.pid)
-        same = abs(process.create_time() - identity.created) < SAME_PROCESS_SECONDS
+        created = _since_boot(process) if identity.boot else process.create_time()
+        same = abs(created - identity.created) < SAME_PROCESS_SECONDS
         return process if same and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
+
+
+def _since_boot(process: psutil.Process) -> float:
+    # psutil adds the time of the start, as the clock has it now; taken off again, what the kernel has written is left.
+    return float(process.create_time() - psutil.boot_time())
+
+
+def _boot() -> str:
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:  # not Linux
+        return f"{psutil.boot_time():.0f}"
 
 
 def end(identities: Iterable[Identity | None], grace: float) -> None:

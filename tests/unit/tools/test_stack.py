@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+from psutil import _pslinux
 
 from tools.stack import Plan, Program, Stack, StackError, down, up
 from tools.stack.home import Home
 from tools.stack.processes import Identity, find, wait_gone
-from tools.stack.state import State, read_state
+from tools.stack.state import State, read_state, supervisor_lives
 
 MakeFake = Callable[..., Program]
 Ask = Callable[[str], dict[str, Any]]
@@ -160,6 +162,17 @@ def test_nothing_outlives_a_killed_supervisor(home: Path, fake: MakeFake, proces
     assert not stack.already_up
     assert find(running[0]) is None
     assert Identity.of(stack.pid("store")) not in running
+
+
+def test_a_stack_is_stopped_after_the_clock_was_set_right(
+    home: Path, fake: MakeFake, processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(home, fake("store"))
+    running, started = processes(), psutil.boot_time()
+    monkeypatch.setattr(_pslinux, "boot_time", lambda: started + 3_600)
+    assert down(home)
+    assert not supervisor_lives(Home(home))
+    assert wait_gone(running, 0) == []
 
 
 def test_a_stubborn_program_is_killed_in_the_end(home: Path, fake: MakeFake, processes: Processes) -> None:

@@ -6,9 +6,12 @@ import stat
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
+from psutil import _pslinux
 
 from tools.stack import binaries
 from tools.stack.home import Home, current_home
@@ -242,6 +245,20 @@ def test_a_reused_process_id_is_not_taken_for_ours() -> None:
     assert find(me) is not None
     assert find(Identity(me.pid, me.created - 60)) is None
     assert find(None) is None
+
+
+def test_a_clock_that_is_set_right_loses_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel tells when the machine was started by the clock of now, and psutil when a process was."""
+    me, started = Identity.of(os.getpid()), psutil.boot_time()
+    monkeypatch.setattr(_pslinux, "boot_time", lambda: started + 3_600)
+    assert find(me) is not None
+
+
+def test_a_process_from_before_the_machine_was_started_anew_is_not_taken_for_ours() -> None:
+    me = Identity.of(os.getpid())
+    assert find(replace(me, boot="another")) is None
+    of_an_older_version = Identity(me.pid, psutil.Process().create_time())
+    assert find(of_an_older_version) is not None
 
 
 def test_the_supervisor_does_not_load_what_it_looks_after() -> None:
