@@ -65,7 +65,8 @@ class Stack:
 
     def _entry(self, name: str) -> Entry:
         state = read_state(Home(self.home))
-        if state is None:
+        # What a killed supervisor has left behind names ports that another stack may have now.
+        if state is None or find(state.supervisor) is None:
             raise StackError(f"no stack is up in {self.home}")
         if name not in state.programs:
             raise StackError(f"there is no {name} in this stack; it has: {', '.join(state.programs)}")

@@ -157,6 +157,8 @@ def test_nothing_outlives_a_killed_supervisor(home: Path, fake: MakeFake, proces
     running = processes()
     os.kill(running[0].pid, signal.SIGKILL)
     assert wait_gone(running, LIMIT) == []
+    with pytest.raises(StackError, match="no stack is up"):  # what it left names ports that another stack may have now
+        Stack(home).address("store")
 
     stack = start(home, *plan)
     assert not stack.already_up
