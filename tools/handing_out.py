@@ -10,8 +10,9 @@ from pathlib import Path
 from chassis.personal import make_first_keys
 from tools.place import refuse
 
+PERSONAL = "personal-*.key"
 READ_BY: dict[str, tuple[str, ...]] = {
-    "order": ("personal-*.key",),
+    "order": (PERSONAL,),
     "payment": (
         *("appid.txt", "appsecret.txt", "apiv3-key.txt", "mchid.txt", "sub-mchid.txt", "sub-appid.txt"),
         *("merchant-serial.txt", "merchant-private.pem", "merchant-public.pem"),
@@ -19,7 +20,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
         *("merchants/*/*.txt", "merchants/*/*.pem", "merchants/*/wechatpay-keys/*.pem"),
     ),
     "notify": (
-        *("appid.txt", "appsecret.txt", "templates.json", "sms-templates.json", "push-token.txt", "personal-*.key"),
+        *("appid.txt", "appsecret.txt", "templates.json", "sms-templates.json", "push-token.txt", PERSONAL),
         *("sms-tencent-id.txt", "sms-tencent-key.txt", "sms-alibaba-id.txt", "sms-alibaba-key.txt"),
     ),
     "gateway": ("gateway-private.pem", "gateway-secret.txt", "appid.txt", "appsecret.txt", "login-public.pem"),
@@ -31,20 +32,39 @@ PRIVATE_MODE = 0o600
 def run_hand_out(folder: Path, out: Path, *, stand_in: bool) -> None:
     """Copy, and say how many files each service has now. Ends the command when a folder cannot be read or written."""
     try:
+        if not stand_in:
+            if not folder.is_dir():
+                refuse(f"{folder} is no folder")
+            if not any(True for service in READ_BY for _ in _files(service, folder)):
+                # A volume that is not mounted looks like this; services that run would lose all they have.
+                refuse(f"{folder} holds no key file: nothing was changed")
+        if lost := personal_keys_lost(folder, out):
+            refuse(
+                f"{', '.join(map(str, lost))}: not in {folder} as it is there, and what was sealed with it could never "
+                f"be read again. Put it into {folder}, or remove it yourself. Nothing was changed"
+            )
         if stand_in:
             from sandbox.keys import make_keys
 
             make_keys(folder)
             make_first_keys(folder)
-        if not folder.is_dir():
-            refuse(f"{folder} is no folder")
-        if not any(True for service in READ_BY for _ in _files(service, folder)):
-            # A volume that is not mounted looks like this; services that run would lose all they have.
-            refuse(f"{folder} holds no key file: nothing was changed")
         for service in READ_BY:
             print(f"{service}: {hand_out(service, folder, out / service)} files in {out / service}")
     except OSError as problem:
         refuse(f"{problem}")
+
+
+def personal_keys_lost(folder: Path, out: Path) -> list[Path]:
+    """Keys of personal data in the services' folders of which these may be the last copies: `folder` has another of
+    this name, or none and none newer. One that `folder` has left behind for a newer one is to go."""
+    have = {path.name: path.read_bytes() for path in folder.glob(PERSONAL)}
+    newest = max(map(_number, have), default=0)
+    there = [path for service in READ_BY for path in sorted((out / service).glob(PERSONAL))]
+    return [
+        path
+        for path in there
+        if (have[path.name] != path.read_bytes() if path.name in have else not 0 < _number(path.name) < newest)
+    ]
 
 
 def hand_out(service: str, folder: Path, out: Path) -> int:
@@ -65,6 +85,12 @@ def hand_out(service: str, folder: Path, out: Path) -> int:
 def _files(service: str, folder: Path) -> Iterator[Path]:
     for pattern in READ_BY[service]:
         yield from (path.relative_to(folder) for path in folder.glob(pattern) if path.is_file())
+
+
+def _number(name: str) -> int:
+    """Of a key that seals, 0 of the one to search by."""
+    number = name.removeprefix("personal-").removesuffix(".key")
+    return int(number) if number.isdecimal() else 0
 
 
 def _write(path: Path, content: bytes) -> None:

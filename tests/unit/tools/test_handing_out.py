@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from chassis.personal import add_key
 from services.payment.keyfolder import read_merchant
 from tools.cli import app
 from tools.handing_out import READ_BY, hand_out
@@ -83,3 +86,55 @@ def test_a_folder_without_any_key_takes_nothing_from_services_that_run(folder: P
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["keys", "hand-out", str(tmp_path / "nothing"), str(tmp_path / "out")])
     assert (done.exit_code, "nothing is no folder" in done.output) == (2, True)
+
+
+def out_of(folder: Path, out: Path) -> dict[str, bytes]:
+    """Hands out what is in `folder`; what the order service has then."""
+    for service in READ_BY:
+        hand_out(service, folder, out / service)
+    return {path.name: path.read_bytes() for path in (out / "order").iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "named"),
+    [
+        (
+            lambda mine, out: (out / "order" / "personal-2.key").write_text("put into the mounts first"),
+            "personal-2.key",
+        ),
+        (lambda mine, out: (mine / "personal-1.key").write_text("of another folder"), "personal-1.key"),
+        (lambda mine, out: (mine / "personal-search.key").unlink(), "personal-search.key"),
+    ],
+    ids=["newer", "another", "gone"],
+)
+def test_the_last_copy_of_a_key_that_people_are_sealed_with_is_never_taken(
+    folder: Path, tmp_path: Path, spoil: Callable[[Path, Path], object], named: str
+) -> None:
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    shutil.copytree(folder, mine)
+    out_of(mine, out)
+    spoil(mine, out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    done = CliRunner().invoke(app, ["keys", "hand-out", str(mine), str(out)])
+    assert (done.exit_code, named in done.output, "Nothing was changed" in done.output) == (2, True, True)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+
+
+def test_the_stand_in_makes_no_key_beside_one_that_is_in_use(folder: Path, tmp_path: Path) -> None:
+    """The folder with everything was lost, the services' own were not."""
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    before = out_of(folder, out)
+    done = CliRunner().invoke(app, ["keys", "hand-out", "--stand-in", str(mine), str(out)])
+    assert (done.exit_code, mine.exists()) == (2, False)
+    assert {path.name: path.read_bytes() for path in (out / "order").iterdir()} == before
+
+
+def test_a_key_that_a_newer_one_has_replaced_goes(folder: Path, tmp_path: Path) -> None:
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    shutil.copytree(folder, mine)
+    out_of(mine, out)
+    add_key(mine)
+    (mine / "personal-1.key").unlink()
+    done = CliRunner().invoke(app, ["keys", "hand-out", str(mine), str(out)])
+    assert done.exit_code == 0, done.output
+    assert {path.name for path in (out / "notify").glob("personal*")} == {"personal-2.key", "personal-search.key"}
