@@ -1,7 +1,7 @@
 """`tuidan keys`: the keys of personal data at rest, as an operator types them.
 
-The stack of this folder is meant where one is up; elsewhere `TUIDAN_MONGO` and `TUIDAN_KEYS` name the database and the
-keys folder, as they do for the services. Exit code 2: it could not be done."""
+`TUIDAN_MONGO` and `TUIDAN_KEYS` name the database and the keys folder, as they do for the services; where neither is
+set, the stack of this folder is meant. Exit code 2: it could not be done."""
 
 from __future__ import annotations
 
@@ -48,10 +48,12 @@ def run_rotate(*, resume: bool) -> None:
         number = max(read_keys(folder)) if resume else add_key(folder)
         console.print(f"personal-{number}.key: sealing with it.", highlight=False)
         asyncio.run(rotate(url, Ring(folder), console))
-    except WrongKeyFile as problem:
+    except (WrongKeyFile, OSError) as problem:
         refuse(str(problem))
     except (KeyMissing, StoreUnavailable) as problem:
         refuse(f"{problem}. {GO_ON}")
+    except KeyboardInterrupt:
+        refuse(f"Interrupted. {GO_ON}")
     except Overtaken:
         refuse(f"Records are saved faster than they are read. {GO_ON}")
     console.print(

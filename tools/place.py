@@ -18,10 +18,14 @@ NOT_DONE = 2
 
 
 def database_and_keys() -> tuple[str, Path]:
-    """The address of MongoDB, and the keys folder. Ends the command when neither is known."""
+    """The address of MongoDB, and the keys folder. Ends the command when neither is known, and when only one is named:
+    what one database holds says nothing about the keys of another."""
     url, folder = os.environ.get("TUIDAN_MONGO"), os.environ.get("TUIDAN_KEYS")
     if url and folder:
         return url, Path(folder)
+    if url or folder:
+        there, missing = ("TUIDAN_MONGO", "TUIDAN_KEYS") if url else ("TUIDAN_KEYS", "TUIDAN_MONGO")
+        refuse(f"{there} is set and {missing} is not. Set both, or neither for the stack of this folder")
     home = current_home()
     try:
         return f"mongodb://{Stack(home.root).address('mongo')}", home.keys

@@ -1,6 +1,6 @@
 """`tuidan staff`: the first account of a shop, which nobody can sign in to make.
 
-It writes to the gateway's database itself: to the one that TUIDAN_MONGO and TUIDAN_KEYS name where both are set, else
+It writes to the gateway's database itself: to the one that TUIDAN_MONGO and TUIDAN_KEYS name, and where neither is set
 to that of the stack that is up."""
 
 from __future__ import annotations

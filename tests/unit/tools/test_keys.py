@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,11 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from chassis.mongo import Database
-from chassis.personal import Ring
+from chassis.personal import Ring, make_first_keys
 from services.order.handlers import ORDERS
 from tests.support.fixtures import mongo_url
 from tests.unit.order import told
+from tools import keys
 from tools.cli import app
+from tools.stack import Stack
 
 __all__ = ["mongo_url"]
 
@@ -52,3 +55,32 @@ def test_keys_are_made_rotated_and_counted(tmp_path: Path, mongo_url: str, monke
     for old in ("personal-1.key", "personal-2.key"):
         (tmp_path / old).unlink()
     assert say("personal")[0] == 0
+
+
+@pytest.mark.parametrize(("named", "missing"), [("TUIDAN_MONGO", "TUIDAN_KEYS"), ("TUIDAN_KEYS", "TUIDAN_MONGO")])
+@pytest.mark.parametrize(
+    "words", [("keys", "personal"), ("keys", "rotate-personal"), ("staff", "create", "li", "--phone", "13800138000")]
+)
+def test_a_database_is_not_taken_with_the_keys_of_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, missing: str, words: tuple[str, ...]
+) -> None:
+    """That nothing is under a key here says nothing about the shop whose address alone was named."""
+    monkeypatch.setattr(Stack, "address", lambda stack, name: "127.0.0.1:1")
+    monkeypatch.setenv("TUIDAN_HOME", str(tmp_path))
+    monkeypatch.setenv(named, str(tmp_path) if named == "TUIDAN_KEYS" else "mongodb://127.0.0.1:1")
+    result = CliRunner().invoke(app, list(words))
+    assert (result.exit_code, f"{named} is set and {missing} is not" in result.output) == (2, True), result.output
+
+
+def test_a_folder_in_which_no_key_can_be_made_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As keys are mounted into containers."""
+    monkeypatch.setenv("TUIDAN_MONGO", "mongodb://127.0.0.1:1")
+    monkeypatch.setenv("TUIDAN_KEYS", str(tmp_path))
+    make_first_keys(tmp_path)
+
+    def read_only(folder: Path) -> int:
+        raise OSError(errno.EROFS, "Read-only file system", str(folder))
+
+    monkeypatch.setattr(keys, "add_key", read_only)
+    code, words = say("rotate-personal")
+    assert (code, "Read-only file system" in words) == (2, True), words
