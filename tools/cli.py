@@ -216,11 +216,13 @@ def reconcile(
     day: Annotated[str, typer.Argument(help="A day that is over, China time, like 2026-11-01.")],
     shop: Annotated[str, typer.Option(help="Name of a shop; the house when left out.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    gateway: Gateway = "",
+    token_file: Annotated[Path | None, typer.Option(help="File with your token, for that gateway.")] = None,
 ) -> None:
     """Compare a day of WeChat Pay's bills with our books; exit code 0 agrees, 1 differs, 2 could not be done."""
     from tools.reconcile import run_reconcile
 
-    run_reconcile(day, shop, as_json=as_json)
+    run_reconcile(day, shop, gateway, token_file, as_json=as_json)
 
 
 @orders.command(name="export")

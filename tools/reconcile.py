@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 import httpx
@@ -33,30 +34,47 @@ WORDS = {
 }
 
 
-def run_reconcile(day: str, shop: str, *, as_json: bool) -> None:
-    """Reconcile a day on the stack that is up, wait for its end, show it."""
+def run_reconcile(day: str, shop: str, gateway: str, token_file: Path | None, *, as_json: bool) -> None:
+    """Reconcile a day at a gateway, or on the stack that is up, wait for its end, show it."""
+    address, headers, query = _door(gateway, token_file, shop)
+    with httpx.Client(base_url=address, headers=headers, timeout=ANSWER_SECONDS, trust_env=False) as http:
+        raise typer.Exit(reconcile(http, day, query, as_json=as_json))
+
+
+def _door(gateway: str, token_file: Path | None, shop: str) -> tuple[str, dict[str, str], dict[str, str]]:
+    """Where to ask, as whom, and which shop. A gateway knows by the token who asks; the payment service is told."""
+    if bool(gateway) != bool(token_file):
+        _refuse("--gateway and --token-file belong together")
     try:
-        address = Stack(current_home().root).address("payment")
+        if token_file:
+            headers = {"Authorization": f"Bearer {token_file.read_text('utf-8').strip()}"}
+            return f"{gateway.rstrip('/')}/admin/v1", headers, {"shop": shop} if shop else {}
+        return f"http://{Stack(current_home().root).address('payment')}", {}, {"shop": shop, "by": "tuidan"}
     except StackError as problem:
-        _refuse(f"{problem}. Start it with: tuidan up")
-    with httpx.Client(base_url=f"http://{address}", timeout=ANSWER_SECONDS, trust_env=False) as http:
-        raise typer.Exit(reconcile(http, day, shop, as_json=as_json))
+        _refuse(f"{problem}. Start it with: tuidan up, or name --gateway and --token-file")
+    except OSError as problem:
+        _refuse(f"无法登录 · cannot sign in: {problem}")
 
 
 def reconcile(
-    http: httpx.Client, day: str, shop: str, *, as_json: bool, sleep: Callable[[float], None] = time.sleep
+    http: httpx.Client,
+    day: str,
+    query: Mapping[str, str],
+    *,
+    as_json: bool,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """The exit code. `http` speaks to the payment service."""
+    """The exit code. `http` speaks to the payment service, or to the gateway about it."""
     console = Console(stderr=True)
     try:
         with console.status(WORDS["fetching"]) as status:
-            seen = _answer(http.post(f"/reconciliations/{day}", params={"shop": shop, "by": "tuidan"}))
+            seen = _answer(http.post(f"/reconciliations/{day}", params=query))
             while seen["status"] in WORDS:
                 status.update(f"{WORDS[seen['status']]} ({seen['open']})")
                 sleep(LOOK_EVERY_SECONDS)
                 seen = _answer(http.get(f"/reconciliations/{seen['reconciliation_id']}"))
     except httpx.TransportError as problem:
-        return _cannot(f"支付服务没有响应 · the payment service does not answer: {problem}. See: tuidan status")
+        return _cannot(f"{http.base_url} 没有响应 · does not answer: {problem}. On the stack see: tuidan status")
     except _Refused as problem:
         return _cannot(str(problem))
     except KeyboardInterrupt:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -64,7 +66,8 @@ def run(*answers: Any, as_json: bool = False, shop: str = "") -> tuple[int, list
         return given if isinstance(given, httpx.Response) else httpx.Response(200, json=given)
 
     with httpx.Client(base_url="http://payment", transport=httpx.MockTransport(answer)) as http:
-        return reconcile(http, "2026-11-01", shop, as_json=as_json, sleep=lambda _: None), asked
+        query = {"shop": shop, "by": "tuidan"}
+        return reconcile(http, "2026-11-01", query, as_json=as_json, sleep=lambda _: None), asked
 
 
 def test_it_waits_for_the_end(capsys: pytest.CaptureFixture[str]) -> None:
@@ -127,6 +130,35 @@ def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_be_done_says_why(answer: Any, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(answer)[0] == NOT_DONE
     assert words in capsys.readouterr().err
+
+
+def test_a_shop_is_asked_at_its_gateway_with_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, str(request.url), request.headers["Authorization"]))
+        return httpx.Response(200, json=day("fetching" if len(asked) == 1 else "done"))
+
+    client = partial(httpx.Client, transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(httpx, "Client", client)
+    monkeypatch.setattr("tools.reconcile.LOOK_EVERY_SECONDS", 0)
+    (tmp_path / "token").write_text("secret\n")
+    at = ["--gateway", "https://shop.example/", "--token-file", str(tmp_path / "token")]
+    assert CliRunner().invoke(app, ["reconcile", "2026-11-01", *at]).exit_code == AGREES
+    base = "https://shop.example/admin/v1/reconciliations"
+    assert asked == [
+        ("POST", f"{base}/2026-11-01", "Bearer secret"),
+        ("GET", f"{base}/house/2026-11-01", "Bearer secret"),
+    ]
+    asked.clear()
+    CliRunner().invoke(app, ["reconcile", "2026-11-01", "--shop", "tea", *at])
+    assert asked[0][1] == f"{base}/2026-11-01?shop=tea"
+
+
+@pytest.mark.parametrize("half", [["--gateway", "https://shop.example"], ["--token-file", "/dev/null"]])
+def test_a_gateway_without_a_token_is_not_asked(half: list[str]) -> None:
+    done = CliRunner().invoke(app, ["reconcile", "2026-11-01", *half])
+    assert (done.exit_code, "belong together" in done.output) == (NOT_DONE, True)
 
 
 def test_without_a_stack_it_says_how_to_start_one(
