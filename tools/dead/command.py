@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -118,7 +119,11 @@ def print_json(document: object) -> None:
 
 def who() -> str:
     """What a replay is signed with."""
-    return f"tuidan dead replay, {getpass.getuser()}"
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # in a container somebody may be a number only
+        name = f"user {os.getuid()}"
+    return f"tuidan dead replay, {name}"
 
 
 def _hand_out(office: Office, ready: Sequence[Ready], say: Say) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pwd
 from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Any
@@ -23,6 +25,7 @@ from tests.unit.chassis.buses import quick_groups, raw
 from tests.unit.chassis.jars import CATALOGUED, PutMarbles, jar_aggregate
 from tests.unit.order.told import place
 from tools.cli import app
+from tools.dead import command
 from tools.records import Place, partition_of, records
 
 _names = count(1)
@@ -309,3 +312,16 @@ async def test_records_of_a_span_are_read_whole_and_no_further(kafka: Broker, to
         found = await asyncio.to_thread(list, read)
     assert [record.body for record in found] == [str(n).encode() for n in range(5, 20)]
     assert seen[-1] == (15, 15)
+
+
+@pytest.mark.parametrize("unknown", [KeyError("uid not found"), OSError("No username set in the environment")])
+def test_who_is_a_number_only_replays_too(monkeypatch: pytest.MonkeyPatch, unknown: Exception) -> None:
+    """As in the operator's image. What is raised depends on the version of Python."""
+
+    def nobody(uid: int) -> object:
+        raise unknown
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+    assert command.who() == f"tuidan dead replay, user {os.getuid()}"
