@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[3]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 PARTS: dict[str, dict[str, Any]] = COMPOSE["services"]
 SERVICES = sorted(path.parent.name for path in (ROOT / "services").glob("*/main.py"))
-ONE_SHOT = {"topics", "mongo-set", "keys"}
+ONE_SHOT = {"topics", "mongo-set", "keys", "operator"}
 _DEFAULT = re.compile(r"\$\{(\w+):-([^}]*)\}")
 _PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)", re.MULTILINE)
 
@@ -74,6 +74,16 @@ def test_only_the_gateway_is_open_to_other_machines() -> None:
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     for name in ("kafka", "mongo", "redis", "order", "inventory", "analytics"):
         assert PARTS[name]["networks"] == ["inside"], "it speaks to nobody outside"
+
+
+def test_commands_work_on_what_the_services_work_on() -> None:
+    """Nobody outside reaches Kafka and MongoDB, so an operator's command has to run inside."""
+    operator, order = PARTS["operator"], PARTS["order"]
+    assert operator["networks"] == ["inside"] == PARTS["kafka"]["networks"] == PARTS["mongo"]["networks"]
+    assert operator["profiles"] == ["operator"], "it is not there by itself"
+    assert operator["environment"].items() <= order["environment"].items()
+    assert {"TUIDAN_KAFKA", "TUIDAN_MONGO", "TUIDAN_KEYS"} == set(operator["environment"])
+    assert "docker compose run --rm operator" in _text("docs/operating.md")
 
 
 def test_the_demo_sets_only_what_somebody_reads() -> None:
