@@ -3,14 +3,35 @@ with one line that names it."""
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 T = TypeVar("T", bound="HttpSettings")
+
+
+MONGO_WRONG = "no address that the driver can read; in user and password write @ as %40, : as %3A, / as %2F, % as %25"
+_WORD = r"(?:[^:@/?%]|%[0-9A-Fa-f]{2})*"
+_HOST = r"(?:\[[^@/?\]]*\]|[^:@/?,])+(?::\d{1,5})?"
+_MONGO = re.compile(rf"mongodb(?:\+srv)?://(?:{_WORD}(?::{_WORD})?@)?{_HOST}(?:,{_HOST})*(?:[/?].*)?", re.DOTALL)
+
+
+def is_mongo_address(url: str) -> bool:
+    """Whether MongoDB's driver can make something of it, as far as one sees without asking anybody."""
+    return _MONGO.fullmatch(url) is not None
+
+
+def _mongo_address(url: str) -> str:
+    if not is_mongo_address(url):
+        raise ValueError(MONGO_WRONG)  # not the driver's own words, which may repeat a part of a password
+    return url
+
+
+MongoAddress = Annotated[str, Field(description="MongoDB connection string"), AfterValidator(_mongo_address)]
 
 
 class HttpSettings(BaseSettings):
@@ -37,7 +58,7 @@ class ServiceSettings(HttpSettings):
     kafka_gather_ms: int = Field(
         0, ge=0, le=5_000, description="how long messages gather before they are heard together; 0: heard at once"
     )
-    mongo: str = Field(pattern=r"^mongodb(\+srv)?://", description="MongoDB connection string")
+    mongo: MongoAddress
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     sweep_after_seconds: float = Field(
         15.0, gt=0, description="age at which unsaid messages are taken up; longer than any call to a provider"

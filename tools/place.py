@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import typer
 
+from chassis.settings import MONGO_WRONG, is_mongo_address
 from tools.stack.control import Stack, StackError
 from tools.stack.home import current_home
 
@@ -22,7 +23,7 @@ def database_and_keys() -> tuple[str, Path]:
     what one database holds says nothing about the keys of another."""
     url, folder = os.environ.get("TUIDAN_MONGO"), os.environ.get("TUIDAN_KEYS")
     if url and folder:
-        return url, Path(folder)
+        return readable(url), Path(folder)
     if url or folder:
         there, missing = ("TUIDAN_MONGO", "TUIDAN_KEYS") if url else ("TUIDAN_KEYS", "TUIDAN_MONGO")
         refuse(f"{there} is set and {missing} is not. Set both, or neither for the stack of this folder")
@@ -31,6 +32,13 @@ def database_and_keys() -> tuple[str, Path]:
         return f"mongodb://{Stack(home.root).address('mongo')}", home.keys
     except StackError as problem:
         refuse(f"{problem}. Start it with: tuidan up; or set TUIDAN_MONGO and TUIDAN_KEYS")
+
+
+def readable(url: str) -> str:
+    """An address of MongoDB that was named. Ends the command when the driver could make nothing of it."""
+    if not is_mongo_address(url if "://" in url else f"mongodb://{url}"):  # HOST:PORT will do
+        refuse(f"MongoDB: {MONGO_WRONG}")
+    return url
 
 
 def kafka_address() -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from chassis.settings import HttpSettings, KeySettings
+from chassis.settings import HttpSettings, KeySettings, MongoAddress
 
 Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$", description="address of a service, http://host:port")]
 
@@ -21,7 +21,7 @@ class GatewaySettings(HttpSettings, KeySettings):
     inventory_url: Url
     notify_url: Url
     analytics_url: Url
-    mongo: str = Field(pattern=r"^mongodb(\+srv)?://", description="MongoDB connection string")
+    mongo: MongoAddress
     mongo_driver: Literal["motor", "pymongo"] = "motor"
     mini_program_url: str = Field(
         "", pattern=r"^(https?://.+)?$", description="in place of WeChat's own address; empty: WeChat's own"

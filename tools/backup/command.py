@@ -21,7 +21,7 @@ from tools.backup.groups import Groups
 from tools.backup.place import forget_topics, stack_mongo
 from tools.backup.putting import put
 from tools.backup.taking import BackupRefused, take
-from tools.place import refuse
+from tools.place import readable, refuse
 from tools.stack.home import current_home
 from tools.topics.cluster import ClusterRefused
 
@@ -121,7 +121,7 @@ def _counted(manifest: Manifest) -> str:
 @contextmanager
 def _mongo(named: str, *, may_be_up: bool) -> Iterator[str]:
     url = named or os.environ.get("TUIDAN_MONGO", "")
-    with nullcontext(url) if url else stack_mongo(current_home(), may_be_up=may_be_up) as address:
+    with nullcontext(readable(url)) if url else stack_mongo(current_home(), may_be_up=may_be_up) as address:
         yield address
 
 

@@ -85,6 +85,45 @@ def test_a_wrong_secret_is_not_repeated(monkeypatch: pytest.MonkeyPatch, capsys:
     assert "hunter2" not in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mongodb://shop:hunter2@4@db",
+        "mongodb://shop:hunter2/4@db",
+        "mongodb://shop:hunter2:4@db",
+        "mongodb://shop:hunter2%4@db",
+        "mongodb://",
+        "mongodb://db:port",
+    ],
+)
+def test_an_address_that_the_driver_cannot_read_is_said_in_a_line(
+    address: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("TUIDAN_MONGO", address)
+    with pytest.raises(SystemExit) as caught:
+        load(ServiceSettings)
+    assert caught.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("TUIDAN_MONGO: ")
+    assert "%40" in line
+    assert "hunter2" not in line
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "mongodb://shop:hunter2%404@a,b:1/?replicaSet=rs0&nobodyKnows=1",
+        "mongodb://shop@[::1]:27017/admin",
+        "mongodb://%2Ftmp%2Fmongodb.sock",
+        "mongodb://db",
+        "mongodb+srv://shop:a!$&'()*+,;=~b@db.shop.example/?tls=true",
+    ],
+)
+def test_an_address_that_the_driver_can_read_is_taken_as_it_is(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TUIDAN_MONGO", address)
+    assert load(ServiceSettings).mongo == address
+
+
 def test_keys_are_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         load(SigningSettings)

@@ -84,3 +84,18 @@ def test_a_folder_in_which_no_key_can_be_made_is_told(tmp_path: Path, monkeypatc
     monkeypatch.setattr(keys, "add_key", read_only)
     code, words = say("rotate-personal")
     assert (code, "Read-only file system" in words) == (2, True), words
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("keys", "personal"), ("staff", "create", "li", "--phone", "13800138000"), ("backup", "new"), ("restore", "b")],
+)
+def test_a_password_that_was_not_escaped_is_said_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TUIDAN_MONGO", "mongodb://shop:hunter2@4@127.0.0.1:1")
+    monkeypatch.setenv("TUIDAN_KEYS", str(tmp_path))
+    monkeypatch.setenv("TUIDAN_KAFKA", "127.0.0.1:1")
+    result = CliRunner().invoke(app, list(words))
+    assert (result.exit_code, "%40" in result.output, "hunter2" in result.output) == (2, True, False), result.output
