@@ -27,6 +27,9 @@ _TRADE_NUMBER = re.compile(r"[0-9A-Za-z_*-]{6,32}")
 
 RefusalReason = Literal["not-paid", "more-than-was-paid", "account-abnormal", "too-old", "refused-by-provider"]
 
+WITH_THE_SHOP = "RETURNED_TO_MERCHANT"
+"""Stands where the provider's word would, for a refund whose money went to the shop's bank in the end."""
+
 
 def trade_number(order_id: str) -> str:
     """The number of an order's payment at the provider: the order's id. Raises ValueError for an id the provider would

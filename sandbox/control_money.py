@@ -5,6 +5,7 @@ from typing import Any
 from fastapi import APIRouter, HTTPException
 from pydantic import BaseModel, ConfigDict, Field
 
+from sandbox.banks import MERCHANT_ACCOUNT
 from sandbox.bills import Disturbance
 from sandbox.errors import WechatPayError
 from sandbox.world import World
@@ -37,6 +38,18 @@ def control_money_router(world: World) -> APIRouter:
         finally:
             world.courier.kick()
         return made
+
+    @router.post("/platform/refunds/{out_refund_no}/to-merchant")
+    async def to_merchant(out_refund_no: str) -> dict[str, Any]:
+        """The money of an abnormal refund goes to the merchant's bank: who pays the customer is not WeChat Pay."""
+        row = world.refunds.row(out_refund_no)
+        if row is None:
+            raise HTTPException(404, {"reason": "unknown-refund"})
+        if row["status"] != "ABNORMAL":
+            raise HTTPException(409, {"reason": "status", "status": row["status"]})
+        sent = world.refunds.redirect(row, MERCHANT_ACCOUNT)
+        world.courier.kick()
+        return world.refunds.shown(sent)
 
     @router.get("/bills")
     async def disturbance() -> Disturbance:

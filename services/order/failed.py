@@ -9,6 +9,7 @@ from contracts.inventory import StockHoldRefused, StockNotTakenAgain
 from contracts.message import Event, Message, RefundNumber
 from contracts.order import Actor
 from contracts.payment import (
+    WITH_THE_SHOP,
     RefundAccepted,
     RefundDelayed,
     RefundNotResumed,
@@ -87,9 +88,10 @@ def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> 
     if message.attempt is not None and message.attempt < case.resumed:
         return order, []  # from before a person decided: said again by a topic that is heard anew
     after = order.with_moment(moment_of(message, at))
-    refused = case.model_copy(update={"refusal": message.reason})
+    code = message.provider_code
+    refused = case.model_copy(update={"refusal": code if code == WITH_THE_SHOP else message.reason})
     amount = case.amount.amount_minor
-    rule = rule_for(case.reason.family, case.road, case.state_before, message.reason, amount)
+    rule = rule_for(case.reason.family, case.road, case.state_before, message.reason, amount, code)
     after = after.noting(at, "rule-applied", case.case_id, rule=rule.name, way=rule.way)
     if rule.way == "give-back":
         return take_road(after, refused, "given-back", at)

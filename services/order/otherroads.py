@@ -14,14 +14,14 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, get_args
 
 from contracts.order import ReasonFamily
-from contracts.payment import RefusalReason
+from contracts.payment import WITH_THE_SHOP, RefusalReason
 from services.order.model import OrderState, Road
 
 Way = Literal["transfer", "give-back", "person"]
 
 
 class Rule(NamedTuple):
-    """One rule. A column that is None fits everything; `below_minor` is in fen."""
+    """One rule. A column that is None fits everything; `below_minor` is in fen, `code` the refusal's own."""
 
     name: str
     way: Way
@@ -30,13 +30,15 @@ class Rule(NamedTuple):
     state: OrderState | None = None
     refusals: tuple[RefusalReason, ...] | None = None
     below_minor: int | None = None
+    code: str | None = None
 
     def fits(
-        self, family: ReasonFamily, road: Road, state: OrderState, refusal: RefusalReason, amount_minor: int
+        self, family: ReasonFamily, road: Road, state: OrderState, refusal: RefusalReason, amount_minor: int, code: str
     ) -> bool:
         """Whether this rule speaks of such a case."""
         return (
-            self.family in (None, family)
+            self.code in (None, code)
+            and self.family in (None, family)
             and self.road in (None, road)
             and self.state in (None, state)
             and (self.refusals is None or refusal in self.refusals)
@@ -50,8 +52,10 @@ NAMELESS_BELOW = 200_000
 SHUT: tuple[RefusalReason, ...] = ("account-abnormal", "too-old")
 """The original road is shut, but the customer could be paid another way."""
 
+# Somebody has sent the money of an abnormal refund to the shop's bank, to pay the customer otherwise, or has done so.
 # fmt: off
 RULES: tuple[Rule, ...] = (
+    Rule("with-the-shop-by-person",  "person",    code=WITH_THE_SHOP),
     Rule("late-payment-by-transfer", "transfer",  road="late-payment", refusals=SHUT, below_minor=NAMELESS_BELOW),
     Rule("late-payment-by-person",   "person",    road="late-payment"),
     Rule("our-fault-by-transfer",    "transfer",  family="merchant", refusals=SHUT, below_minor=NAMELESS_BELOW),
@@ -64,9 +68,11 @@ RULES: tuple[Rule, ...] = (
 # fmt: on
 
 
-def rule_for(family: ReasonFamily, road: Road, state: OrderState, refusal: RefusalReason, amount_minor: int) -> Rule:
+def rule_for(
+    family: ReasonFamily, road: Road, state: OrderState, refusal: RefusalReason, amount_minor: int, code: str = ""
+) -> Rule:
     """The rule that decides."""
-    return next(rule for rule in RULES if rule.fits(family, road, state, refusal, amount_minor))
+    return next(rule for rule in RULES if rule.fits(family, road, state, refusal, amount_minor, code))
 
 
 def transfer_when(family: ReasonFamily, road: Road, state: OrderState, amount_minor: int) -> tuple[RefusalReason, ...]:

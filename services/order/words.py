@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts.order import Reason
+from contracts.payment import WITH_THE_SHOP
 from services.order.reason import ReasonWords
 
 Language = Literal["zh", "en"]
@@ -71,6 +72,7 @@ _REFUSALS = {
     "not-paid": ("订单未付款", "the order was not paid"),
     "more-than-was-paid": ("退款金额超过实付金额", "more than was paid"),
     "refused-by-provider": ("支付平台拒绝退款", "the payment provider refused the refund"),
+    WITH_THE_SHOP: ("退款被转入商户自己的银行账户", "the money was sent to the shop's own bank account"),
     "already-dispatched": ("包裹已发出", "the parcel has left"),
     "not-reserved": ("库存状态不允许取消", "the stock cannot be held"),
     "rejected": ("商家未同意取消", "the shop did not agree to cancel"),

@@ -176,6 +176,8 @@ def _refund_line(ours: Payment, line: TradeLine, side: Side) -> Difference | Non
     # What has gone as a transfer as well is judged there, too; one that is not known to be made is not all there is.
     if line.refund_number != refund.number or (payout is not None and payout.status in ("waiting", "paid")):
         return None
+    if refund.returned:
+        return None
     kind: Kind | None = None
     if line.refund_state == "FAIL":
         kind = "refund-failed-there" if refund.status == "settled" else None
@@ -209,8 +211,9 @@ def _refunds_without_line(ours: Payment, in_bill: Collection[str], side: Side) -
 
 
 def is_at_provider(refund: Refund) -> bool:
-    """Whether its present number must be known there: not when the money went another way."""
-    return (refund.is_promised or refund.status == "settled") and not refund.went_another_way
+    """Whether its present number must be known there: not when the money went another way, unless that was because it
+    had gone to the merchant there."""
+    return refund.returned or ((refund.is_promised or refund.status == "settled") and not refund.went_another_way)
 
 
 def _refunded_twice(ours: Payment, lines: Sequence[TradeLine]) -> list[Difference]:
@@ -218,13 +221,14 @@ def _refunded_twice(ours: Payment, lines: Sequence[TradeLine]) -> list[Differenc
     found = []
     for refund in ours.refunds:
         # Of a number that the provider has confirmed to be closed a bill may be older: only money that arrived counts.
+        # What went back to the merchant is nobody else's.
         moving = [
             one.refund_number
             for one in lines
-            if (one.refund_number == refund.number and one.refund_state != "FAIL")
+            if (one.refund_number == refund.number and one.refund_state != "FAIL" and not refund.returned)
             or (one.refund_number in refund.closed_numbers and one.refund_state == "SUCCESS")
         ]
-        if is_at_provider(refund) and refund.number not in moving:
+        if is_at_provider(refund) and not refund.returned and refund.number not in moving:
             moving.append(refund.number)
         if moving and refund.live_payout is not None and refund.live_payout.status in ("waiting", "paid"):
             moving.append(refund.live_payout.number)

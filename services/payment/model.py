@@ -83,7 +83,7 @@ class Refund(Fact):
     `rescued`: another card was named for it. `resumed`: how many decisions of people it has followed. `found`: made by
     hand on the merchant platform, not by us; the order is told so again at `tell_at`, and was `told` times. `matched`:
     found ones of which it was known what they were for when this one was asked for. `proof`: how it was paid outside
-    this system."""
+    this system. `returned`: the provider has paid it, to the merchant's own bank instead of the customer's."""
 
     case_id: CaseId
     number: RefundNumber
@@ -117,6 +117,7 @@ class Refund(Fact):
     told: int = 0
     matched: tuple[RefundNumber, ...] = ()
     proof: str = ""
+    returned: bool = False
 
     @property
     def is_pending(self) -> bool:

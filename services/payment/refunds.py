@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts.message import Money
-from contracts.payment import RefundPayment, RefusalReason
+from contracts.payment import WITH_THE_SHOP, RefundPayment, RefusalReason
 from services.payment import payouts, saying
 from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_after_all, sent_before, take_up
 from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
@@ -95,6 +95,8 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         return _show_dead_number(payment, known, seen)
     if not _is_ours(payment, known, seen):
         return _show_mismatch(payment, known, seen, at)
+    if seen.refund.went_to_merchant:
+        return _return(payment, known, seen, at)
     known = sent_after_all(known, seen.refund.status)
     if known.went_another_way:
         return payment, [] if seen.refund.status == "CLOSED" else [_paid_twice(payment, known, seen)]
@@ -238,6 +240,16 @@ def _show_dead_number(payment: Payment, refund: Refund, seen: RefundShown) -> De
         return payment, []
     detail = f"{seen.number} was closed and is now {seen.refund.status}; {refund.number} was sent since"
     return payment, [saying.attention(payment, refund, "closed-refund-moved", detail)]
+
+
+def _return(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:
+    """The money of an abnormal refund is with the merchant, who has to pay the customer another way, and may have done
+    so: a person decides. Only an answer to our own question says so for sure."""
+    if refund.went_another_way or (refund.returned and not refund.is_pending):
+        return payment, []
+    if seen.by == "callback":
+        return payment, [saying.query(payment, refund)]
+    return refuse(payment, refund.model_copy(update={"returned": True}), "refused-by-provider", WITH_THE_SHOP, at)
 
 
 def _close(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:

@@ -74,6 +74,13 @@ class ProviderRefund(Fact):
     success_time: UtcTime | None = None
     amount: RefundAmount
 
+    @property
+    def went_to_merchant(self) -> bool:
+        """An abnormal refund that somebody has sent to the merchant's own account (商户基本账户, 商户结算银行账户) has
+        succeeded, too: the customer has nothing of it
+        (pay.weixin.qq.com/docs/merchant/apis/refund/refunds/create-abnormal-refund.html, MERCHANT_BANK_CARD)."""
+        return self.status == "SUCCESS" and self.user_received_account.startswith("商户")
+
     @model_validator(mode="before")
     @classmethod
     def _status_of_callbacks(cls, data: Any) -> Any:

@@ -433,3 +433,13 @@ def test_what_is_refused_again_comes_back_to_a_person_at_once() -> None:
     order.hears(refused(LATE))
     assert order.last == ["staff-task-raised"]
     assert order.order.cases[1].waits_for_a_person
+
+
+def test_money_that_was_sent_to_the_shops_bank_is_for_a_person() -> None:
+    order = arriving()
+    order.hears(refused().model_copy(update={"provider_code": payment.WITH_THE_SHOP}))
+    assert (order.order.cases[-1].status, order.order.state) == ("open", "cancelling")
+    task = order.order.tasks[-1]
+    assert task.kind == "refund-stuck"
+    assert "the shop's own bank account" in task.en
+    assert {"transfer", "settled-outside", "give-back"} <= set(task.choices)

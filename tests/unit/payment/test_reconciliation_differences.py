@@ -47,6 +47,8 @@ FAILED = refunded("O1", "C1-1", state="FAIL")
 PAID_OUT = {"number": "P1", "status": "paid"}
 WAITING = {"number": "P1", "status": "waiting"}
 NOT_MADE = {"number": "P1", "status": "unknown"}
+RETURNED = refund("refused", returned=True)
+OUTSIDE = {"status": "settled", "provider_code": "OUTSIDE"}
 
 ROWS: list[tuple[str, Payment | None, list[Cells], list[Kind]]] = [
     ("both paid", ours(), [PAID], []),
@@ -72,6 +74,10 @@ ROWS: list[tuple[str, Payment | None, list[Cells], list[Kind]]] = [
         [PAID, refunded("O1", "C1-1", state="PROCESSING")],
         ["refund-not-accepted-here"],
     ),
+    ("with the merchant on both sides", ours(RETURNED), [PAID, REFUNDED], []),
+    ("with the merchant, and paid outside", ours(RETURNED | OUTSIDE), [PAID, REFUNDED], []),
+    ("with the merchant, and paid out", ours(RETURNED | {"payout": PAID_OUT}), [PAID, REFUNDED], []),
+    ("with the merchant, not in the bill", ours(RETURNED), [PAID], ["refund-not-in-bill"]),
     ("arrived here, not in the bill", ours(refund()), [PAID], ["refund-not-in-bill"]),
     ("accepted here, not in the bill", ours(refund("accepted")), [PAID], ["refund-not-in-bill"]),
     ("made by hand on the platform", ours(), [PAID, refunded("O1", "BYHAND")], ["refund-not-ours"]),

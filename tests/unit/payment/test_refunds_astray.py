@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
-from contracts.payment import RefundAccepted, RefundAttempted, RefundRefused, RefundSettled
-from services.payment.outside import CallAttention, QueryRefund, SendRefund
+from contracts.payment import RefundAccepted, RefundAttempted, RefundRefused, RefundSettled, ResumeRefund
+from services.payment.outside import CallAttention, QueryRefund, RefundShown, SendRefund
 from tests.unit.payment.given import (
     CASE,
     NOON,
+    ORDER,
     OTHER_CASE,
     PAID_FEN,
+    Story,
     accepted,
     asked_to_refund,
     expect,
@@ -67,6 +69,44 @@ def test_a_late_abnormal_after_success_changes_nothing() -> None:
     before = story.state
     assert story.hear(shown("ABNORMAL", by="callback")) == []
     assert story.state is before
+
+
+def to_the_merchant(by: str = "answer") -> RefundShown:
+    """The money of the abnormal refund, sent to the merchant's own bank on the merchant platform."""
+    return shown("SUCCESS", by=by, user_received_account="商户结算银行账户")
+
+
+def abnormal() -> Story:
+    story = accepted()
+    story.hear(watch_refund())
+    story.hear(shown("ABNORMAL"))
+    return story
+
+
+def test_money_that_went_to_the_merchants_bank_has_not_arrived() -> None:
+    story = abnormal()
+    assert kinds(story.hear(to_the_merchant(by="callback"))) == ["QueryRefund"]
+    said = story.hear(to_the_merchant())
+    assert kinds(said) == ["RefundRefused", "CallAttention"]
+    assert expect(said[:1], RefundRefused).provider_code == "RETURNED_TO_MERCHANT"
+    assert (story.refund.status, story.refund.settled_at, story.refund.wake_at) == ("refused", None, None)
+    assert story.hear(to_the_merchant()) == []
+
+
+def test_money_that_went_to_the_merchants_bank_is_paid_outside_or_as_a_transfer_once_a_person_says_so() -> None:
+    outside = abnormal()
+    outside.hear(to_the_merchant())
+    wish = ResumeRefund(order_id=ORDER, case_id=CASE, attempt=1, how="settled-outside", proof="cash", by="s")
+    assert kinds(outside.hear(wish)) == ["RefundResumed", "RefundAccepted", "RefundSettled"]
+    transfer = abnormal()
+    transfer.hear(to_the_merchant())
+    assert kinds(transfer.hear(wish.model_copy(update={"how": "transfer", "proof": ""})))[-1] == "SendTransfer"
+    for story in (outside, transfer):
+        assert story.hear(to_the_merchant()) == [], "the customer is not paid twice: nobody is called"
+    again = abnormal()
+    again.hear(to_the_merchant())
+    again.hear(wish.model_copy(update={"how": "send-again", "proof": ""}))
+    assert expect(again.hear(to_the_merchant())[:1], RefundRefused).attempt == 1
 
 
 def test_abnormal_on_the_first_answer_is_accepted_first() -> None:

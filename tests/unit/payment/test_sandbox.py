@@ -216,6 +216,19 @@ async def test_abnormal_is_waited_for(world: World) -> None:
     assert len([line for line in await world.ledger() if line[0] == "refund-accepted"]) == 1
 
 
+async def test_what_somebody_sent_to_the_merchants_bank_has_not_arrived(world: World) -> None:
+    await world.paid()
+    await world.fault("refund", "status", refund_status="ABNORMAL")
+    await world.shop.hear(refund_payment())
+    await world.shop.hear(watch_refund())
+    await world.settle()
+    await world.control("POST", f"/platform/refunds/{number()}/to-merchant")
+    await world.settle()
+    assert ("refund-returned", number(), 4_000) in await world.ledger()
+    assert world.shop.told()[-1] == "RefundRefused"
+    assert "RefundSettled" not in world.shop.told()
+
+
 async def test_lost_callbacks_are_made_up_for(world: World) -> None:
     await world.fault("pay-callback", "callback-lost")
     await world.fault("refund-callback", "callback-lost")
