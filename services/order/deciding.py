@@ -42,7 +42,7 @@ def ruling(
         raise Refusal(_not_accepted(asked, "policy-denied", rule, policy, ask))
     if rule.code and not (asked.confirmed and asked.confirmed_minor == ask.amount_minor):
         raise Refusal(_not_accepted(asked, "code-required", rule, policy, ask))
-    found = Ruling(rule=rule.name, policy_version=policy.version, way=rule.way)
+    found = Ruling(rule=rule.name, policy_version=policy.version, state=order.state, way=rule.way)
     if rule.way == "approve":
         return found.model_copy(update={"waits_for": "approval", "approve_by": rule.approve_by})
     if order.state == "shipped":

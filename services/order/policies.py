@@ -167,10 +167,12 @@ class Policy(BaseModel):
 
 class Ruling(_Frozen):
     """Which rule of which version of the policy let a case be opened, and what it had to wait for: approval by one of
-    these roles, the end of its undo window, or the parcel. `over`: it waits no more."""
+    these roles, the end of its undo window, or the parcel. `over`: it waits no more. `state`: the order's, as the rules
+    saw it; it may turn out to be paid since. Empty in older ones."""
 
     rule: str
     policy_version: int
+    state: str = ""
     way: Literal["allow", "approve"] = "allow"
     waits_for: Literal["", "approval", "undo-window", "parcel"] = ""
     until: AwareDatetime | None = None

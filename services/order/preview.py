@@ -24,6 +24,7 @@ _NEEDED = [
         "placed_at",
         "cases.case_id",
         "cases.by",
+        "cases.requests.id",
         "cases.state_before",
         "cases.accepted_at",
         "cases.reference",
@@ -131,7 +132,7 @@ class PastCases:
         changes: list[dict[str, Any]] = []
         for document in found:
             for case in document["state"]["cases"]:
-                if since <= case["accepted_at"] < until and case["by"]["kind"] != "system":
+                if since <= case["accepted_at"] < until and _was_wished(case):
                     before = (case.get("ruling") or {}).get("way", "allow")
                     rule, ask = _decided_anew(policy, document["state"], case)
                     was[before] += 1
@@ -149,10 +150,16 @@ class PastCases:
         }
 
 
+def _was_wished(case: Mapping[str, Any]) -> bool:
+    """Whether rules decided about it: not about one that a person's choice about a task, or the system, has opened."""
+    asked = case.get("ruling") is not None or bool(case.get("requests"))
+    return asked and case["by"]["kind"] != "system"
+
+
 def _decided_anew(policy: Policy, order: Mapping[str, Any], case: Mapping[str, Any]) -> tuple[Rule, Ask]:
     ask = Ask.about(
         Actor.model_validate(case["by"]),
-        case["state_before"],
+        (case.get("ruling") or {}).get("state") or case["state_before"],
         order["placed_at"],
         case["accepted_at"],
         [CancelledLine.model_validate(line) for line in case["lines"]],

@@ -75,10 +75,15 @@ class Desk:
 
 async def paid_at_the_desk() -> Desk:
     """With all routes about an order and cancelling it, and one order that is paid."""
+    desk = cancelling_desk()
+    await desk.hears(place(), RESERVED, OPENED, paid())
+    return desk
+
+
+def cancelling_desk() -> Desk:
+    """With all routes about an order and cancelling it."""
     desk = Desk()
     reasons = ReasonBook(desk.database.collection("reasons"))  # type: ignore[arg-type]  # its twin in memory
     policies = PolicyBook(desk.database.collection("policies"), reasons)  # type: ignore[arg-type]
     cancelling = cancelling_api.routes(desk.engine, policies, PastCases(desk.orders))
-    desk.opens(routes(desk.engine, desk.catalogue, desk.views, desk.lists), cancelling)
-    await desk.hears(place(), RESERVED, OPENED, paid())
-    return desk
+    return desk.opens(routes(desk.engine, desk.catalogue, desk.views, desk.lists), cancelling)
