@@ -32,16 +32,21 @@ def ask_of(order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[Can
     return Ask.about(asked.by, order.state, order.placed_at, at, lines, reason, imported=imported)
 
 
+def comes_back(order: Order, ask: Ask) -> int:
+    """What would go back to the customer (fen), and what a code has to be for: nothing of what was not paid."""
+    return ask.amount_minor if order.paid is not None else 0
+
+
 def ruling(
     order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[CancelledLine], policy: Policy, at: datetime
 ) -> Ruling:
     """What the policy says about this wish. Raises Refusal where it denies it, or wants a code that was not given."""
     ask = ask_of(order, asked, reason, lines, at)
-    rule = policy.decide(ask)
+    rule, amount = policy.decide(ask), comes_back(order, ask)
     if rule.way == "deny":
-        raise Refusal(_not_accepted(asked, "policy-denied", rule, policy, ask))
-    if rule.code and not (asked.confirmed and asked.confirmed_minor == ask.amount_minor):
-        raise Refusal(_not_accepted(asked, "code-required", rule, policy, ask))
+        raise Refusal(_not_accepted(asked, "policy-denied", rule, policy, amount))
+    if rule.code and not (asked.confirmed and asked.confirmed_minor == amount):
+        raise Refusal(_not_accepted(asked, "code-required", rule, policy, amount))
     found = Ruling(rule=rule.name, policy_version=policy.version, state=order.state, way=rule.way)
     if rule.way == "approve":
         return found.model_copy(update={"waits_for": "approval", "approve_by": rule.approve_by})
@@ -165,13 +170,13 @@ def _not_withdrawn(asked: WithdrawCancellation, reason: str) -> Event:
     return CancellationNotWithdrawn.model_validate(about)
 
 
-def _not_accepted(asked: CancelOrder, reason: str, rule: Rule, policy: Policy, ask: Ask) -> Event:
+def _not_accepted(asked: CancelOrder, reason: str, rule: Rule, policy: Policy, amount_minor: int) -> Event:
     about = {
         "order_id": asked.order_id,
         "reason": reason,
         "rule": rule.name,
         "policy_version": policy.version,
-        "amount_minor": ask.amount_minor,
+        "amount_minor": amount_minor,
         "zh": rule.zh,
         "en": rule.en,
     }

@@ -11,7 +11,7 @@ from chassis.mongo import Collection
 from chassis.problem import Problem
 from contracts.order import Actor, CancelledLine, CancelOrder, Reason
 from services.order.arrival import expected_by
-from services.order.deciding import ask_of
+from services.order.deciding import ask_of, comes_back
 from services.order.model import Order
 from services.order.policies import Ask, Policy, Rule
 
@@ -56,8 +56,7 @@ def cancel_preview(
     in fen."""
     ask = ask_of(order, asked, reason, lines, at)
     rule = policy.decide(ask)
-    paid = order.paid is not None
-    amount = ask.amount_minor if paid else 0
+    paid, amount = order.paid is not None, comes_back(order, ask)
     undo_until = at + timedelta(seconds=rule.undo_seconds) if rule.undo_seconds else None
     parcel_out = order.state == "shipped"
     undo_until = None if parcel_out else undo_until

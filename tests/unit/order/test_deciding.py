@@ -12,10 +12,13 @@ from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId, Woke
 from contracts.order import Actor, CancellationNotAccepted, Reference
 from services.order.policies import Policy, Rule
+from services.order.preview import cancel_preview
 from services.order.story import customers_case, customers_order
 from services.order.views import case_view, order_view
+from services.order.wishes import pieces_wanted
 from tests.unit.order.told import (
     CASE,
+    CHANGED_MIND,
     CUSTOMER,
     ID,
     OPENED,
@@ -229,6 +232,15 @@ def test_without_the_code_it_is_refused_and_says_for_how_much() -> None:
     assert other.reason == "code-required", "the code was for another amount"
     order = paid_order().hears(cancel(policy=CODE, by=STAFF, confirmed=True, confirmed_minor=1900))
     assert order.last == ["cancellation-accepted", "hold-stock"]
+
+
+def test_the_code_is_for_what_the_preview_shows_to_come_back_also_where_nothing_was_paid() -> None:
+    unpaid = Told().hears(place(), RESERVED, OPENED)
+    wish = cancel(policy=CODE, by=STAFF, confirmed=True)
+    shown = cancel_preview(unpaid.order, wish.asked, CHANGED_MIND, pieces_wanted(unpaid.order, wish.asked), CODE, START)
+    assert (shown["code_needed"], shown["amount_minor"]) == (True, 0)
+    assert refused(unpaid, cancel(policy=CODE, by=STAFF)).amount_minor == 0
+    assert unpaid.hears(wish).last == ["cancellation-accepted", "close-payment"]
 
 
 def test_a_repeat_meets_its_case_whatever_the_policy_says_by_now() -> None:
