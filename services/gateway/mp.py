@@ -156,7 +156,7 @@ async def _cancel(call: Call, order_id: str, wanted: model.CustomersCancellation
 @router.get("/orders/{order_id}/cases/{case_id}/transfer")
 async def show_transfer(call: Calling, order_id: OrderId, case_id: CaseId) -> Response:
     """What `wx.requestMerchantTransfer` needs so that I can confirm a refund that comes as a transfer: `{"mchId",
-    "appId", "package", "confirm_by"}`. Problems: unknown-order, nothing-to-confirm (404)."""
+    "appId", "package", "confirm_by"}`. Problems: unknown-order, nothing-to-confirm (404), transfer-not-ready (409)."""
     order = await _own_order(call, order_id)
     if order.status != 200:
         return passed_on(order)

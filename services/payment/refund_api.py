@@ -47,6 +47,15 @@ def refund_routes(engine: Engine, merchants: Merchants) -> APIRouter:
         payout = refund.live_payout
         if payout is None or payout.status != "waiting" or not is_owed(payment, refund):
             raise Problem(404, "nothing-to-confirm", "没有需要确认的收款。", "There is no transfer to confirm.")
+        if not payout.package_info:
+            # Only the making shows it, which may take its time or be forgotten: then it is asked for again.
+            raise Problem(
+                409,
+                "transfer-not-ready",
+                "微信支付正在准备这笔收款,请一分钟后再试。",
+                "WeChat Pay is still preparing this transfer. Try again in a minute.",
+                retry_after=60,
+            )
         merchant = merchants.of(payment.shop).merchant
         return {
             "mchId": merchant.mchid,

@@ -67,7 +67,7 @@ class People:
             return
         path = f"/mp/v1/orders/{order_id}/cases/{case_id}/transfer"
         shown = await self._doors.customer(one).ask("GET", path)
-        if shown.status_code == httpx.codes.NOT_FOUND:  # paid already, or not offered yet
+        if shown.status_code in (httpx.codes.NOT_FOUND, httpx.codes.CONFLICT):  # paid already, or not offered yet
             return
         if await self._doors.provider.confirm(str(expect(shown, 200)["package"])):
             self.confirmed.add(case_id)

@@ -280,10 +280,15 @@ async def test_the_ticket_of_a_transfer_is_shown_while_its_money_is_owed(shop: S
     shown = await shop.http.get(f"/refunds/{case}/transfer")
     assert (shown.status_code, shown.json()["package"]) == (200, "ticket")
 
+    without = ours.model_copy(update={"payout": ours.payout and ours.payout.model_copy(update={"package_info": ""})})
+    await shop.store.save([Record(ORDER, 1, owed.model_copy(update={"refunds": (without,)}), touched_at=NOON)])
+    soon = await shop.http.get(f"/refunds/{case}/transfer")
+    assert (soon.status_code, soon.json()["code"], soon.json()["retry_after"]) == (409, "transfer-not-ready", 60)
+
     by_hand = ours.model_copy(
         update={"case_id": "found/1", "payout": None, "status": "settled", "amount": fen(PAID_FEN)}
     )
     paid_back = owed.model_copy(update={"refunds": (ours, by_hand)})
-    await shop.store.save([Record(ORDER, 1, paid_back, touched_at=NOON)])
+    await shop.store.save([Record(ORDER, 2, paid_back, touched_at=NOON)])
     gone = await shop.http.get(f"/refunds/{case}/transfer")
     assert (gone.status_code, gone.json()["code"]) == (404, "nothing-to-confirm")
