@@ -43,6 +43,8 @@ BUSINESS = {
     "transfer-accepted": ("商家转账", "商家转账"),
     "transfer-returned": ("商家转账", "商家转账退回"),
 }
+# 退款状态 of a refund that has come to an end; CHANGE: the card takes no money, it lies in between.
+STATES = {"SUCCESS": "SUCCESS", "ABNORMAL": "CHANGE", "CLOSED": "FAIL", "PROCESSING": "PROCESSING"}
 NUMBERS = ("out_bill_no", "out_refund_no", "out_trade_no")
 
 
@@ -119,7 +121,7 @@ def refund_line(refund: sqlite3.Row, trade: sqlite3.Row, known_until: float) -> 
         "退款金额": yuan(amounts["settlement_refund"]),
         "充值券退款金额": yuan(prepaid),
         "退款类型": refund["channel"],
-        "退款状态": ("SUCCESS" if arrived else "FAIL") if ended else "PROCESSING",
+        "退款状态": STATES[refund["status"]] if ended else "PROCESSING",
         "订单金额": "0.00",
         "申请退款金额": yuan(refund["refund"]),
     }

@@ -143,6 +143,20 @@ async def test_a_bill_is_not_brought_up_to_date(make_shop: MakeShop) -> None:
     assert lines[1]["退款成功时间"] == ""
 
 
+@pytest.mark.parametrize(("status", "word"), [("SUCCESS", "SUCCESS"), ("ABNORMAL", "CHANGE"), ("CLOSED", "FAIL")])
+async def test_how_a_refund_ended_in_the_words_of_bills(make_shop: MakeShop, status: str, word: str) -> None:
+    shop = await make_shop()
+    day = await at_noon(shop)
+    await shop.paid("order-0001", 1000)
+    fault = {"kind": "status", "settle_seconds": 3 * 24 * HOUR}
+    await shop.control("POST", "/faults/rules", [{"call": "refund", "fault": fault}])
+    await shop.refund("refund-1", "order-0001", 400, 1000)
+    await shop.control("PUT", "/refunds/refund-1/status", {"status": status})
+    await advance(shop.app, 22 * HOUR)
+    (line,), _ = read(await file_of(shop, day, bill_type="REFUND"))
+    assert (line["商户退款单号"], line["退款状态"]) == ("refund-1", word)
+
+
 async def test_a_type_has_only_its_own_lines(make_shop: MakeShop) -> None:
     shop, day = await business_day(make_shop)
     lines, summary = read(await file_of(shop, day, bill_type="SUCCESS"))
