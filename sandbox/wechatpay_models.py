@@ -30,10 +30,17 @@ def _moment(value: str) -> str:
     return value
 
 
-def _eighty_bytes(value: str) -> str:
-    if len(value.encode()) > 80:
-        raise ValueError("longer than 80 bytes")
-    return value
+def at_most(bytes_max: int) -> AfterValidator:
+    """Texts of payments and refunds are measured in bytes of UTF-8: a Chinese character counts three
+    (developers.weixin.qq.com/community/pay/doc/000ac2f693c4e881fc38cd5795b400,
+    github.com/JeffreySu/WeiXinMPSDK/issues/3217)."""
+
+    def checked(value: str) -> str:
+        if len(value.encode()) > bytes_max:
+            raise ValueError(f"longer than {bytes_max} bytes")
+        return value
+
+    return AfterValidator(checked)
 
 
 NotifyUrl = Annotated[str, Field(max_length=256), AfterValidator(_notify_url)]
@@ -71,10 +78,10 @@ class Prepay(Body):
 
     appid: str = Field(min_length=1, max_length=32)
     mchid: str = Field(min_length=1, max_length=32)
-    description: str = Field(min_length=1, max_length=127)
+    description: Annotated[str, Field(min_length=1), at_most(127)]
     out_trade_no: OutTradeNo
     time_expire: Annotated[str, AfterValidator(_moment)] | None = None
-    attach: str | None = Field(default=None, max_length=128)
+    attach: Annotated[str, at_most(128)] | None = None
     notify_url: NotifyUrl
     goods_tag: str | None = Field(default=None, max_length=32)
     support_fapiao: bool = False
@@ -125,7 +132,7 @@ class Refund(Body):
     transaction_id: str | None = Field(default=None, min_length=1, max_length=32)
     out_trade_no: str | None = Field(default=None, min_length=1, max_length=32)
     out_refund_no: OutRefundNo
-    reason: Annotated[str, Field(min_length=1), AfterValidator(_eighty_bytes)] | None = None
+    reason: Annotated[str, Field(min_length=1), at_most(80)] | None = None
     notify_url: NotifyUrl | None = None
     funds_account: Literal["AVAILABLE", "UNSETTLED"] | None = None
     amount: RefundAmount

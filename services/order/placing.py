@@ -17,8 +17,11 @@ from services.order.model import Order
 from services.order.words import reason_in_words, solution_in_words
 
 PHONE_DIGITS = 11
-ITEM_MAX = 120  # WeChat: `item_desc` of a shipping record (…/API/order_shipping/api_uploadshippinginfo)
-DESCRIPTION_MAX = 127  # WeChat Pay: `description` (pay.weixin.qq.com/doc/v3/partner/4012523593)
+ITEM_MAX = 120  # characters; WeChat: `item_desc` of a shipping record (…/API/order_shipping/api_uploadshippinginfo)
+DESCRIPTION_BYTES_MAX = 127
+"""WeChat Pay: `description` (pay.weixin.qq.com/doc/v3/partner/4012523593), in bytes of UTF-8. A longer one is refused,
+PARAM_ERROR, and the order could never be paid (developers.weixin.qq.com/community/pay/doc/
+000ac2f693c4e881fc38cd5795b400, github.com/JeffreySu/WeiXinMPSDK/issues/3217)."""
 
 
 class Placement(BaseModel):
@@ -34,6 +37,7 @@ class Placement(BaseModel):
     description: str
     lines: tuple[StockLine, ...]
     to: Addressee
+    item: str = ""
     carrier: str = ""
     tracking_number: str = ""
 
@@ -49,7 +53,8 @@ class Placement(BaseModel):
             customer_id=order.customer_id,
             openid=order.contact.openid,
             amount=Money(amount_minor=order.total_minor, currency=order.currency),
-            description=first[: DESCRIPTION_MAX - len(more)] + more,
+            description=_cut(first, DESCRIPTION_BYTES_MAX - len(more.encode())) + more,
+            item=first[: ITEM_MAX - len(more)] + more,
             lines=tuple(
                 StockLine(line_no=line.line_no, product_id=line.product_id, quantity=line.left)
                 for line in order.lines
@@ -59,6 +64,11 @@ class Placement(BaseModel):
             carrier=order.carrier,
             tracking_number=order.tracking_number,
         )
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    """`text` cut to a number of UTF-8 bytes, never through a character."""
+    return text.encode()[:bytes_max].decode(errors="ignore")
 
 
 def not_in_stock(order: Placement) -> notify.TellCustomer:
@@ -93,7 +103,7 @@ def shipping_record(order: Placement) -> payment.RecordShipping:
         order_id=order.order_id,
         carrier=order.carrier,
         tracking_number=order.tracking_number,
-        item=order.description[:ITEM_MAX],
+        item=order.item,
         receiver=masked(order.to.phone),
     )
 

@@ -33,6 +33,8 @@ Family = Literal["pay", "refund", "transfer"]
 # 企业赔付, made for paying back what cannot go the way it came (pay.weixin.qq.com/doc/v3/merchant/4013774589).
 TRANSFER_SCENE = "1011"
 TRANSFER_TEXT_MAX = 32
+# Orders of before were described in as many characters (github.com/JeffreySu/WeiXinMPSDK/issues/3217).
+DESCRIPTION_BYTES_MAX = 127
 
 _TRADES = "/v3/pay/transactions"
 _PARTNER_TRADES = "/v3/pay/partner/transactions"
@@ -87,7 +89,7 @@ class WechatPay:
         us = self.merchant
         body: dict[str, Any] = {
             **self._payee(),
-            "description": description,
+            "description": description.encode()[:DESCRIPTION_BYTES_MAX].decode(errors="ignore"),
             "out_trade_no": out_trade_no,
             "notify_url": self._notify_url("pay"),
             "amount": {"total": amount.amount_minor, "currency": amount.currency},

@@ -157,6 +157,12 @@ async def test_probes_are_refused(outside: Outside) -> None:
     assert probe.value.is_probe
 
 
+async def test_a_long_name_can_be_paid(outside: Outside) -> None:
+    shop = outside.shop()
+    number = f"ORDER{secrets.token_hex(10)}"
+    assert await shop.prepay(number, "openid-1", fen(10_000), "明前特级西湖龙井茶叶" * 12)
+
+
 async def test_an_abnormal_refund_goes_to_another_card(outside: Outside) -> None:
     shop = outside.shop()
     number = await outside.paid(shop)

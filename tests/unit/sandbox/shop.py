@@ -82,7 +82,7 @@ class Shop:
 
     async def prepay(self, number: str, total: int = 100, **more: Any) -> tuple[int, dict[str, Any]]:
         code, answer = await self.pay.pay(
-            description="茶叶",
+            description=more.pop("description", "茶叶"),
             out_trade_no=number,
             amount={"total": total, "currency": "CNY"},
             payer={"openid": more.pop("openid", OPENID)},

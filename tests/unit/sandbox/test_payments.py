@@ -45,6 +45,13 @@ async def test_the_same_order_gives_a_prepay_id_again_and_another_order_does_not
     assert (code, refused["code"]) == (400, "INVALID_REQUEST")
 
 
+async def test_texts_are_measured_in_bytes(shop: Shop) -> None:
+    assert (await shop.prepay("order-0001", description="茶" * 42, attach="x" * 128))[0] == 200
+    for name in ("description", "attach"):
+        code, refused = await shop.prepay("order-0002", 100, **{name: "茶" * 43})
+        assert (code, refused["code"], refused["detail"]["field"]) == (400, "PARAM_ERROR", f"/{name}")
+
+
 async def test_a_prepay_id_lives_two_hours(shop: Shop) -> None:
     _, first = await shop.prepay("order-0001")
     await advance(shop.app, 2 * 3600 + 1)
