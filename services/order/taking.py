@@ -66,11 +66,15 @@ def _not_placed(order: Order | None, ready: ReadyToPlace, problem: NotPriced) ->
 
 
 def _placed(order: Order) -> OrderPlaced:
+    """What was placed, also after goods were exchanged since: a line that stands for others was never ordered beside
+    them, and whoever adds up what was ordered would count both."""
+    since = {one.new.line_no for one in order.exchanges}
+    placed = [line for line in order.lines if line.line_no not in since]
     return OrderPlaced(
         order_id=order.order_id,
         customer_id=order.customer_id,
         customer_group=order.customer_group,
-        lines=tuple(PricedLine.model_validate(line, from_attributes=True) for line in order.lines),
+        lines=tuple(PricedLine.model_validate(line, from_attributes=True) for line in placed),
         total=Money(amount_minor=order.total_minor, currency=order.currency),
         placed_at=order.placed_at,
         occurred_at=order.occurred_at,

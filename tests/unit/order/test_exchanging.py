@@ -16,7 +16,7 @@ from contracts import inventory
 from contracts.alternative import AlternativeTaken, PostponeDelivery
 from contracts.exchange import ExchangeGoods, ExchangeNotBegun, ExchangeRefused, GoodsExchanged
 from contracts.message import CaseId, Event, Message, Money, ProductId, RefundNumber
-from contracts.order import Actor, CancellationCompleted, CancellationNotAccepted, OrderNotMoved
+from contracts.order import Actor, CancellationCompleted, CancellationNotAccepted, OrderNotMoved, OrderPlaced
 from contracts.payment import RefundFound
 from contracts.task import ResolveTask, TaskNotResolved
 from services.order.deleting import RULES, Facts
@@ -379,6 +379,14 @@ def test_new_goods_are_cancelled_in_part_and_exchanged_again() -> None:
     x2 = {"case_id": CaseId("o1-x2")}
     order.hears(back, SWAPPED.model_copy(update=x2), BACK.model_copy(update=x2))
     assert pieces(order.order) == [(1, "tea", 1, 300), (2, "cup", 1, 1000), (3, "green", 0, 300), (4, "tea", 1, 300)]
+
+
+def test_asked_again_to_place_it_what_was_placed_is_said_and_not_what_became_of_it() -> None:
+    order = exchanged().hears(exchange(1, request_id="e2"), SWAPPED.model_copy(update={"case_id": CaseId("o1-x2")}))
+    (said,) = order.decide(Heard(place(), "over a topic, under another id", order.now)).says
+    event = OrderPlaced.model_validate_json(said.body)
+    assert [(line.line_no, line.product_id, line.quantity) for line in event.lines] == [(1, "tea", 3), (2, "cup", 1)]
+    assert sum(line.paid_minor for line in event.lines) == event.total.amount_minor
 
 
 def test_the_parcel_is_described_by_what_is_in_it() -> None:
