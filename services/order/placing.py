@@ -3,6 +3,7 @@ the books when the parcel leaves."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +14,7 @@ from contracts.inventory import StockLine
 from contracts.message import CaseId, CustomerId, Money, OrderId
 from contracts.notify import Addressee
 from contracts.order import Reason
-from services.order.model import Order
+from services.order.model import Line, Order
 from services.order.words import reason_in_words, solution_in_words
 
 PHONE_DIGITS = 11
@@ -25,7 +26,8 @@ PARAM_ERROR, and the order could never be paid (developers.weixin.qq.com/communi
 
 
 class Placement(BaseModel):
-    """Everything the lists below need to know about an order. Amounts in fen."""
+    """Everything the lists below need to know about an order. Amounts in fen. `description`: of what is paid for,
+    `parcel`: of what is in the parcel."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -35,9 +37,9 @@ class Placement(BaseModel):
     openid: str
     amount: Money
     description: str
+    parcel: str
     lines: tuple[StockLine, ...]
     to: Addressee
-    item: str = ""
     carrier: str = ""
     tracking_number: str = ""
 
@@ -45,20 +47,18 @@ class Placement(BaseModel):
     def of(cls, order: Order) -> Placement:
         """The facts of `order`."""
         goods = [line for line in order.lines if line.exchanged < line.quantity]
-        first = goods[0].name
-        more = f" 等{len(goods)}件" if len(goods) > 1 else ""
+        packed = [line for line in order.lines if line.left]
         return cls(
             order_id=order.order_id,
             shop=order.shop,
             customer_id=order.customer_id,
             openid=order.contact.openid,
             amount=Money(amount_minor=order.total_minor, currency=order.currency),
-            description=_cut(first, DESCRIPTION_BYTES_MAX - len(more.encode())) + more,
-            item=first[: ITEM_MAX - len(more)] + more,
+            description=_in_words(goods, DESCRIPTION_BYTES_MAX, in_bytes=True),
+            # Where nothing is left it came back before WeChat was told that it had left.
+            parcel=_in_words(packed or goods, ITEM_MAX),
             lines=tuple(
-                StockLine(line_no=line.line_no, product_id=line.product_id, quantity=line.left)
-                for line in order.lines
-                if line.left
+                StockLine(line_no=line.line_no, product_id=line.product_id, quantity=line.left) for line in packed
             ),
             to=order.addressee,
             carrier=order.carrier,
@@ -66,9 +66,12 @@ class Placement(BaseModel):
         )
 
 
-def _cut(text: str, bytes_max: int) -> str:
-    """`text` cut to a number of UTF-8 bytes, never through a character."""
-    return text.encode()[:bytes_max].decode(errors="ignore")
+def _in_words(lines: Sequence[Line], most: int, *, in_bytes: bool = False) -> str:
+    """The first of these lines, and how many there are, in at most that many characters, or bytes of UTF-8."""
+    more = f" 等{len(lines)}件" if len(lines) > 1 else ""
+    if in_bytes:
+        return lines[0].name.encode()[: most - len(more.encode())].decode(errors="ignore") + more
+    return lines[0].name[: most - len(more)] + more
 
 
 def not_in_stock(order: Placement) -> notify.TellCustomer:
@@ -103,7 +106,7 @@ def shipping_record(order: Placement) -> payment.RecordShipping:
         order_id=order.order_id,
         carrier=order.carrier,
         tracking_number=order.tracking_number,
-        item=order.item,
+        item=order.parcel,
         receiver=masked(order.to.phone),
     )
 

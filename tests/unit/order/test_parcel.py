@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from chassis.record import Refusal
-from contracts import inventory
+from chassis.record import Heard, Refusal
+from contracts import inventory, payment
 from contracts.decision import DecideCancellation, WithdrawCancellation
 from contracts.message import CaseId, ProductId
 from contracts.order import Actor, DeliverOrder
 from contracts.task import GoodsBack, ResolveTask, TaskNotResolved
 from services.order.cancellation import Cancellation
 from services.order.model import TaskDone
+from services.order.placing import Placement
 from services.order.policies import BUILT_IN, Policy, Rule
 from services.order.preview import cancel_preview
 from services.order.problems import problem_of
@@ -23,15 +24,23 @@ from services.order.views import case_view
 from tests.unit.order.told import (
     ANYTHING_GOES,
     CASE,
+    CUP,
     CUSTOMER,
     ID,
+    OPENED,
+    RESERVED,
     SHIP,
     STAFF,
+    TEA,
     Told,
     accepted,
     cancel,
+    held,
+    paid,
     paid_order,
+    place,
     refused,
+    released,
     settled,
     told,
 )
@@ -253,6 +262,33 @@ def test_an_answer_while_it_waits_changes_nothing() -> None:
     order = called_back()
     assert order.hears(taken_back((1, "tea", 3)), accepted()).last == []
     assert order.order.cases[0].waits
+
+
+# ── what WeChat is told that is in it ────────────────────────────────────────────────────────────────────────────────
+def told_to_wechat(order: Told) -> str:
+    order.hears(SHIP)
+    (said,) = order.decide(Heard(inventory.StockDispatched(order_id=ID), "out", order.now)).says
+    return payment.RecordShipping.model_validate_json(said.body).item
+
+
+def test_wechat_is_told_of_the_goods_in_the_parcel_and_not_of_those_that_were_cancelled() -> None:
+    order = paid_order().hears(cancel((1, 3)), held(), accepted(amount=900), released(), told("refund-on-its-way"))
+    order.hears(settled(amount=900), told("refund-arrived"))
+    assert told_to_wechat(order) == "杯"
+    assert told_to_wechat(paid_order()) == "茶 等2件"
+
+
+def test_a_long_name_leaves_room_for_how_many_there_are() -> None:
+    long = TEA.model_copy(update={"name": "茶" * 200})
+    wish = place().model_copy(update={"products": (long, CUP)})
+    item = told_to_wechat(Told().hears(wish, RESERVED, OPENED, paid()))
+    assert (len(item), item[-5:]) == (120, "茶 等2件")
+
+
+def test_of_a_parcel_that_is_back_already_it_says_what_was_in_it() -> None:
+    order = called_back().hears(report("intercepted", ALL_GOOD), taken_back((1, "tea", 3), (2, "cup", 1)))
+    order.hears(accepted(), told("refund-on-its-way"), settled(), told("refund-arrived"))
+    assert Placement.of(order.order).parcel == "茶 等2件"
 
 
 # ── what people see ──────────────────────────────────────────────────────────────────────────────────────────────────
