@@ -213,7 +213,8 @@ def _undo(order: Order, case: Case, at: datetime) -> Decision:
     after = order.with_case(ended).model_copy(update={"state": case.state_before})
     after = after.noting(at, "cancellation-undone", case.case_id, refusal=case.refusal)
     if case.road == "rejected":
-        return after, [deciding.undone(order, ended)]
+        # Somebody may have been called because nobody told the customer for hours; now it has been done.
+        return close_tasks(after, ended, at, "it went on by itself"), [deciding.undone(order, ended)]
     after, task = raise_task(after, ended, "refund-refused", at)
     after, says = _refund_if_late(after, ended, at)
     return after, [deciding.undone(order, ended), task, *says]

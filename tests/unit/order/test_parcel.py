@@ -21,6 +21,7 @@ from services.order.preview import cancel_preview
 from services.order.problems import problem_of
 from services.order.story import customers_order
 from services.order.views import case_view
+from services.order.work import work_of
 from tests.unit.order.told import (
     ANYTHING_GOES,
     CASE,
@@ -194,6 +195,18 @@ def test_what_cannot_be_had_back_leaves_the_order_as_it_was_and_the_customer_hea
     assert not [task for task in after.tasks if task.done_at is None]
     assert "refund-payment" not in order.said
     assert order.hears(DeliverOrder(order_id=ID, by=STAFF)).order.state == "delivered"
+
+
+def test_who_was_called_because_nobody_told_the_customer_is_not_called_any_more_once_that_was_done() -> None:
+    order = called_back().hears(report("not-intercepted"))
+    while not any(task.kind == "no-answer" for task in order.order.tasks):
+        assert order.record.wake_at is not None
+        order.after(order.record.wake_at - order.now)
+    assert [work.list for work in work_of(order.order)] == ["stuck"]
+    order.hears(told("cancellation-refused"))
+    assert order.order.cases[0].status == "undone"
+    assert not [task for task in order.order.tasks if task.done_at is None]
+    assert list(work_of(order.order)) == []
 
 
 # ── who and when ─────────────────────────────────────────────────────────────────────────────────────────────────────
