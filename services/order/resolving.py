@@ -102,6 +102,8 @@ def _cancel_by_transfer(order: Order, case: Case, asked: ResolveTask, at: dateti
         amount_minor=sum(line.amount_minor for line in lines),
         whole=covers_all_left(order, lines),
         reason=case.reason,
+        words=case.words,
+        solution=case.solution,
         by=asked.by,
         occurred_at=case.occurred_at,
         reference=case.reference,

@@ -21,7 +21,9 @@ from services.order.reasonbook import ReasonBook
 from services.order.story import customers_case
 from services.order.words import reason_in_words
 from tests.unit.order.desk import Desk
-from tests.unit.order.told import ANYTHING_GOES, ID, STAFF, paid_order
+from tests.unit.order.roads import choose
+from tests.unit.order.told import ANYTHING_GOES, ID, STAFF, held, kept, paid_order, told
+from tests.unit.order.told import refused as undone
 
 BOSS: dict[str, Any] = {"by": {"kind": "staff", "id": "s1", "role": "supervisor"}, "note": "spring"}
 SMELL = ReasonEntry(
@@ -95,6 +97,14 @@ def test_a_repeat_meets_its_case_whatever_the_list_says_by_now() -> None:
     told.hears(wish("customer", "found-better", reasons=SPRING))
     assert told.last == ["cancellation-accepted"]
     assert len(told.order.cases) == 1
+
+
+def test_cancelled_once_more_by_a_transfer_it_keeps_the_words_and_what_the_shop_said_it_does() -> None:
+    told_why = paid_order().hears(wish(solution="送您一张优惠券。"), held(), undone(), kept(), told("refund-failed"))
+    choose(told_why, "cancel-by-transfer")
+    first, second = told_why.order.cases
+    assert reason_in_words(second.reason, "zh", second.words) == "商品有异味"
+    assert Cancellation.of(told_why.order, second).solution == Cancellation.of(told_why.order, first).solution
 
 
 def test_policies_may_name_the_shops_own_codes() -> None:
