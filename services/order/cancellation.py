@@ -19,7 +19,7 @@ from contracts.notify import Addressee
 from services.order.arrival import expected_by
 from services.order.model import Case, Order
 from services.order.tasks import matched_refunds
-from services.order.words import reason_in_words, refusal_in_words, solution_in_words, solution_of
+from services.order.words import reason_in_words, refusal_in_words, solution_in_words, solution_of, solution_unpaid
 
 # A short message whose fate is unknown is looked for before the next provider is asked (decision 0019).
 TELLING = timedelta(hours=1)
@@ -29,7 +29,8 @@ REFUND_REASON_BYTES_MAX = 80  # WeChat Pay: `reason`, at most 80 bytes (pay.weix
 
 
 class Cancellation(BaseModel):
-    """Everything the lists below need to know about one case, gathered from its order. Amounts in fen."""
+    """Everything the lists below need to know about one case, gathered from its order. Amounts in fen. `solution`: what
+    the shop does about it where money goes back, `solution_unpaid` where none was paid."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -44,6 +45,7 @@ class Cancellation(BaseModel):
     reason: str
     refusal: str
     solution: str
+    solution_unpaid: str
     route: str = ""
     payer_minor: int | None = None
     received_minor: int | None = None
@@ -80,6 +82,7 @@ class Cancellation(BaseModel):
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),
             solution=solution_of(case.reason, case.words, case.solution, language),
+            solution_unpaid=solution_unpaid(case.reason, case.solution, language),
             route=refund_facts.route if refund_facts else "",
             payer_minor=refund_facts.payer_minor if refund_facts else None,
             received_minor=refund_facts.received_minor if refund_facts else None,
@@ -155,11 +158,11 @@ def refund_failed(case: Cancellation) -> notify.TellCustomer:
 
 
 def order_cancelled(case: Cancellation) -> notify.TellCustomer:
-    return _tell(case, "order-cancelled", 0, case.reason, case.solution)
+    return _tell(case, "order-cancelled", 0, case.reason, case.solution_unpaid)
 
 
 def cancellation_refused(case: Cancellation) -> notify.TellCustomer:
-    return _tell(case, "cancellation-refused", 0, case.refusal, solution_after_failure(case))
+    return _tell(case, "cancellation-refused", 0, case.refusal, solution_in_words("rejected", case.to.language))
 
 
 def cancellation_rejected(case: Cancellation) -> notify.TellCustomer:

@@ -15,7 +15,7 @@ from contracts.message import CaseId, CustomerId, Money, OrderId
 from contracts.notify import Addressee
 from contracts.order import Reason
 from services.order.model import Line, Order
-from services.order.words import reason_in_words, solution_in_words
+from services.order.words import reason_in_words, solution_unpaid
 
 PHONE_DIGITS = 11
 ITEM_MAX = 120  # characters; WeChat: `item_desc` of a shipping record (…/API/order_shipping/api_uploadshippinginfo)
@@ -75,14 +75,14 @@ def _in_words(lines: Sequence[Line], most: int, *, in_bytes: bool = False) -> st
 
 
 def not_in_stock(order: Placement) -> notify.TellCustomer:
-    language = order.to.language
+    reason, language = Reason(family="merchant", code="out-of-stock"), order.to.language
     return notify.TellCustomer(
         order_id=order.order_id,
         case_id=CaseId(f"{order.order_id}-placing"),
         outcome="order-cancelled",
         to=order.to,
-        reason=reason_in_words(Reason(family="merchant", code="out-of-stock"), language),
-        solution=solution_in_words("merchant", language),
+        reason=reason_in_words(reason, language),
+        solution=solution_unpaid(reason, "", language),
     )
 
 

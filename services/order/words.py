@@ -47,6 +47,7 @@ _SOLUTIONS = {
         "We are sorry. The money goes back the way it came.",
     ),
     "system": ("非常抱歉,系统已为您办理退款。", "We are sorry. The system refunds you by itself."),
+    "nothing-paid": ("如有疑问请联系客服。", "Questions? Write to us."),
     "confirm": (
         "原路退款已不可行,请在24小时内打开小程序确认收款。",
         "The money cannot go back the way it came. Please confirm the transfer in the mini-program within 24 hours.",
@@ -179,6 +180,13 @@ def solution_of(reason: Reason, words: ReasonWords | None, own: str, language: L
     of_reason = _pick((words.solution_zh, words.solution_en), language) if words is not None else ""
     said = own or of_reason
     return _pick(_APOLOGIES[reason.family], language) + said if said else solution_in_words(reason.family, language)
+
+
+def solution_unpaid(reason: Reason, own: str, language: Language) -> str:
+    """The same where nothing was paid. What the list of reasons says is written for every order and speaks, as a rule,
+    of money that goes back; whoever wished for this cancellation knew better."""
+    said = own or solution_in_words("nothing-paid", language)
+    return _pick(_APOLOGIES[reason.family], language) + said
 
 
 def refusal_in_words(refusal: str, language: Language) -> str:
