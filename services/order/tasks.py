@@ -149,8 +149,13 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     if not case.run.ended:
         seen_twice = case.run.step == "refund the payment" and case.decisions > 0
         return ("look-again", "settled-outside") if seen_twice else ("look-again",)
-    kept = case.lines and case.parcel is None
-    return choices if kept else tuple(choice for choice in choices if choice != "give-back")
+    return choices if _released(case) else tuple(choice for choice in choices if choice != "give-back")
+
+
+def _released(case: Case) -> bool:
+    """Whether its goods went back to the shelf as one with its refund: not those of a parcel, of which only the good
+    ones did, and not where nobody knows which goods the money was for."""
+    return bool(case.lines) and case.parcel is None
 
 
 def _words(case: Case, kind: Kind, facts: Mapping[str, str]) -> tuple[str, str]:
@@ -158,7 +163,7 @@ def _words(case: Case, kind: Kind, facts: Mapping[str, str]) -> tuple[str, str]:
     if kind == "refund-refused" and case.road == "late-payment":
         wording = "late-payment-gone-back" if case.refusal == GONE_BACK else "late-payment-refused"
     if kind == "refund-stuck" and case.run.ended:
-        wording = "refund-failed"
+        wording = "refund-failed" if _released(case) else "refund-alone-failed"
     # A refund made by hand is not of the case that happened to be open, nor of its amount.
     minor = int(facts.get("amount_minor", case.amount.amount_minor))
     amount = f"{minor / 100:.2f} {case.amount.currency}"

@@ -109,6 +109,11 @@ _TASKS = {
         "The refund of {amount} failed ({because}). The money is with the shop, the goods are back in stock, nothing "
         "is on its way. Choose what to do.",
     ),
+    "refund-alone-failed": (
+        "退款 {amount} 失败({because}),钱在商户账户,没有任何款项在途。请选择怎么办。",
+        "The refund of {amount} failed ({because}). The money is with the shop, nothing is on its way. Choose what to "
+        "do.",
+    ),
     "refund-stuck": (
         "退款 {amount} 未到账,系统会继续查询。请检查商户余额与支付平台的退款状态,切勿手工再退。",
         "The refund of {amount} has not arrived; it is still being asked for. Check the merchant balance and the "

@@ -16,12 +16,14 @@ from tests.unit.order.roads import (
     found,
 )
 from tests.unit.order.told import (
+    SHIP,
     STAFF,
     Told,
     accepted,
     cancel,
     held,
     paid_order,
+    refused,
     released,
     settled,
     told,
@@ -43,6 +45,12 @@ def test_a_partial_refund_made_by_hand_moves_no_goods_and_is_a_task() -> None:
     order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
     assert order.order.state == "paid"
     assert [line.left for line in order.order.lines] == [3, 1]
+
+
+def test_where_it_fails_after_all_nobody_reads_that_goods_are_back_of_which_nobody_knows_which() -> None:
+    order = paid_order().hears(SHIP, found(500), accepted(amount=500), told("refund-on-its-way"), refused())
+    task = order.order.tasks[-1]
+    assert (task.kind, "with the shop" in task.en, "back in stock" in task.en) == ("refund-stuck", True, False)
 
 
 def test_while_nobody_knows_what_a_refund_was_for_only_the_staff_cancel() -> None:

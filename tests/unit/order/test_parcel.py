@@ -173,6 +173,8 @@ def test_when_the_refund_is_refused_a_person_decides_and_nobody_gives_the_goods_
     assert (case.status, case.waits_for_a_person, task.kind) == ("open", True, "refund-stuck")
     assert "transfer" in task.choices
     assert "give-back" not in task.choices
+    assert "with the shop" in task.en
+    assert "back in stock" not in task.en, "the damaged ones are not"
 
 
 def test_asked_again_until_the_goods_are_in_the_books() -> None:
