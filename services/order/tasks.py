@@ -137,8 +137,7 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     choices = CHOICES[kind]
     if kind == "refund-refused" and case.road == "late-payment" and case.refusal != GONE_BACK:
         return ("transfer", "send-again", "settled-outside")
-    shut = case.road != "no-money" and case.found is None and case.refusal in SHUT_BY_PROVIDER
-    if kind == "refund-refused" and not shut:
+    if kind == "refund-refused" and not _shut(case):
         return ("done",)
     if kind == "refund-made-outside" and facts and case.found is None:
         return ("take-over", "done")
@@ -152,6 +151,11 @@ def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     return choices if _released(case) else tuple(choice for choice in choices if choice != "give-back")
 
 
+def _shut(case: Case) -> bool:
+    """Whether it was the provider who refused to send the case's money back."""
+    return case.road != "no-money" and case.found is None and case.refusal in SHUT_BY_PROVIDER
+
+
 def _released(case: Case) -> bool:
     """Whether its goods went back to the shelf as one with its refund: not those of a parcel, of which only the good
     ones did, and not where nobody knows which goods the money was for."""
@@ -159,12 +163,19 @@ def _released(case: Case) -> bool:
 
 
 def _words(case: Case, kind: Kind, facts: Mapping[str, str]) -> tuple[str, str]:
-    wording: str = kind
-    if kind == "refund-refused" and case.road == "late-payment":
-        wording = "late-payment-gone-back" if case.refusal == GONE_BACK else "late-payment-refused"
+    wording = _undone(case) if kind == "refund-refused" else str(kind)
     if kind == "refund-stuck" and case.run.ended:
         wording = "refund-failed" if _released(case) else "refund-alone-failed"
     # A refund made by hand is not of the case that happened to be open, nor of its amount.
     minor = int(facts.get("amount_minor", case.amount.amount_minor))
     amount = f"{minor / 100:.2f} {case.amount.currency}"
     return task_in_words(wording, amount, case.refusal, case.run.step)
+
+
+def _undone(case: Case) -> str:
+    """Which words tell of a case that was undone."""
+    if case.road == "late-payment":
+        return "late-payment-gone-back" if case.refusal == GONE_BACK else "late-payment-refused"
+    if case.found is not None:
+        return "refund-made-outside-closed"
+    return "refund-refused" if _shut(case) else "not-cancelled"

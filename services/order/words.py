@@ -94,6 +94,16 @@ _TASKS = {
         "The refund of {amount} was refused ({because}). The order is as it was and the customer has been told. Talk "
         "to the customer: ship the order, or cancel it by a transfer.",
     ),
+    "not-cancelled": (
+        "取消未成功({because}),没有为此退款;订单已恢复原状,顾客已收到通知。请联系顾客。",
+        "The cancellation did not come about ({because}): no money went back for it. The order is as it was and the "
+        "customer has been told. Talk to the customer.",
+    ),
+    "refund-made-outside-closed": (
+        "有人在商户平台上退款 {amount},但该退款已关闭({because}):顾客没有收到钱,系统也未通知顾客。订单已恢复原状。",
+        "Somebody refunded {amount} on the merchant platform, but that refund was closed ({because}): no money went, "
+        "and nobody has told the customer. The order is as it was.",
+    ),
     "late-payment-refused": (
         "订单取消后收到的付款 {amount} 退不回去({because}),钱还在商户账户。请选择另一种方式退给顾客。",
         "{amount} was paid after the order was cancelled and cannot go back ({because}). The money is still with the "

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 
 from chassis.record import Refusal
-from contracts import payment
-from contracts.message import RefundNumber
+from contracts import inventory, payment
+from contracts.message import CaseId, Event, RefundNumber
 from services.order.model import TaskDone
 from tests.unit.order.roads import (
     OUT_OF_STOCK,
@@ -30,6 +30,7 @@ from tests.unit.order.told import (
     Told,
     cancel,
     held,
+    kept,
     paid,
     paid_order,
     place,
@@ -111,6 +112,22 @@ def test_taking_over_a_refund_that_was_closed_since_moves_no_goods() -> None:
     assert order.hears(refused()).last == ["cancellation-undone", "staff-task-raised"]
     assert order.order.state == "paid"
     assert choices(order) == {"done"}
+    assert "nobody has told the customer" in order.order.tasks[-1].en
+
+
+GONE = refused().model_copy(update={"reason": "more-than-was-paid"})
+NOT_HELD = inventory.StockHoldRefused(order_id=ID, case_id=CaseId(CASE), reason="not-reserved")
+
+
+@pytest.mark.parametrize("answers", [(NOT_HELD,), (held(), GONE, kept())], ids=["goods", "money"])
+def test_where_no_refund_was_refused_by_wechat_nobody_is_told_to_ship_or_to_pay_by_transfer(
+    answers: tuple[Event, ...],
+) -> None:
+    """With the goods there may be something wrong, and the money may have gone back by hand."""
+    order = paid_order().hears(cancel(), *answers, told("refund-failed"))
+    assert order.order.cases[0].status == "undone"
+    assert choices(order) == {"done"}
+    assert not [word for word in ("ship", "transfer") if word in order.order.tasks[-1].en]
 
 
 def test_nor_does_one_of_a_part() -> None:
