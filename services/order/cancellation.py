@@ -19,7 +19,7 @@ from contracts.notify import Addressee
 from services.order.arrival import expected_by
 from services.order.model import Case, Order
 from services.order.tasks import matched_refunds
-from services.order.words import reason_in_words, refusal_in_words, solution_in_words, solution_of, solution_unpaid
+from services.order.words import cut, reason_in_words, refusal_in_words, solution_in_words, solution_of, solution_unpaid
 
 # A short message whose fate is unknown is looked for before the next provider is asked (decision 0019).
 TELLING = timedelta(hours=1)
@@ -78,7 +78,7 @@ class Cancellation(BaseModel):
             ),
             amount=case.amount,
             to=order.addressee,
-            refund_reason=_cut(reason, REFUND_REASON_BYTES_MAX),
+            refund_reason=cut(reason, REFUND_REASON_BYTES_MAX),
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),
             solution=solution_of(case.reason, case.words, case.solution, language),
@@ -334,8 +334,3 @@ def _tell(
         route=case.route,
         expected_by=case.confirm_by or case.expected_by,
     )
-
-
-def _cut(text: str, bytes_max: int) -> str:
-    """`text` cut to a number of UTF-8 bytes, never through a character."""
-    return text.encode()[:bytes_max].decode(errors="ignore")

@@ -15,7 +15,7 @@ from contracts.message import CaseId, CustomerId, Money, OrderId
 from contracts.notify import Addressee
 from contracts.order import Reason
 from services.order.model import Line, Order
-from services.order.words import reason_in_words, solution_unpaid
+from services.order.words import cut, reason_in_words, solution_unpaid
 
 PHONE_DIGITS = 11
 ITEM_MAX = 120  # characters; WeChat: `item_desc` of a shipping record (…/API/order_shipping/api_uploadshippinginfo)
@@ -70,7 +70,7 @@ def _in_words(lines: Sequence[Line], most: int, *, in_bytes: bool = False) -> st
     """The first of these lines, and how many there are, in at most that many characters, or bytes of UTF-8."""
     more = f" 等{len(lines)}件" if len(lines) > 1 else ""
     if in_bytes:
-        return lines[0].name.encode()[: most - len(more.encode())].decode(errors="ignore") + more
+        return cut(lines[0].name, most - len(more.encode())) + more
     return lines[0].name[: most - len(more)] + more
 
 

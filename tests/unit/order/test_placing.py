@@ -13,9 +13,9 @@ def test_a_payment_is_described_in_at_most_127_bytes_and_a_parcel_in_120_charact
     facts = Placement.of(Told().hears(wish.model_copy(update={"products": (LONG, CUP)})).order)
     assert facts.description.endswith(" 等2件")
     assert 124 < len(facts.description.encode()) <= 127, "no character is cut through"
-    assert (len(facts.item), facts.item[-4:]) == (120, " 等2件")
+    assert (len(facts.parcel), facts.parcel[-4:]) == (120, " 等2件")
 
 
 def test_a_short_name_stands_there_whole() -> None:
     facts = Placement.of(Told().hears(place(((TEA, 3),))).order)
-    assert (facts.description, facts.item) == ("茶", "茶")
+    assert (facts.description, facts.parcel) == ("茶", "茶")
