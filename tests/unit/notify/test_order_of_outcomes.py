@@ -32,6 +32,7 @@ CASE = Cancellation(
     reason="",
     refusal="",
     solution="",
+    solution_unpaid="",
 )
 
 
