@@ -15,7 +15,15 @@ from services.payment import payouts, saying
 from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_after_all, sent_before, take_up
 from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
 from services.payment.outside import CallAttention, RefundHeld, RefundShown
-from services.payment.roads import LATE_DAYS, POLL_MINUTES, REFUND_WINDOW, UNKNOWN_WORRIES_AT, row_for, wait
+from services.payment.roads import (
+    DOUBTED_TRIES,
+    LATE_DAYS,
+    POLL_MINUTES,
+    REFUND_WINDOW,
+    UNKNOWN_WORRIES_AT,
+    row_for,
+    wait,
+)
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
 from services.payment.shown import ProviderRefund
@@ -151,7 +159,8 @@ def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> Decisio
     if not refund.is_pending:
         return payment, []
     row = row_for(code)
-    if row.road != "refused":
+    doubted = row.road == "doubted" and refund.tries < DOUBTED_TRIES
+    if doubted or row.road not in ("refused", "doubted"):
         return try_later(payment, refund, code, at)
     reason = row.refused_because or "refused-by-provider"
     if code == "INVALID_REQUEST" and payment.receipt and at - payment.receipt.paid_at > REFUND_WINDOW:

@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from contracts.payment import RefusalReason
 
-Road = Literal["accepted", "settled", "abnormal", "closed", "failed", "refused", "parked", "busy", "unknown"]
+Road = Literal["accepted", "settled", "abnormal", "closed", "failed", "refused", "doubted", "parked", "busy", "unknown"]
 
 
 class Row(NamedTuple):
@@ -37,7 +37,7 @@ ROADS: tuple[Row, ...] = (
     Row("400", "INVALID_REQUEST",      "refused",  "breaks a rule of the provider, after 365 days: too old", "refused-by-provider"),  # noqa: E501
     Row("400", "PARAM_ERROR",          "refused",  "breaks a rule of the provider", "refused-by-provider"),
     Row("403", "NO_AUTH",              "refused",  "this merchant may not refund", "refused-by-provider"),
-    Row("404", "RESOURCE_NOT_EXISTS",  "refused",  "the provider does not know this payment", "refused-by-provider"),
+    Row("404", "RESOURCE_NOT_EXISTS",  "doubted",  "the provider does not find a payment that it has shown us: same number again, ten times, then never", "refused-by-provider"),  # noqa: E501
     Row("404", "MCH_NOT_EXISTS",       "refused",  "the provider does not know this merchant", "refused-by-provider"),
     Row("403", "NOT_ENOUGH",           "parked",   "the merchant's balance is short: finance tops up, then same number again"),  # noqa: E501
     Row("429", "FREQUENCY_LIMITED",    "busy",     "too many at once, may be accepted: look later, then same number again"),  # noqa: E501
@@ -94,6 +94,9 @@ WAITS: dict[str, tuple[timedelta, timedelta]] = {
     "closed": (timedelta(seconds=30), timedelta(hours=1)),
 }
 UNKNOWN_WORRIES_AT = 10
+DOUBTED_TRIES = 10
+"""In a row, about fifteen minutes. A payment that was made minutes ago is now and then not found, and the same request
+once more is taken (developers.weixin.qq.com/community/develop/doc/0002cc91f60120266c050ea3265c00)."""
 
 ALREADY_PAID_CODES = frozenset({"ORDERPAID", "ORDER_PAID"})
 """What the provider calls a payment that was made when it is asked to close or to order it; both spellings are seen."""

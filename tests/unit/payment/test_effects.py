@@ -102,6 +102,7 @@ ROAD_SAYS = {
     "abnormal": ["RefundAccepted", "RefundAttempted"],
     "closed": ["RefundAttempted", "SendRefund"],
     "refused": ["RefundRefused"],
+    "doubted": ["RefundAttempted"],
     "parked": ["RefundAttempted"],
     "busy": ["RefundAttempted"],
     "unknown": ["RefundAttempted"],

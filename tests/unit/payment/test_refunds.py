@@ -259,6 +259,17 @@ def test_every_refusal_of_the_table_is_final_and_says_the_providers_word(row: Ro
     assert story.payment.wake_at is None
 
 
+def test_a_payment_that_is_not_found_is_asked_for_again_ten_times_before_that_is_believed() -> None:
+    story = asked_to_refund()
+    for _ in range(10):
+        said = story.hear(rejected("RESOURCE_NOT_EXISTS"))
+        assert expect(said[:1], RefundAttempted).outcome == "unknown"
+        assert expect(story.wake(), SendRefund).number == number(1)
+    told = expect(story.hear(rejected("RESOURCE_NOT_EXISTS")), RefundRefused)
+    assert (told.reason, told.provider_code) == ("refused-by-provider", "RESOURCE_NOT_EXISTS")
+    assert story.now - NOON < timedelta(minutes=20)
+
+
 def test_a_broken_rule_a_year_after_the_payment_is_called_too_old() -> None:
     story = paid()
     story.hear(refund_payment(), after=timedelta(days=364, hours=23))

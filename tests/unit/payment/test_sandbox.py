@@ -203,6 +203,17 @@ async def test_closed_gets_one_new_number_and_the_money_moves_once(world: World)
     assert world.shop.told()[-1] == "RefundSettled"
 
 
+async def test_a_payment_that_is_not_found_at_first_is_refunded_all_the_same(world: World) -> None:
+    await world.paid()
+    await world.fault("refund", "error-before", http=404, code="RESOURCE_NOT_EXISTS")
+    await world.shop.hear(refund_payment())
+    assert world.shop.told()[-1] == "RefundAttempted"
+    await world.later(timedelta(seconds=3))
+    await world.settle()
+    assert ("refund-success", number(), 4_000) in await world.ledger()
+    assert "RefundRefused" not in world.shop.told()
+
+
 async def test_abnormal_is_waited_for(world: World) -> None:
     await world.paid()
     await world.fault("refund", "status", refund_status="ABNORMAL")
