@@ -1,8 +1,8 @@
 """What can go wrong, and rules that say where: a rule names a call, the numbers it must carry, and the fault."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from sandbox.errors import InjectedError
 
@@ -75,6 +75,13 @@ ANSWER_KINDS = ("unsigned", "garbled", "wrong-amount", "wrong-number", "signtest
 TIMED_KINDS = ("slow-before", "slow", "callback-late", "callback-out-of-order")
 
 
+def _trouble(http: int) -> int:
+    """202 says that a call was taken and is not done."""
+    if http != 202 and not 400 <= http <= 599:
+        raise ValueError("202, or 400 to 599")
+    return http
+
+
 class Fault(BaseModel):
     """What goes wrong.
 
@@ -93,7 +100,7 @@ class Fault(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     kind: Kind
-    http: int = Field(default=500, ge=400, le=599)
+    http: Annotated[int, AfterValidator(_trouble)] = 500
     code: str = "SYSTEM_ERROR"
     seconds: float = Field(default=60.0, ge=0, le=365 * 24 * 3600)
     refund_status: Literal["ABNORMAL", "CLOSED"] | None = None

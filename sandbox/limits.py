@@ -88,7 +88,7 @@ class RefundLimits:
         try:
             yield
         except (WechatPayError, InjectedError) as refusal:
-            if not self._enforced or refusal.http >= 500 or refusal.http == 429:
+            if not self._enforced or not 400 <= refusal.http < 500 or refusal.http == 429:
                 raise
             if self._wrong.full(mchid):
                 raise limited("错误或无效请求过于频繁, 请降低频率") from None

@@ -33,8 +33,8 @@ def refund(world: World, request: Request, raw: bytes) -> Intent:
         return world.faults.draw_for_refund(order.out_refund_no, mchid)
 
     def refused(http: int, code: str) -> None:
-        # 429 and 5xx say nothing about the outcome; the other codes say that the refund was refused.
-        if http < 500 and http != 429:
+        # 202, 429 and 5xx say nothing about the outcome; the other codes say that the refund was refused.
+        if 400 <= http < 500 and http != 429:
             world.refunds.note_refusal(order, code, mchid=mchid)
 
     async def hurry() -> None:

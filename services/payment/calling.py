@@ -49,6 +49,10 @@ DOWNLOAD_SECONDS = 120.0
 # A callback must be answered within five seconds, and an answer is waited for no longer than a call.
 CERTIFICATE_PATIENCE_SECONDS = 2.0
 
+ACCEPTED = 202
+"""Taken, and not done, as a payment is not closed while its customer enters the password: the same once more later
+(pay.weixin.qq.com/doc/v3/merchant/4012556398, …/wiki/doc/api/wxpay/ch/pages/ico-guide/chapter1_6.shtml)."""
+
 log = structlog.get_logger()
 
 
@@ -63,7 +67,7 @@ class Refused(Exception):
 
 class NoAnswer(Exception):
     """Nobody knows whether the call took effect. `code`: TIMEOUT, CONNECTION, UNVERIFIED, UNREADABLE, NO_KEY (nothing
-    was sent), or what a 429 or 5xx answer said."""
+    was sent), or what a 202, 429 or 5xx answer said."""
 
     def __init__(self, code: str, message: str = "") -> None:
         super().__init__(f"{code} {message}".strip())
@@ -115,7 +119,7 @@ class Line:
                 await self.verify(answer.headers, answer.content)
             except BadSignature as problem:
                 raise NoAnswer("UNVERIFIED", str(problem)) from problem
-        if answer.is_success:
+        if answer.is_success and answer.status_code != ACCEPTED:
             return {} if answer.status_code == 204 else read_json(answer.content)
         raise self._trouble(answer)
 

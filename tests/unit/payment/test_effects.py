@@ -380,6 +380,8 @@ async def test_closing(provider: Provider) -> None:
     assert await close(provider, httpx.ReadTimeout("slow")) == ("unknown", "TIMEOUT")
     assert await close(provider, provider.refuses(500, "SYSTEM_ERROR")) == ("unknown", "SYSTEM_ERROR")
     assert await close(provider, provider.refuses(401, "SIGN_ERROR")) == ("unknown", "SIGN_ERROR")
+    assert await close(provider, provider.refuses(202, "USER_PAYING")) == ("unknown", "USER_PAYING")
+    assert await close(provider, provider.says(202)) == ("unknown", "HTTP_202")
     paid = provider.refuses(400, "ORDERPAID")
     assert await close(provider, paid, httpx.ReadTimeout("slow")) == ("unknown", "TIMEOUT")
     assert await close(provider, paid, provider.says(200, _trade("NOTPAY"))) == ("unknown", "NOTPAY")

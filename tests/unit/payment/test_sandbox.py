@@ -203,6 +203,17 @@ async def test_closed_gets_one_new_number_and_the_money_moves_once(world: World)
     assert world.shop.told()[-1] == "RefundSettled"
 
 
+async def test_what_is_not_closed_yet_is_closed_later(world: World) -> None:
+    await world.shop.hear(open_payment())
+    assert (await world.shop.http.post(f"/payments/{ORDER}/prepay")).is_success
+    await world.fault("close", "error-before", http=202, code="USER_PAYING")
+    await world.shop.hear(close_payment())
+    assert "PaymentClosed" not in world.shop.told()
+    assert (await world.pay()).is_success
+    await world.later(timedelta(seconds=3))
+    assert world.shop.told()[-2:] == ["PaymentReceived", "PaymentCloseRefused"]
+
+
 async def test_a_payment_that_is_not_found_at_first_is_refunded_all_the_same(world: World) -> None:
     await world.paid()
     await world.fault("refund", "error-before", http=404, code="RESOURCE_NOT_EXISTS")
