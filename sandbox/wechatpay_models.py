@@ -30,6 +30,14 @@ def _moment(value: str) -> str:
     return value
 
 
+def _three_bytes(value: str) -> str:
+    """No character takes more than three bytes of UTF-8, as emoji do
+    (developers.weixin.qq.com/community/pay/doc/0008600456091840f732d27996b000, 000824447acc68f26a0fffd7656000)."""
+    if any(ord(character) > 0xFFFF for character in value):
+        raise ValueError("a character of four bytes")
+    return value
+
+
 def at_most(bytes_max: int) -> AfterValidator:
     """Texts of payments and refunds are measured in bytes of UTF-8: a Chinese character counts three
     (developers.weixin.qq.com/community/pay/doc/000ac2f693c4e881fc38cd5795b400,
@@ -38,7 +46,7 @@ def at_most(bytes_max: int) -> AfterValidator:
     def checked(value: str) -> str:
         if len(value.encode()) > bytes_max:
             raise ValueError(f"longer than {bytes_max} bytes")
-        return value
+        return _three_bytes(value)
 
     return AfterValidator(checked)
 
@@ -175,7 +183,7 @@ class TransferInfo(Body):
     """Why money is transferred, in the words the scene asks for."""
 
     info_type: str = Field(min_length=1, max_length=15)
-    info_content: str = Field(min_length=1, max_length=32)
+    info_content: Annotated[str, Field(min_length=1, max_length=32), AfterValidator(_three_bytes)]
 
 
 class Transfer(Body):
@@ -187,7 +195,7 @@ class Transfer(Body):
     openid: str = Field(min_length=1, max_length=64)
     user_name: Encrypted | None = None
     transfer_amount: Fen
-    transfer_remark: str = Field(min_length=1, max_length=32)
+    transfer_remark: Annotated[str, Field(min_length=1, max_length=32), AfterValidator(_three_bytes)]
     notify_url: NotifyUrl | None = None
     user_recv_perception: str | None = Field(default=None, min_length=1, max_length=32)
     transfer_scene_report_infos: Annotated[list[TransferInfo], Field(min_length=1)]

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal, TypeVar
+from unicodedata import category
 from urllib.parse import quote, urlencode
 
 import httpx
@@ -35,6 +36,7 @@ TRANSFER_SCENE = "1011"
 TRANSFER_TEXT_MAX = 32
 # Orders of before were described in as many characters (github.com/JeffreySu/WeiXinMPSDK/issues/3217).
 DESCRIPTION_BYTES_MAX = 127
+_LAST_OF_THREE_BYTES = 0xFFFF
 
 _TRADES = "/v3/pay/transactions"
 _PARTNER_TRADES = "/v3/pay/partner/transactions"
@@ -89,7 +91,7 @@ class WechatPay:
         us = self.merchant
         body: dict[str, Any] = {
             **self._payee(),
-            "description": description.encode()[:DESCRIPTION_BYTES_MAX].decode(errors="ignore"),
+            "description": _cut(_plain(description) or out_trade_no, DESCRIPTION_BYTES_MAX),
             "out_trade_no": out_trade_no,
             "notify_url": self._notify_url("pay"),
             "amount": {"total": amount.amount_minor, "currency": amount.currency},
@@ -147,8 +149,8 @@ class WechatPay:
             "notify_url": self._notify_url("refund"),
             "amount": {"refund": amount.amount_minor, "total": total.amount_minor, "currency": amount.currency},
         }
-        if reason:
-            body["reason"] = reason
+        if text := _plain(reason):
+            body["reason"] = text
         return _read(ProviderRefund, await self._line.call("POST", _REFUNDS, body, what="refund"))
 
     async def query_refund(self, out_refund_no: str) -> ProviderRefund:
@@ -184,7 +186,7 @@ class WechatPay:
         if self.merchant.sub_mchid:
             # It would be paid with the service provider's own money.
             raise Refused(403, "NO_AUTH", "a service provider makes no transfers for a sub-merchant")
-        text = reason.strip()[:TRANSFER_TEXT_MAX] or "订单退款"
+        text = _plain(reason)[:TRANSFER_TEXT_MAX] or "订单退款"
         body = {
             "appid": self.merchant.appid,
             "out_bill_no": out_bill_no,
@@ -278,6 +280,18 @@ class WechatPay:
 
     def _notify_url(self, family: Family) -> str:
         return f"{self._callback_url}/callbacks/wechat/{family}" + (f"/{self._shop}" if self._shop else "")
+
+
+def _plain(text: str) -> str:
+    """Without what refuses the whole call as PARAM_ERROR: emoji and all else that takes four bytes of UTF-8
+    (developers.weixin.qq.com/community/pay/doc/0008600456091840f732d27996b000, 000824447acc68f26a0fffd7656000), and
+    control characters. A product's name may hold it, and what a customer wrote."""
+    return "".join(one for one in text if category(one)[0] != "C" and ord(one) <= _LAST_OF_THREE_BYTES).strip()
+
+
+def _cut(text: str, bytes_max: int) -> str:
+    """`text` cut to a number of UTF-8 bytes, never through a character."""
+    return text.encode()[:bytes_max].decode(errors="ignore")
 
 
 def _part(number: str) -> str:

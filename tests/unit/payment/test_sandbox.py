@@ -203,6 +203,12 @@ async def test_closed_gets_one_new_number_and_the_money_moves_once(world: World)
     assert world.shop.told()[-1] == "RefundSettled"
 
 
+async def test_what_a_customer_wrote_stands_in_the_way_of_no_refund(world: World) -> None:
+    await world.paid()
+    await world.shop.hear(refund_payment(reason="其他原因:不想要了😊\n谢谢🍵"))
+    assert world.shop.told()[-1] == "RefundAccepted"
+
+
 async def test_what_is_not_closed_yet_is_closed_later(world: World) -> None:
     await world.shop.hear(open_payment())
     assert (await world.shop.http.post(f"/payments/{ORDER}/prepay")).is_success

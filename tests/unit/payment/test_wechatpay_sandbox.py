@@ -182,6 +182,15 @@ async def test_an_abnormal_refund_goes_to_another_card(outside: Outside) -> None
     assert (arrived.status, arrived.user_received_account[-4:]) == ("SUCCESS", "0403")
 
 
+async def test_no_emoji_stands_in_the_way_of_money(outside: Outside) -> None:
+    shop = outside.shop("tea")
+    assert await shop.prepay(f"ORDER{secrets.token_hex(10)}", "openid-1", fen(10_000), "🍵明前🍵龙井")
+    assert await shop.prepay(f"ORDER{secrets.token_hex(10)}", "openid-1", fen(10_000), "🍵")
+    number = await outside.paid(shop)
+    assert (await shop.refund(f"{REFUND}0", number, fen(4_000), fen(10_000), "🍵")).status == "PROCESSING"
+    assert (await shop.transfer(f"{BILL[1:]}0", "openid-1", fen(4_000), "缺货😢")).state == "WAIT_USER_CONFIRM"
+
+
 async def test_a_transfer_is_confirmed_by_the_customer(outside: Outside) -> None:
     shop = outside.shop("tea")
     await outside.paid(shop)

@@ -50,6 +50,7 @@ async def test_texts_are_measured_in_bytes(shop: Shop) -> None:
     for name in ("description", "attach"):
         code, refused = await shop.prepay("order-0002", 100, **{name: "茶" * 43})
         assert (code, refused["code"], refused["detail"]["field"]) == (400, "PARAM_ERROR", f"/{name}")
+        assert (await shop.prepay("order-0002", 100, **{name: "🍵"}))[0] == 400, "no characters of four bytes"
 
 
 async def test_a_prepay_id_lives_two_hours(shop: Shop) -> None:
