@@ -151,9 +151,7 @@ def release(known: Reservation | None, asked: ReleaseStock, at: datetime) -> Dec
         return state.with_case(asked.case_id, HoldingCase(status="wanted", lines=lines)), []
     if state.status in ("not-asked", "short", "withdrawn"):
         never = "withdrawn" if state.status == "not-asked" else state.status
-        without = state.model_copy(update={"status": never})
-        done = without.with_case(asked.case_id, HoldingCase(status="released", lines=lines))
-        return done, [_back(done, asked.case_id)]
+        return _nothing_back(state.model_copy(update={"status": never}), asked.case_id)
     return _give_back(state, asked.case_id, lines)
 
 
@@ -271,22 +269,27 @@ def _short(state: Reservation, report: StockMoved) -> Decision:
 
 
 def _nothing_had(state: Reservation) -> Decision:
-    """Nothing is set aside for this order and nothing will be; so whatever was wanted back is back."""
+    """Nothing is set aside for this order and nothing will be; so nothing of what was wanted back can come."""
     state = state.model_copy(update={"status": "short"})
     says: list[Message] = [StockShort(order_id=state.order_id, short=state.short)]
     for case_id, case in state.cases.items():
         if case.status == "wanted":
-            state = state.with_case(case_id, case.model_copy(update={"status": "released"}))
-            says.append(_back(state, case_id))
+            state, more = _nothing_back(state, case_id)
+            says.extend(more)
     return state, says
+
+
+def _nothing_back(state: Reservation, case_id: CaseId) -> Decision:
+    """The case gives back nothing, because nothing was set aside for it, or not any more."""
+    state = state.with_case(case_id, HoldingCase(status="released"))
+    return state, [_back(state, case_id)]
 
 
 def _give_back(state: Reservation, case_id: CaseId, asked: tuple[StockLine, ...]) -> Decision:
     """Give back what the case can have of `asked`; never more than is there, and nothing of a parcel that left."""
     lines = state.within(asked, for_case=case_id)
     if not lines:
-        state = state.with_case(case_id, HoldingCase(status="released"))
-        return state, [_back(state, case_id)]
+        return _nothing_back(state, case_id)
     state = state.with_case(case_id, HoldingCase(status="releasing", lines=lines))
     return state, [_moving(state, "release", case_id, lines)]
 

@@ -67,7 +67,7 @@ def movements(reading: Reading) -> Iterable[Violation]:
 
 def words(reading: Reading) -> Iterable[Violation]:
     """What inventory says has happened has happened in its ledger: set aside, short, given back, taken again, sold. A
-    case of an order that never had any stock says that its pieces are back, too: then nothing was ever set aside.
+    case of an order that never had any stock gives nothing back.
     """
     claims = reading.claims
     short = {body["order_id"] for body in reading.bodies("stock-short.v1")}
@@ -81,8 +81,7 @@ def words(reading: Reading) -> Iterable[Violation]:
         if body["order_id"] in reserved:
             yield from _all_reserved(body, claims.get(body["order_id"], {}))
     for body in reading.bodies("stock-released.v1"):
-        if body["order_id"] in reserved:
-            yield from _all_back(body, claims.get(body["order_id"], {}))
+        yield from _all_back(body, claims.get(body["order_id"], {}))
     for body in reading.bodies("stock-taken-back.v1"):
         for line in body["lines"]:
             claim = claims.get(body["order_id"], {}).get(line["line_no"], Claim())
