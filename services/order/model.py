@@ -300,8 +300,13 @@ class Order(_Part):
         return self.with_moment(Moment(at=at, what=what, case_id=case_id, detail=detail))
 
     def with_moment(self, moment: Moment) -> Order:
-        """The order with this line added to its timeline."""
-        return self.model_copy(update={"timeline": (*self.timeline, moment)[-TIMELINE_MAX:]})
+        """The order with this line added to its timeline. When that is full the oldest line goes that only says that
+        somebody was asked again: a case that waits for days would crowd out all that has happened to the order."""
+        lines = (*self.timeline, moment)
+        if len(lines) > TIMELINE_MAX:
+            out = next((place for place, one in enumerate(lines) if one.what == "asked-again"), 0)
+            lines = (*lines[:out], *lines[out + 1 :])
+        return self.model_copy(update={"timeline": lines})
 
 
 class LookUpProducts(Intent):

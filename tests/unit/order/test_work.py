@@ -10,7 +10,7 @@ import pytest
 from contracts import payment
 from contracts.message import RefundNumber, Woke
 from services.order import parcel
-from services.order.model import Order
+from services.order.model import TIMELINE_MAX, Order
 from services.order.tasks import CHOICES
 from services.order.work import COMMANDS, Word, WorkList, choice_for, commands_of, tries_of, work_of, work_since
 from services.order.work_words import WHAT_HAPPENS
@@ -99,6 +99,23 @@ STORIES: Mapping[str, tuple[Callable[[], Told], dict[str, list[str]]]] = {
         {},
     ),
 }
+
+
+def test_a_refund_that_is_parked_over_a_long_weekend_stays_among_the_parked_and_its_order_keeps_its_story() -> None:
+    story = silent(asked().hears(attempted("parked")))
+    begun = story.now
+    while story.now - begun < timedelta(days=4):
+        due = story.record.wake_at
+        assert due is not None
+        story.after(due - story.now)
+    assert [work.list for work in work_of(story.order)] == ["parked"]
+    told_so = [moment.what for moment in story.order.timeline]
+    assert len(told_so) == TIMELINE_MAX
+    assert told_so[:4] == ["placed", "stock-reserved", "payment-opened", "paid"]
+    assert told_so[-1] == "asked-again"
+    many = story.order.model_copy(update={"timeline": (story.order.timeline[0],) * TIMELINE_MAX})
+    assert [one.what for one in many.noting(story.now, "shipped").timeline][-2:] == ["placed", "shipped"]
+    assert len(many.noting(story.now, "shipped").timeline) == TIMELINE_MAX
 
 
 @pytest.mark.parametrize("name", STORIES)
