@@ -19,6 +19,8 @@ from tools.stack.ports import LOOPBACK, Ports
 from tools.stack.processes import Children, Identity
 from tools.stack.state import Entry, Failure, State
 
+SAVE_AGAIN_SECONDS = 1.0
+
 log = logging.getLogger("supervisor")
 
 
@@ -31,6 +33,7 @@ class Supervisor:
         self._state = state
         self._ports = Ports()
         self._stop = asyncio.Event()
+        self._save_again: asyncio.TimerHandle | None = None
         self._house = House(home, Children(), self._save)
         self._keepers = {
             program.name: Keeper(program, state.programs.setdefault(program.name, Entry(program.name)), self._house)
@@ -113,7 +116,15 @@ class Supervisor:
             await asyncio.gather(*(keeper.stop(self._stop_grace) for keeper in wave))
 
     def _save(self) -> None:
-        self._state.save(self._home)
+        """Tell everybody. A disk that is full must not take along what runs: it is told once there is room again."""
+        if self._save_again is not None:
+            self._save_again.cancel()
+            self._save_again = None
+        try:
+            self._state.save(self._home)
+        except OSError as problem:
+            log.error("the state cannot be written: %s", problem)
+            self._save_again = asyncio.get_running_loop().call_later(SAVE_AGAIN_SECONDS, self._save)
 
 
 async def _run(home: Home) -> int:

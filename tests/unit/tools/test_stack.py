@@ -11,6 +11,7 @@ import psutil
 import pytest
 from psutil import _pslinux
 
+from tests.support.waiting import until
 from tools.stack import Plan, Program, Stack, StackError, down, up
 from tools.stack.home import Home
 from tools.stack.processes import Identity, find, wait_gone
@@ -164,6 +165,19 @@ def test_nothing_outlives_a_killed_supervisor(home: Path, fake: MakeFake, proces
     assert not stack.already_up
     assert find(running[0]) is None
     assert Identity.of(stack.pid("store")) not in running
+
+
+async def test_a_full_disk_takes_nothing_along(home: Path, fake: MakeFake, ask: Ask) -> None:
+    stack = start(home, fake("store"), fake("shop"))
+    killed = stack.pid("store")
+    in_the_way = Home(home).state.with_suffix(".partial")
+    in_the_way.mkdir()
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: "the state cannot be written" in Home(home).log("supervisor").read_text())
+    in_the_way.rmdir()
+    stack.wait_ready("store", restarts=1, timeout=LIMIT)
+    assert ask(stack.address("store"))["pid"] == stack.pid("store") != killed
+    assert stack.restarts("shop") == 0
 
 
 def test_a_stack_is_stopped_after_the_clock_was_set_right(
