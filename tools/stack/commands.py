@@ -16,7 +16,7 @@ from tools.stack.home import SUPERVISOR, current_home
 from tools.stack.layout import Kafka, tuidan_plan
 from tools.stack.logs import follow, lines_since
 from tools.stack.state import read_state
-from tools.stack.status import known_names, look
+from tools.stack.status import has_real_kafka, known_names, look
 
 LINES_OF_ONE = 200
 LINES_OF_EACH = 10
@@ -34,6 +34,8 @@ def run_up(kafka: Kafka = "embedded") -> None:
     except KeyboardInterrupt:
         _refuse("Interrupted: everything that had been started is stopped again.", code=130)
     if stack.already_up:
+        if kafka == "native" and not has_real_kafka(home):
+            _refuse("The stack is up with the broker in memory, not with Apache Kafka. Stop it first: tuidan down")
         console.print("The stack is up already.")
     else:
         console.print(f"Everything is ready after {time.monotonic() - began:.1f} s.", highlight=False)

@@ -62,6 +62,12 @@ def known_names(home: Home) -> tuple[str, ...]:
     return plan.names if plan else NAMES
 
 
+def has_real_kafka(home: Home) -> bool:
+    """Whether the stack was started with Apache Kafka; the broker in memory chooses its port anew each time."""
+    plan = _plan(home)
+    return plan is not None and any(program.name == "broker" and program.port is not None for program in plan)
+
+
 def look(home: Home) -> Report:
     """Ask every program how it is."""
     state, plan = read_state(home), _plan(home)

@@ -55,6 +55,20 @@ def test_up_status_down(home: Path, fake: MakeFake, monkeypatch: pytest.MonkeyPa
     assert "Start it with: tuidan up" in after.output
 
 
+def test_a_real_kafka_is_not_said_to_be_up_where_the_other_broker_is(
+    fake: MakeFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever measures has to know on what."""
+    planned(monkeypatch, fake("broker", own_address=True))
+    assert runner.invoke(app, ["up"]).exit_code == 0
+    refused = runner.invoke(app, ["up", "--kafka", "native"])
+    assert (refused.exit_code, "broker in memory" in refused.output) == (1, True), refused.output
+    assert runner.invoke(app, ["down"]).exit_code == 0
+    planned(monkeypatch, fake("broker"))
+    assert runner.invoke(app, ["up"]).exit_code == 0
+    assert runner.invoke(app, ["up", "--kafka", "native"]).exit_code == 0
+
+
 def test_a_failed_up_says_why_and_status_remembers(fake: MakeFake, monkeypatch: pytest.MonkeyPatch) -> None:
     planned(monkeypatch, fake("shop", "--fail"))
     shown = runner.invoke(app, ["up"])
