@@ -27,6 +27,9 @@ def run(gateway: str, token_file: Path | None, what: Callable[[Door], Awaitable[
     except NotSignedIn as problem:
         say(f"{problem}")
         code = work.NOT_DONE
+    except KeyboardInterrupt:
+        say("已中断,可重新执行 · interrupted, run it again")
+        code = work.NOT_DONE
     raise typer.Exit(code)
 
 
@@ -39,9 +42,12 @@ def midnight(day: str) -> str:
 
 
 def ask_code(export: Export, amount_minor: int, sent_to: str) -> str:
-    """Ask whoever sits there."""
+    """Ask whoever sits there. Raises work.NoCode where nobody does, or nobody wants to."""
     about = f"{len(export.lines)} orders, {amount_minor / 100:.2f}, export {export.sha256}"
-    return str(typer.prompt(f"确认码 · code sent to {sent_to}, for {about}"))
+    try:
+        return str(typer.prompt(f"确认码 · code sent to {sent_to}, for {about}"))
+    except typer.Abort as problem:
+        raise work.NoCode from problem
 
 
 def say(text: str) -> None:

@@ -21,7 +21,11 @@ TOO_OFTEN = "codes-too-often"
 Say = Callable[[str], None]
 Pause = Callable[[float], Awaitable[object]]
 AskCode = Callable[[Export, int, str], str]
-"""The code for deleting the orders of an export, which are worth so many fen; it was sent to this phone."""
+"""The code for deleting the orders of an export, worth so many fen; it was sent to this phone. Raises NoCode."""
+
+
+class NoCode(Exception):
+    """Nobody gave the code that was asked for."""
 
 
 async def export(door: Door, before: str, out: Path, say: Say) -> int:
@@ -139,6 +143,8 @@ async def _guarded(work: Awaitable[int], say: Say) -> int:
         return await work
     except Refused as problem:
         say(f"{problem}")
+    except NoCode:
+        say("没有输入确认码,可重新执行 · no code was given: these orders were not deleted, run it again")
     except Damaged as problem:
         say(f"文件已损坏,未恢复任何订单 · the file is damaged, nothing was put back: {problem}")
     except OSError as problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import typer
 
 from chassis.telemetry import masked
 from services.gateway.clients import Service
@@ -18,7 +20,7 @@ from tests.unit.gateway.world import World
 from tests.unit.order.shelf import DAYS, Shelf
 from tests.unit.order.test_deleting import cancelled
 from tools.front import Refused
-from tools.orders import files, work
+from tools.orders import command, files, work
 from tools.orders.door import Door
 from tools.orders.files import Damaged
 
@@ -129,6 +131,29 @@ async def test_a_wrong_code_deletes_nothing(office: Office) -> None:
     assert await office.delete() == work.NOT_DONE
     assert "code-wrong" in office.told[-1]
     assert office.shelf.state("order-a")["erased"] is None
+
+
+async def test_a_code_that_nobody_gives_is_not_said_to_be_a_rule(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a Job, where nobody sits, or after Ctrl-C."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code = await work.delete(office.door, BEFORE, office.out, "old", command.ask_code, office.told.append)
+    assert code == work.NOT_DONE
+    assert "no code was given" in office.told[-1]
+    assert office.shelf.state("order-a")["erased"] is None
+
+
+def test_an_interrupted_command_is_not_done(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "token").write_text("t")
+
+    async def interrupted(door: Door) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as left:
+        command.run("http://127.0.0.1:1", tmp_path / "token", interrupted)
+    assert left.value.exit_code == work.NOT_DONE
+    assert "run it again" in capsys.readouterr().out
 
 
 async def test_what_was_deleted_is_restored_to_the_letter(office: Office) -> None:
