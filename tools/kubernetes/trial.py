@@ -105,9 +105,9 @@ async def attempt(wanted: Wanted, console: Console, pace: Pace) -> Tried:
         images = built(build=wanted.build, load=wanted.load)
         _say(console, f"images tuidan/*:{images.version} after {time.monotonic() - began:.1f} s")
         left.callback(forget, images)
+        _expect_nothing(cluster)  # before it may be removed: it could be a shop
         if not wanted.keep:
             left.callback(_remove, cluster, console)
-        _expect_nothing(cluster)
         timed("apply", lambda: apply(cluster, images))
         timed("from there to all ready", lambda: _wait_all(cluster))
         begin_knocking(cluster, images.version)

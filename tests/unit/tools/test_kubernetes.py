@@ -9,17 +9,21 @@ from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.support.waiting import until
 from tools.cli import app
 from tools.handing_out import READ_BY
+from tools.kubernetes import trial
 from tools.kubernetes.cluster import Cluster, ClusterFailed, pod, why_no_cluster
 from tools.kubernetes.forwarding import Forward
 from tools.kubernetes.inside import DOORS, to
 from tools.kubernetes.knocking import Knocked, gaps
+from tools.kubernetes.preparing import Images
 from tools.kubernetes.secrets import NotASecret, secrets
 from tools.kubernetes.trouble import SERVERS, SERVICES, blows
+from tools.replay.knock import Pace
 
 MADE = "2026-11-28T12:00:00Z"
 STARTED = "2026-11-28T12:00:02Z"
@@ -120,6 +124,21 @@ def test_an_api_server_that_is_slow_for_a_moment_is_asked_again(kubectl: Path, t
     assert cluster.wait_for(lambda: cluster("get") == "yes\n", "it answers", 30) >= 0
     with pytest.raises(ClusterFailed, match="order is ready: not within 0 s"):
         cluster.wait_for(lambda: False, "order is ready", 0)
+
+
+async def test_a_namespace_that_was_there_before_is_left_alone(
+    kubectl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The overlays of a shop have the same name: a trial on the wrong cluster must not delete the shop."""
+    says(kubectl, f'echo "$*" >> {tmp_path}/asked; case "$*" in *"get namespace tuidan"*) echo namespace/tuidan;; esac')
+    monkeypatch.setattr(trial, "built", lambda **_: Images("try-1", {}))
+    monkeypatch.setattr(trial, "forget", lambda images: None)
+    with pytest.raises(ClusterFailed, match="there is a namespace tuidan already"):
+        await trial.attempt(trial.Wanted(1, 1, 7), Console(quiet=True), Pace())
+    asked = (tmp_path / "asked").read_text()
+    assert "get namespace tuidan" in asked
+    assert "delete" not in asked
+    assert "apply" not in asked
 
 
 def test_a_pod_is_read_as_the_cluster_shows_it(kubectl: Path) -> None:
