@@ -13,6 +13,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS = "deploy/demo.env"
+OURS = "TUIDAN_"
+IMAGES = ("TUIDAN_IMAGES", "TUIDAN_VERSION")
 PROBE = ("python3", "-IS", "/app/chassis/probe.py")
 WATCH = """
 import json, sys, time, urllib.request
@@ -54,12 +56,14 @@ def why_no_compose() -> str | None:
 
 
 class Compose:
-    """One project of the compose file; `settings` are what the file takes from the environment. Every method raises
-    ContainersFailed."""
+    """One project of the compose file; `settings` are what the file takes from the environment. Of our own variables
+    nothing else is taken but images: a shop's `TUIDAN_MONGO` would come before what the drill says, and be worked on.
+    Every method raises ContainersFailed."""
 
     def __init__(self, project: str, settings: Mapping[str, str]) -> None:
         self._project = project
-        self._environment = {**os.environ, **settings}
+        here = {name: value for name, value in os.environ.items() if not name.startswith(OURS) or name in IMAGES}
+        self._environment = {**here, **settings}
 
     def __call__(self, *words: str, seconds: float = 1_800.0) -> str:
         """Run `docker compose WORDS`; returns what it printed."""

@@ -78,6 +78,20 @@ def test_settings_reach_compose_and_processor_time_is_read(docker: Path) -> None
     assert compose.cpu_seconds("c") == 3.25
 
 
+def test_a_drill_never_works_on_what_the_shell_names(docker: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For compose the environment comes before the file with the drill's settings: the stand-in would take up what a
+    shop's payments wait for."""
+    for name in ("TUIDAN_MONGO", "TUIDAN_KAFKA", "TUIDAN_REDIS", "TUIDAN_SECRETS", "TUIDAN_ENV_FILE", "KAFKA_IMAGE"):
+        monkeypatch.setenv(name, "of-a-shop")
+    monkeypatch.setenv("TUIDAN_IMAGES", "mirror/")
+    says(docker, "env | grep -E '^(TUIDAN_|KAFKA_)' | sort")
+    assert Compose("trial", {"TUIDAN_VERSION": "7"})("up").split() == [
+        "KAFKA_IMAGE=of-a-shop",
+        "TUIDAN_IMAGES=mirror/",
+        "TUIDAN_VERSION=7",
+    ]
+
+
 def test_when_each_service_was_first_ready_is_seen_from_inside(docker: Path) -> None:
     says(docker, """case "$*" in *exec*gateway*order*) echo '{"order": 12.5, "payment": 13.0}';; esac""")
     compose = Compose("trial", {})
