@@ -166,6 +166,7 @@ def _environment(name: str, number: int, home: Home, broker: Kafka) -> dict[str,
         "TUIDAN_REDIS": "redis://{redis.address}/0",
         "TUIDAN_KEYS": str(home.keys),
         "TUIDAN_PROVIDER_URL": "http://{sandbox.address}",
+        "TUIDAN_PROVIDER_URL_2": "",  # a shop's would be asked whenever the stand-in is silent
         "TUIDAN_MINI_PROGRAM_URL": "http://{sandbox.address}",
         "TUIDAN_CALLBACK_URL": f"http://{{{near['gateway']}.address}}",
         **urls,

@@ -13,9 +13,12 @@ import psutil
 import pytest
 from psutil import _pslinux
 
+from services.gateway.settings import GatewaySettings
+from services.notify.settings import NotifySettings
+from services.payment.settings import PaymentSettings
 from tools.stack import binaries
 from tools.stack.home import Home, current_home
-from tools.stack.layout import NAMES, USUAL_PORTS, tuidan_plan
+from tools.stack.layout import NAMES, SERVICES, USUAL_PORTS, tuidan_plan
 from tools.stack.logs import follow, lines_since
 from tools.stack.plan import CheckKind, Plan, Program, fill_in
 from tools.stack.ports import NoFreePort, Ports
@@ -81,6 +84,7 @@ def test_the_whole_system_is_in_the_plan(tmp_path: Path) -> None:
         "TUIDAN_REDIS": "redis://127.0.0.1:26379/0",
         "TUIDAN_KEYS": str(home.keys),
         "TUIDAN_PROVIDER_URL": "http://127.0.0.1:9700",
+        "TUIDAN_PROVIDER_URL_2": "",
         "TUIDAN_CALLBACK_URL": "http://127.0.0.1:8080",
         "TUIDAN_ORDER_URL": "http://127.0.0.1:8101",
         "TUIDAN_PAYMENT_URL": "http://127.0.0.1:8102",
@@ -96,6 +100,22 @@ def test_the_users_pace_wins_over_the_stacks(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("TUIDAN_SWEEP_AFTER_SECONDS", "60")
     home = Home(tmp_path / "stack")
     assert all("TUIDAN_SWEEP_AFTER_SECONDS" not in each.env for each in tuidan_plan(home))
+
+
+def test_what_a_shop_has_exported_leads_nobody_out_of_the_stack(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every address that a service reads is the stack's own, or none."""
+    fields = {name for each in (PaymentSettings, NotifySettings, GatewaySettings) for name in each.model_fields}
+    addresses = {f"TUIDAN_{name.upper()}" for name in fields if "url" in name} | {
+        *("TUIDAN_MONGO", "TUIDAN_KAFKA", "TUIDAN_REDIS", "TUIDAN_KEYS")
+    }
+    for name in addresses:
+        monkeypatch.setenv(name, "https://shop.example")
+    home = Home(tmp_path / "stack")
+    for each in tuidan_plan(home):
+        if each.name in SERVICES:
+            assert addresses <= set(each.env), addresses - set(each.env)
 
 
 def test_the_home_is_the_projects_unless_told_otherwise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
