@@ -15,8 +15,9 @@ from chassis.record import Aggregate, Heard
 from contracts.inventory import ListProduct, ReceiveStock
 from contracts.message import Command, message_id
 from services.inventory.balances import Balances
-from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
+from services.inventory.handlers import RESERVATIONS
 from services.inventory.model import HoldingCase, Product, Reservation, StockReceipt
+from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.inventory.recount import Recount, Recounts
 
 AT_ONCE_MAX = 500

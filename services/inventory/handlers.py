@@ -1,5 +1,5 @@
-"""Decides what happens to an order's stock, to receipts and to products. Pure: nothing here touches a balance; the
-wish to do so is said as an intent and its outcome is heard as a report.
+"""Decides what happens to an order's stock. Pure: nothing here touches a balance; the wish to do so is said as an
+intent and its outcome is heard as a report.
 
 Refusals are said as events and remembered, so that a wish refused once is refused however often it is repeated.
 """
@@ -14,9 +14,6 @@ from contracts.inventory import (
     DispatchStock,
     HoldStock,
     KeepStock,
-    ListProduct,
-    ProductListed,
-    ReceiveStock,
     ReleaseStock,
     ReserveStock,
     StockDispatched,
@@ -24,7 +21,6 @@ from contracts.inventory import (
     StockHeld,
     StockKept,
     StockLine,
-    StockReceived,
     StockReleased,
     StockReserved,
     StockShort,
@@ -39,13 +35,9 @@ from services.inventory.model import (
     HoldingCase,
     HoldRefusal,
     MoveStock,
-    Product,
     Reservation,
     ReservedLine,
     StockMoved,
-    StockReceipt,
-    TakeIn,
-    TakenIn,
     Why,
     hold_refused,
     merged,
@@ -53,8 +45,6 @@ from services.inventory.model import (
 )
 
 RESERVATIONS = Aggregate("reservations", Reservation)
-RECEIPTS = Aggregate("receipts", StockReceipt)
-PRODUCTS = Aggregate("products", Product)
 
 Decision = tuple[Reservation, Sequence[Message]]
 
@@ -210,34 +200,6 @@ def dispatch(known: Reservation | None, asked: DispatchStock, at: datetime) -> D
     return dispatching, [MoveStock(order_id=state.order_id, why="dispatch", turn=state.gone, lines=leaving)]
 
 
-@RECEIPTS.handles(ReceiveStock)
-def receive(known: StockReceipt | None, asked: ReceiveStock, at: datetime) -> tuple[StockReceipt, Sequence[Message]]:
-    """Pieces came in. The same receipt counts once, with what was said first."""
-    if known is not None:
-        return known, [_received(known)] if known.status == "received" else []
-    receipt = StockReceipt(status="receiving", **asked.model_dump())
-    return receipt, [TakeIn(**asked.model_dump())]
-
-
-@RECEIPTS.handles(TakenIn)
-def taken_in(known: StockReceipt | None, report: TakenIn, at: datetime) -> tuple[StockReceipt, Sequence[Message]]:
-    """They are in the balance. Raises ValueError for a receipt nobody heard of."""
-    if known is None:
-        raise ValueError(f"receipt {report.receipt_id} was never heard of")
-    return known.model_copy(update={"status": "received"}), [_received(known)]
-
-
-@PRODUCTS.handles(ListProduct)
-def list_product(known: Product | None, asked: ListProduct, at: datetime) -> tuple[Product, Sequence[Message]]:
-    """Put a product on sale or change it; saying the same again changes nothing."""
-    revision = known.revision if known else 0
-    product = Product(revision=revision, **asked.model_dump())
-    if known is not None and product == known:
-        return known, [ProductListed(**known.model_dump())]
-    product = product.model_copy(update={"revision": revision + 1})
-    return product, [ProductListed(**product.model_dump())]
-
-
 def _not_asked(order_id: OrderId) -> Reservation:
     return Reservation(order_id=order_id, status="not-asked")
 
@@ -345,7 +307,3 @@ def _held(asked: HoldStock) -> StockHeld:
 def _back(state: Reservation, case_id: CaseId) -> StockReleased:
     lines, exchanged = state.cases[case_id].lines, case_id in state.swaps
     return StockReleased(order_id=state.order_id, case_id=case_id, lines=lines, exchanged=exchanged)
-
-
-def _received(receipt: StockReceipt) -> StockReceived:
-    return StockReceived(receipt_id=receipt.receipt_id, product_id=receipt.product_id, quantity=receipt.quantity)

@@ -15,8 +15,9 @@ from contracts import inventory
 from services.inventory.api import router
 from services.inventory.balances import Balances
 from services.inventory.effects import StockMover
-from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
+from services.inventory.handlers import RESERVATIONS
 from services.inventory.model import MoveStock, TakeIn
+from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.inventory.recount import Recounts
 from services.inventory.settings import InventorySettings
 

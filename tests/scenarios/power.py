@@ -28,8 +28,9 @@ from sandbox.keys import make_keys
 from sandbox.settings import SandboxSettings
 from services.inventory.balances import Balances
 from services.inventory.effects import StockMover
-from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
+from services.inventory.handlers import RESERVATIONS
 from services.inventory.model import MoveStock, TakeIn
+from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.inventory.recount import recount
 from services.notify.handlers import NOTICES
 from services.notify.model import ChannelAnswered, SendSms, SendWechat

@@ -8,7 +8,8 @@ from typing import Any
 
 from chassis.record import Aggregate, Record
 from contracts.message import Message
-from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
+from services.inventory.handlers import RESERVATIONS
+from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.notify.handlers import NOTICES
 from services.order.handlers import ORDERS
 from services.payment.accounts import ACCOUNTS

@@ -19,8 +19,9 @@ from contracts.message import Message, OrderId
 from services.inventory.api import router
 from services.inventory.balances import Balances
 from services.inventory.effects import StockMover
-from services.inventory.handlers import PRODUCTS, RECEIPTS, RESERVATIONS
+from services.inventory.handlers import RESERVATIONS
 from services.inventory.model import MoveStock, TakeIn
+from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.inventory.recount import Recounts
 from tests.unit.inventory.story import ORDER, dispatch, hold, lines, release, reserve, take_again
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from contracts.inventory import ListProduct, ProductListed, ReceiveStock, StockReceived
 from contracts.message import ProductId
-from services.inventory.handlers import list_product, receive, taken_in
 from services.inventory.model import MoveStock, TakeIn, TakenIn, movements, receipt_movement
+from services.inventory.receiving import list_product, receive, taken_in
 from tests.unit.inventory.story import BEGIN, ORDER, lines
 
 TEA = ProductId("tea")
