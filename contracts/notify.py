@@ -56,7 +56,7 @@ class TellCustomer(Command):
     """Tell a customer one outcome of one case, once. `reason` and `solution` are shown to the customer. `expected_by`:
     when the money should be there; with `refund-to-confirm`, until when the customer can confirm that they want it (a
     later time is another transfer, and is told anew). An earlier outcome of the case that has not left yet may be
-    dropped, so ask when you no longer wait for it."""
+    dropped, so ask when you no longer wait for it. `part`: only some of what is left of the order is concerned."""
 
     order_id: OrderId
     case_id: CaseId
@@ -68,6 +68,7 @@ class TellCustomer(Command):
     solution: str = Field("", max_length=200)
     route: str = ""
     expected_by: AwareDatetime | None = None
+    part: bool = False
 
     @property
     def notice_id(self) -> str:

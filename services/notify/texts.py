@@ -1,27 +1,17 @@
 """The words customers read: what happened, why, what is done about it, and when the money arrives.
 
-WeChat Pay's own promise is about five minutes for the wallet and one to three working days for a bank card
-(pay.weixin.qq.com/doc/v3/merchant/4013071031). A refund it has accepted ends within seven days, one way or the other
-(pay.weixin.qq.com/doc/v3/merchant/4014959631). Dates are shown in China's time.
+A refund that WeChat Pay has accepted ends within seven days, one way or the other
+(pay.weixin.qq.com/doc/v3/merchant/4014959631).
 """
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
 
 from contracts.notify import Outcome, TellCustomer
-from contracts.zone import CHINA
 from services.notify.model import Words
-
-Language = Literal["zh", "en"]
-
-_SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
-_WITHOUT_CENTS = {"JPY", "KRW", "VND"}
-_WALLET = re.compile(r"零钱|wallet|balance", re.IGNORECASE)
-_CARD = re.compile(r"银行|信用卡|储蓄卡|借记卡|card|bank", re.IGNORECASE)
+from services.notify.money import Language, amount_text, arrival, confirmation, receiver
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +139,7 @@ _AFTER_PARCEL: dict[Language, Text] = {
         "Being cancelled",
         "The shop is cancelling your order {order}. The money follows once the parcel is back; we will tell you.",
         solution="Contact customer service if you have questions.",
-        note="Refund after the goods",
+        note="Refund after goods",
     ),
 }
 
@@ -157,6 +147,52 @@ _CANCELLED_PAID: dict[Language, Text] = {
     "zh": Text("订单已取消", "您的订单 {order} 已取消,{amount} 将退还给您,{when}。"),
     "en": Text("Order cancelled", "Your order {order} is cancelled. {amount} will be refunded {when}."),
 }
+
+_OF_A_PART: dict[str, dict[Language, Text]] = {
+    "order-cancelled": {
+        "zh": Text(
+            "部分商品已取消", "您的订单 {order} 中的部分商品已取消,这些商品无需退款。", note="部分商品已取消,无需退款"
+        ),
+        "en": Text(
+            "Partly cancelled",
+            "Some goods of your order {order} are cancelled. There is nothing to refund for them.",
+            note="Nothing to refund",
+        ),
+    },
+    "refund-on-its-way": {
+        "zh": Text("退款处理中", "您的订单 {order} 有一笔退款 {amount} 已受理,{when}。"),
+        "en": Text("Refund on its way", "{amount} of your order {order} is being refunded {when}."),
+    },
+    "cancellation-begun": {
+        "zh": Text(
+            "部分商品取消中",
+            "商家正在取消您的订单 {order} 中的部分商品,{amount} 将退还给您,{when}。",
+            solution="如有疑问请联系客服。",
+        ),
+        "en": Text(
+            "Partly cancelled",
+            "The shop is cancelling some goods of your order {order}. {amount} will be refunded {when}.",
+            solution="Contact customer service if you have questions.",
+        ),
+    },
+    "after-parcel": {
+        "zh": Text(
+            "部分商品取消中",
+            "商家正在取消您的订单 {order} 中的部分商品,包裹回到仓库后办理退款,届时再通知您。",
+            solution="如有疑问请联系客服。",
+            note="包裹退回后办理退款",
+        ),
+        "en": Text(
+            "Partly cancelled",
+            "The shop is cancelling some goods of your order {order}. The money follows once the parcel is back; "
+            "we will tell you.",
+            solution="Contact customer service if you have questions.",
+            note="Refund after goods",
+        ),
+    },
+}
+"""Where the rest of the order goes on nobody is to read that it is cancelled. So do orders of which somebody has given
+money back by hand, which may be all of it."""
 
 _REASON = {"zh": "原因:{}。", "en": "Reason: {}."}
 _NO_REASON = {"zh": "详见订单页面", "en": "See your order"}
@@ -172,7 +208,7 @@ def words_for(asked: TellCustomer, at: datetime) -> Words:
     values = {
         "order": asked.order_id,
         "amount": amount,
-        "to": _to(asked.route, language),
+        "to": receiver(asked.route, language),
         "when": when,
         "hint": hint,
         "until": until,
@@ -196,64 +232,10 @@ def words_for(asked: TellCustomer, at: datetime) -> Words:
 def _text(asked: TellCustomer) -> Text:
     if asked.outcome == "order-cancelled" and asked.amount_minor:
         return _CANCELLED_PAID[asked.to.language]
-    if asked.outcome == "cancellation-begun" and not asked.amount_minor:
+    parcel_first = asked.outcome == "cancellation-begun" and not asked.amount_minor
+    of_a_part = _OF_A_PART.get("after-parcel" if parcel_first else asked.outcome) if asked.part else None
+    if of_a_part is not None:
+        return of_a_part[asked.to.language]
+    if parcel_first:
         return _AFTER_PARCEL[asked.to.language]
     return TEXTS[asked.outcome][asked.to.language]
-
-
-def amount_text(amount_minor: int, currency: str) -> str:
-    """`¥12.30`; a currency without a sign of its own is written behind: `12.30 CHF`."""
-    whole, cents = divmod(amount_minor, 100)
-    figure = str(amount_minor) if currency in _WITHOUT_CENTS else f"{whole}.{cents:02d}"
-    sign = _SIGNS.get(currency)
-    return f"{sign}{figure}" if sign else f"{figure} {currency}"
-
-
-def day_text(at: datetime, language: Language) -> str:
-    """A day in China's time: `2025年3月1日`, `2025-03-01`."""
-    day = at.astimezone(CHINA)
-    return f"{day.year}年{day.month}月{day.day}日" if language == "zh" else f"{day:%Y-%m-%d}"
-
-
-def confirmation(by: datetime | None, language: Language) -> tuple[str, str]:
-    """Until when something can be confirmed, as a part of a sentence and as a hint for a small field."""
-    if by is None:
-        return ("24 小时内", "请在24小时内确认收款") if language == "zh" else ("within 24 hours", "Confirm within 24h")
-    at = by.astimezone(CHINA)
-    if language == "zh":
-        return f" {day_text(by, 'zh')} {at:%H:%M} 前", f"请于{at.month}月{at.day}日{at:%H:%M}前确认"
-    return f"by {at:%Y-%m-%d %H:%M} (China time)", f"Confirm: {at:%m-%d %H:%M}"
-
-
-def arrival(route: str, expected_by: datetime | None, language: Language) -> tuple[str, str]:
-    """When the money arrives, as a part of a sentence and as a hint for a small field. `route` is where it goes in
-    the provider's words (`user_received_account`: `支付用户零钱`, `招商银行信用卡0403`); empty when not known."""
-    if _WALLET.search(route):
-        words = {
-            "zh": ("预计几分钟内退回微信零钱", "几分钟内退回微信零钱"),
-            "en": ("to your WeChat wallet, usually within minutes", "Wallet: in minutes"),
-        }
-    elif _CARD.search(route):
-        words = {
-            "zh": (f"预计 1–3 个工作日退回{route}", "1-3个工作日退回银行卡"),
-            "en": (f"to your bank card ({route}) within 1–3 working days", "Card: 1-3 work days"),
-        }
-    else:
-        words = {
-            "zh": ("将原路退回:微信零钱几分钟内到账,银行卡 1–3 个工作日内到账", "零钱几分钟,银行卡1-3个工作日"),
-            "en": (
-                "the way you paid: within minutes to a WeChat wallet, within 1–3 working days to a bank card",
-                "In 1-3 working days",
-            ),
-        }
-    when, hint = words[language]
-    if expected_by is not None:
-        day = day_text(expected_by, language)
-        when += f",最晚 {day}到账" if language == "zh" else f", by {day} at the latest"
-    return when, hint
-
-
-def _to(route: str, language: Language) -> str:
-    if language == "zh":
-        return "微信零钱" if _WALLET.search(route) else route or "您的原支付账户"
-    return "your WeChat wallet" if _WALLET.search(route) else route or "the account you paid from"

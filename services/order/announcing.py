@@ -35,5 +35,6 @@ def announce(order: Order, case: Case, at: datetime) -> list[Message]:
             reason=known.reason,
             solution=known.solution,
             expected_by=None if back_first else expected_by("", at),
+            part=not case.whole,
         )
     ]

@@ -39,6 +39,7 @@ class Cancellation(BaseModel):
     shop: str
     due: Money
     lines: tuple[StockLine, ...]
+    whole: bool
     amount: Money
     to: Addressee
     refund_reason: str
@@ -76,6 +77,7 @@ class Cancellation(BaseModel):
                 StockLine(line_no=line.line_no, product_id=line.product_id, quantity=line.quantity)
                 for line in case.lines
             ),
+            whole=case.whole,
             amount=case.amount,
             to=order.addressee,
             refund_reason=cut(reason, REFUND_REASON_BYTES_MAX),
@@ -333,4 +335,5 @@ def _tell(
         solution=solution,
         route=case.route,
         expected_by=case.confirm_by or case.expected_by,
+        part=not case.whole,
     )

@@ -25,6 +25,7 @@ CASE = Cancellation(
     case_id=CaseId("case-1"),
     shop="",
     due=Money(amount_minor=100),
+    whole=True,
     lines=(),
     amount=Money(amount_minor=100),
     to=addressee(),

@@ -9,7 +9,8 @@ import pytest
 
 from contracts.notify import Outcome
 from services.notify.limits import subscribe_data
-from services.notify.texts import TEXTS, amount_text, words_for
+from services.notify.money import amount_text
+from services.notify.texts import TEXTS, words_for
 from tests.unit.notify.story import NOW, addressee, tell
 
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -91,6 +92,29 @@ def test_an_order_that_was_never_paid_has_nothing_to_refund() -> None:
     assert "无需退款" in unpaid.text
     assert "无需退款" not in paid.text
     assert "¥12.30" in paid.text
+
+
+OF_A_PART: tuple[tuple[Outcome, int], ...] = (
+    ("order-cancelled", 0),
+    ("refund-on-its-way", 12_30),
+    ("cancellation-begun", 12_30),
+    ("cancellation-begun", 0),
+)
+SAYS_ALL = ("订单 order-1 已取消", "订单 order-1,", "order order-1 is cancelled", "is cancelling your order")
+
+
+@pytest.mark.parametrize(("outcome", "amount"), OF_A_PART)
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_who_cancelled_some_of_the_goods_does_not_read_that_the_order_is_cancelled(
+    outcome: Outcome, amount: int, language: Literal["zh", "en"]
+) -> None:
+    asked = tell(outcome=outcome, to=addressee(language=language), amount_minor=amount)
+    assert [said for said in SAYS_ALL if said in words_for(asked, NOW).text]
+    words = words_for(asked.model_copy(update={"part": True}), NOW)
+    assert not [said for said in SAYS_ALL if said in words.text]
+    assert "order-1" in words.text
+    assert ("¥12.30" in words.text) == bool(amount)
+    assert subscribe_data({"thing4": "温馨提示"}, words)["thing4"] == words.note
 
 
 def test_the_table_knows_every_outcome() -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
+from chassis.record import Heard
 from contracts.decision import DecideCancellation
 from contracts.notify import TellCustomer
 from contracts.order import Actor, Reason, Reference
 from services.order.announcing import announce
 from services.order.policies import Policy, Rule
-from tests.unit.order.told import CASE, CUSTOMER, ID, SHIP, STAFF, START, Told, cancel, held, paid_order
+from tests.unit.order.told import CASE, CUSTOMER, ID, SHIP, STAFF, START, Told, accepted, cancel, held, paid_order
 
 OUT = Reason(family="merchant", code="out-of-stock")
 FAULT = Reason(family="system", code="fault", remark="发错价格")
@@ -41,6 +42,15 @@ def test_the_customer_hears_before_anything_moves(by: Actor, reason: Reason) -> 
     assert said.expected_by is not None
     assert said.to.phone == "", "never by short message: the refund's own notices follow"
     assert said.to.openid
+
+
+def test_of_some_of_the_goods_it_is_said_that_it_is_some_of_them() -> None:
+    part, rest = ((1, 1),), ()
+    for lines, is_part in ((part, True), (rest, False)):
+        order = paid_order().hears(cancel(*lines, by=STAFF, reason=OUT), held())
+        says = order.decide(Heard(accepted(), "accepted", order.now)).says
+        on_its_way = TellCustomer.model_validate_json(says[-1].body)
+        assert (begun(order).part, on_its_way.part) == (is_part, is_part)
 
 
 @pytest.mark.parametrize(
