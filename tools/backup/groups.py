@@ -49,6 +49,8 @@ class Groups:
         ends = self._ends({topic for topics in self._heard.values() for topic in topics})
         for group, topics in self._heard.items():
             places = [place for topic in topics for place in ends.get(topic, ())]
+            if not places:  # a new cluster: where there is no topic there is nothing that could be heard
+                continue
             wish = ConsumerGroupTopicPartitions(group, places)
             for answer in self._asked(partial(self._client.alter_consumer_group_offsets, [wish])).values():
                 refused = [place for place in self._answer(answer).topic_partitions if place.error is not None]
