@@ -32,13 +32,26 @@ def on_own_stack(task: Callable[[Path, Console], bool], *, keep: bool, what: str
         try:
             good = task(home, console)
         finally:
-            down(home)
-            if keep:
-                console.print(f"数据与日志 · data and logs: {home}", highlight=False, markup=False)
-            else:
-                shutil.rmtree(home, ignore_errors=True)
+            with _undisturbed():
+                down(home)
+                if keep:
+                    console.print(f"数据与日志 · data and logs: {home}", highlight=False, markup=False)
+                else:
+                    shutil.rmtree(home, ignore_errors=True)
     if not good:
         raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Who has interrupted us once does it again while all is being stopped, which takes some seconds: nobody else would
+    end what is still running then."""
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 @contextmanager
