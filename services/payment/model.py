@@ -22,7 +22,7 @@ PaymentStatus = Literal["new", "opened", "closing", "closed", "paid"]
 RefundStatus = Literal[
     "intended", "unknown", "parked", "accepted", "abnormal", "paying-out", "settled", "refused", "mismatch"
 ]
-PayoutStatus = Literal["intended", "unknown", "parked", "waiting", "failed", "paid", "refused"]
+PayoutStatus = Literal["intended", "unknown", "parked", "taken", "waiting", "failed", "paid", "refused"]
 
 # A prepay_id lives two hours (pay.weixin.qq.com/doc/v3/partner/4012523593); the customer needs some minutes to pay.
 PREPAY_REUSED_FOR = timedelta(minutes=110)
@@ -62,8 +62,9 @@ class Closing(Fact):
 
 class Payout(Fact):
     """The merchant transfer that stands in for a refund. `number` is the present one, made from the case and `n`, which
-    grows only after the provider has confirmed that number n failed. `package_info` is what the customer's phone needs
-    to confirm it, until `confirm_by`."""
+    grows only after the provider has confirmed that number n failed. `taken`: the provider has shown it, and promises
+    nothing yet; `waiting`: for its customer. `package_info` is what the customer's phone needs to confirm it, until
+    `confirm_by`."""
 
     number: RefundNumber
     n: int = 1

@@ -17,7 +17,7 @@ from typing import Literal
 from contracts.payment import RefusalReason
 from services.payment import saying
 from services.payment.forgotten import FORGETFUL, may_be_the_same
-from services.payment.model import PAYOUT_CONFIRM_WITHIN, Payment, Payout, Refund, payout_number
+from services.payment.model import PAYOUT_CONFIRM_WITHIN, Payment, Payout, PayoutStatus, Refund, payout_number
 from services.payment.outside import CallAttention, PayoutRemembered, TransferShown
 from services.payment.roads import PAYOUT_FEN, PAYOUTS_MAX, POLL_MINUTES, UNKNOWN_WORRIES_AT, payout_row_for, wait
 from services.payment.saying import Decision, Says
@@ -84,8 +84,10 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
         return payment, []
     if road == "failed":
         return _fail(payment, refund, payout, seen)
-    if road == "accepted" and not is_owed(payment, refund):
+    if road in ("taken", "accepted") and not is_owed(payment, refund):
         return payment.with_refund(_plan_poll(refund, payout, at)), []  # then it is taken back: see `go_on`
+    if road == "taken" and payout.status != "waiting":
+        return try_later(payment, refund, payout, seen.transfer.state, at)
     is_news = payout.status != "waiting"
     if is_news:
         refund, payout = _take(refund, payout, seen.transfer, at)
@@ -103,6 +105,8 @@ def reject(payment: Payment, refund: Refund, payout: Payout, code: str, at: date
     no answer: it is asked again."""
     if refund.status == "paying-out" and payout.status == "waiting":
         return payment.with_refund(_plan_poll(refund, payout, at)), []
+    if payout.status == "taken":
+        return try_later(payment, refund, payout, code, at)
     if payout.status not in ("intended", "unknown", "parked"):
         return payment, []
     if not is_owed(payment, refund) and (payout.status != "unknown" or payout.tries >= TRIES_BEFORE_NEVER_MADE):
@@ -114,17 +118,21 @@ def reject(payment: Payment, refund: Refund, payout: Payout, code: str, at: date
 
 
 def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: datetime) -> Decision:
-    """No answer, or one that says "later": the same number again after a wait."""
+    """No answer, or one that says "later": the same number again after a wait. One that the provider has shown before
+    it could be confirmed stays taken: no promise, and never "not there"."""
     if payout.status == "waiting":
         return payment.with_refund(_plan_poll(refund, payout, at)), []
-    if payout.status not in ("intended", "unknown", "parked"):
+    if payout.status not in ("intended", "unknown", "parked", "taken"):
         return payment, []
-    is_sure = payout.status != "unknown" or payout.tries >= TRIES_BEFORE_NEVER_MADE
+    is_sure = payout.status in ("intended", "parked") or (
+        payout.status == "unknown" and payout.tries >= TRIES_BEFORE_NEVER_MADE
+    )
     if code == FORGETFUL and is_sure and may_be_the_same(payment, refund):
         return give_up_forgotten(payment, refund)
     road = payout_row_for(code).road
     kind = road if road in ("parked", "busy") else "unknown"
-    status: Literal["parked", "unknown"] = "parked" if kind == "parked" else "unknown"
+    outcome: Literal["parked", "unknown"] = "parked" if kind == "parked" else "unknown"
+    status: PayoutStatus = "taken" if "taken" in (payout.status, road) else outcome
     tries = payout.tries + 1 if payout.status == status else 1
     payout = payout.model_copy(update={"status": status, "tries": tries})
     refund = refund.model_copy(
@@ -135,8 +143,8 @@ def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: d
             "wake_at": at + wait(kind, tries),
         }
     )
-    says: Says = [saying.attempted(payment, refund, status, refund.wake_at)]
-    if status == "unknown" and tries == UNKNOWN_WORRIES_AT:
+    says: Says = [saying.attempted(payment, refund, outcome, refund.wake_at)]
+    if status != "parked" and tries == UNKNOWN_WORRIES_AT:
         says.append(saying.attention(payment, refund, "refund-stays-unknown", f"transfer, {tries} tries, last {code}"))
     return payment.with_refund(refund), says
 

@@ -162,12 +162,13 @@ class RefundEffects:
     ) -> TransferShown | TransferRejected | TransferUnanswered:
         """Ask for the transfer, with a look at its number before and after as for a refund. Only the making shows the
         ticket the customer confirms with: one that is there without it is asked for again, under the same number and
-        with the same words, which makes no second one."""
+        with the same words, which makes no second one. So is one that is taken and stays there: that is how it goes on
+        after the merchant's balance was short (pay.weixin.qq.com/doc/v3/merchant/4012716434)."""
         provider = self._merchants.of(wish.shop)
         try:
             if wish.resend or attempt > 1:
                 there = await _look_for_transfer(provider, wish.number)
-                if there is not None and (there.package_info or there.state != "WAIT_USER_CONFIRM"):
+                if there is not None and not _wants_again(there):
                     return _transfer_shown(wish, there)
             if self._restored is not None and await self._restored.waits(wish.shop):
                 there = await _look_if_permitted(provider, wish.number)
@@ -240,6 +241,12 @@ async def _look_for_transfer(provider: WechatPay, number: str) -> ProviderTransf
         if refusal.http == 404 and refusal.code in NOT_THERE:
             return None
         raise NoAnswer(refusal.code) from refusal
+
+
+def _wants_again(transfer: ProviderTransfer) -> bool:
+    """Whether asking under its number once more brings it on: it is not offered yet, or its ticket is missing."""
+    is_taken = payout_row_for(transfer.state).road == "taken"
+    return is_taken or (transfer.state == "WAIT_USER_CONFIRM" and not transfer.package_info)
 
 
 async def _look_if_permitted(provider: WechatPay, number: str) -> ProviderTransfer | None:

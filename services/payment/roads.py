@@ -12,7 +12,9 @@ from typing import Literal, NamedTuple
 
 from contracts.payment import RefusalReason
 
-Road = Literal["accepted", "settled", "abnormal", "closed", "failed", "refused", "doubted", "parked", "busy", "unknown"]
+Road = Literal[
+    "taken", "accepted", "settled", "abnormal", "closed", "failed", "refused", "doubted", "parked", "busy", "unknown"
+]
 
 
 class Row(NamedTuple):
@@ -50,11 +52,12 @@ ANYTHING_ELSE = Row("any", "*",        "unknown",  "no answer, no valid signatur
 # fmt: on
 
 # A payout: the merchant transfer that stands in for a refund. As above: below 200 only when a query found nothing.
-# Sources: pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill, /doc/v3/merchant/4013774589.
+# Sources: pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill, /doc/v3/merchant/4013774589; states and what
+# is done about each: /doc/v3/merchant/4012716434.
 # fmt: off
 PAYOUT_ROADS: tuple[Row, ...] = (
-    Row("200", "ACCEPTED",             "accepted", "taken, not yet offered to the customer: ask on"),
-    Row("200", "PROCESSING",           "accepted", "the merchant's balance is being charged: ask on"),
+    Row("200", "ACCEPTED",             "taken",    "taken, not yet offered to the customer: same number again"),
+    Row("200", "PROCESSING",           "taken",    "the merchant's balance is being charged, and may be short: same number again"),  # noqa: E501
     Row("200", "WAIT_USER_CONFIRM",    "accepted", "the customer must confirm within 24 hours: ask on"),
     Row("200", "TRANSFERING",          "accepted", "confirmed, money on its way: ask on"),
     Row("200", "CANCELING",            "accepted", "somebody cancels it: ask on until it is known"),

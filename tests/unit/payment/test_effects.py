@@ -309,6 +309,23 @@ async def test_the_ticket_of_a_transfer_whose_answer_was_lost_is_asked_for_again
     assert provider.body()["out_bill_no"] == "T1"
 
 
+@pytest.mark.parametrize("state", ["ACCEPTED", "PROCESSING"])
+async def test_a_transfer_that_is_only_taken_is_asked_for_again_under_its_number(
+    provider: Provider, state: str
+) -> None:
+    """Where the merchant's balance was short it goes on in no other way."""
+    taken = {**BILL, "state": state, "package_info": ""}
+    provider.script = [provider.says(200, taken), provider.says(200, BILL)]
+    report = await refund_effects(provider).send_transfer(TRANSFER.model_copy(update={"resend": True}), 1)
+    assert isinstance(report, TransferShown)
+    assert report.transfer.package_info == "ticket"
+    assert provider.calls == ["GET T1", "POST transfer-bills"]
+    provider.script = [provider.says(200, taken), provider.refuses(403, "NOT_ENOUGH"), provider.says(200, taken)]
+    short = await refund_effects(provider).send_transfer(TRANSFER.model_copy(update={"resend": True}), 1)
+    assert isinstance(short, TransferShown)
+    assert short.transfer.state == state
+
+
 async def test_where_is_the_transfer(provider: Provider) -> None:
     effects = refund_effects(provider)
     question = QueryTransfer(order_id=ORDER, case_id=CASE, number=RefundNumber("T1"))
