@@ -85,7 +85,8 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
     if road == "failed":
         return _fail(payment, refund, payout, seen)
     if road in ("taken", "accepted") and not is_owed(payment, refund):
-        return payment.with_refund(_plan_poll(refund, payout, at)), []  # then it is taken back: see `go_on`
+        known = payout if payout.status == "waiting" else payout.model_copy(update={"status": "taken"})
+        return payment.with_refund(_plan_poll(refund, known, at)), []  # then it is taken back: see `go_on`
     if road == "taken" and payout.status != "waiting":
         return try_later(payment, refund, payout, seen.transfer.state, at)
     is_news = payout.status != "waiting"

@@ -114,3 +114,14 @@ def test_taking_back_may_lose_against_the_customer() -> None:
     expect(story.wake(), CancelTransfer)
     assert expect(story.hear(transfer_shown("SUCCESS")), CallAttention).what == "transfer-paid-unowed"
     assert story.refund.wake_at is None
+
+
+def test_one_that_was_shown_while_it_was_owed_no_more_never_counts_as_not_there() -> None:
+    story = rerouted()
+    unowed(story)
+    story.hear(transfer_shown("WAIT_USER_CONFIRM"))
+    expect(story.wake(), CancelTransfer)
+    assert "RefundRefused" not in kinds(story.hear(transfer_rejected("NOT_FOUND"))), "a query that lags behind"
+    assert story.refund.status == "paying-out"
+    expect(story.wake(), CancelTransfer)
+    assert kinds(story.hear(transfer_shown("CANCELLED", fail_reason="MCH_CANCEL"))) == ["RefundRefused"]
