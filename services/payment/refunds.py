@@ -118,6 +118,12 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         refund = _settle(refund, seen.refund, at)
         says += [saying.settled(payment, refund)] if refund.watched else []
         return plan_check(payment.with_refund(refund), at), says
+    if road == "abnormal" and refund.status == "accepted" and refund.rescued:
+        # On its way to another card: this may still be about the card before. Asked now, it is about the new one.
+        if seen.by == "callback":
+            return payment.with_refund(refund.model_copy(update={"wake_at": None})), [saying.query(payment, refund)]
+        if refund.wake_at is not None:
+            return payment, []
     # Asked since another card was named, and still so: the card never got through, and nobody else would ask for one.
     not_rescued = refund.rescued and seen.by == "answer" and refund.wake_at is None
     if road == "abnormal" and (refund.status != "abnormal" or not_rescued):
@@ -126,9 +132,7 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         return payment.with_refund(refund), [*says, saying.attempted(payment, refund, "abnormal", refund.wake_at)]
     # An answer may be older than the callback before it: only after another card was named does "processing" follow.
     if road == "accepted" and refund.status == "abnormal" and refund.rescued:
-        refund = refund.model_copy(
-            update={"status": "accepted", "provider_code": "PROCESSING", "polls": 0, "rescued": False}
-        )
+        refund = refund.model_copy(update={"status": "accepted", "provider_code": "PROCESSING", "polls": 0})
     after, worries = _worry_about_age(payment, plan_poll(refund, at), at)
     return after, [*says, *worries]
 
@@ -322,6 +326,7 @@ def _take(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
             "payer_refund": _back(shown),
             "provider_code": shown.status,
             "refused_because": None,
+            "rescued": False,
             "tries": 0,
             "polls": 0,
             "wake_at": None,

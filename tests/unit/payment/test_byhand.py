@@ -340,6 +340,29 @@ def test_a_question_that_was_on_its_way_when_the_card_was_named_asks_for_no_othe
     assert story.refund.status == "accepted"
 
 
+def test_a_late_word_about_the_card_before_asks_for_no_other_card() -> None:
+    story = abnormal()
+    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
+    story.hear(shown("PROCESSING"))
+    expect(story.hear(shown("ABNORMAL", by="callback")), QueryRefund)
+    assert story.hear(shown("PROCESSING")) == []
+    assert story.refund.status == "accepted"
+    assert story.hear(shown("ABNORMAL")) == [], "the answer to a question from before the card was named"
+    assert story.refund.status == "accepted"
+
+
+def test_a_second_card_that_fails_too_is_told_and_a_third_may_be_named() -> None:
+    story = abnormal()
+    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
+    story.hear(shown("PROCESSING"))
+    expect(story.hear(shown("ABNORMAL", by="callback")), QueryRefund)
+    assert expect(story.hear(shown("ABNORMAL")), RefundAttempted).outcome == "abnormal"
+    expect(story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD)), RescueRefund)
+    story.hear(shown("PROCESSING"))
+    expect(story.wake(), QueryRefund)
+    assert expect(story.hear(shown("ABNORMAL")), RefundAttempted).outcome == "abnormal", "by a question alone"
+
+
 def test_a_refund_made_by_hand_that_was_closed_since_is_taken_over_by_no_case() -> None:
     story = paid()
     story.hear(shown("PROCESSING", case="BYHAND"))
