@@ -143,16 +143,21 @@ class RefundEffects:
         return _shown(wish, there)
 
     async def rescue_refund(self, wish: RescueRefund, attempt: int) -> RefundShown | RescueRejected | RefundUnanswered:
-        """Name another card for an abnormal refund; asked before, look first: it may be on its way to it."""
+        """Name another card for an abnormal refund; asked before, look first: it may be on its way to it. After a
+        refusal look as well: one that is on its way to a card that was named before takes no other."""
         provider = self._merchants.of(wish.shop)
         try:
             if attempt > 1:
                 there = await _look(provider, wish.number)
                 if there is not None and there.status != "ABNORMAL":
                     return _shown(wish, there)
-            return _shown(wish, await provider.abnormal_refund(wish.refund_id, wish.number, wish.card))
-        except Refused as refusal:
-            return RescueRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
+            try:
+                return _shown(wish, await provider.abnormal_refund(wish.refund_id, wish.number, wish.card))
+            except Refused as refusal:
+                there = await _look(provider, wish.number)
+                if there is not None and there.status != "ABNORMAL":
+                    return _shown(wish, there)
+                return RescueRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
         except NoAnswer as trouble:
             return RefundUnanswered(order_id=wish.order_id, number=wish.number, code=trouble.code)
 

@@ -260,10 +260,25 @@ async def test_after_a_crash_a_card_is_named_only_when_the_refund_is_still_abnor
 
 
 async def test_a_card_that_is_refused_and_one_that_nobody_answered_for(provider: Provider) -> None:
-    provider.script = [provider.refuses(400, "PARAM_ERROR"), httpx.ReadTimeout("slow")]
+    still = provider.says(200, refund_document("ABNORMAL"))
+    provider.script = [provider.refuses(400, "PARAM_ERROR"), still, httpx.ReadTimeout("slow")]
     no = await refund_effects(provider).rescue_refund(RESCUE, 1)
     assert isinstance(no, RescueRejected)
     assert no.code == "PARAM_ERROR"
+    assert isinstance(await refund_effects(provider).rescue_refund(RESCUE, 1), RefundUnanswered)
+
+
+async def test_a_card_is_not_refused_where_the_money_is_on_its_way_to_the_one_before(provider: Provider) -> None:
+    """Named twice, or again after an answer that was lost: what is not abnormal any more takes no card."""
+    provider.script = [
+        provider.refuses(400, "INVALID_REQUEST"),
+        provider.says(200, refund_document("PROCESSING")),
+        provider.refuses(400, "INVALID_REQUEST"),
+        httpx.ReadTimeout("slow"),
+    ]
+    seen = await refund_effects(provider).rescue_refund(RESCUE, 1)
+    assert isinstance(seen, RefundShown)
+    assert seen.refund.status == "PROCESSING"
     assert isinstance(await refund_effects(provider).rescue_refund(RESCUE, 1), RefundUnanswered)
 
 
