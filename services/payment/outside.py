@@ -22,6 +22,7 @@ Worry = Literal[
     "refund-stays-unknown",
     "refund-takes-long",
     "transfer-paid-unowed",
+    "transfer-stays-parked",
     "shipping-refused",
     "shipping-record-strange",
 ]

@@ -18,7 +18,7 @@ from contracts.payment import RefusalReason
 from services.payment import saying
 from services.payment.forgotten import FORGETFUL, may_be_the_same
 from services.payment.model import PAYOUT_CONFIRM_WITHIN, Payment, Payout, PayoutStatus, Refund, payout_number
-from services.payment.outside import CallAttention, PayoutRemembered, TransferShown
+from services.payment.outside import CallAttention, PayoutRemembered, TransferShown, Worry
 from services.payment.roads import PAYOUT_FEN, PAYOUTS_MAX, POLL_MINUTES, UNKNOWN_WORRIES_AT, payout_row_for, wait
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
@@ -145,8 +145,10 @@ def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: d
         }
     )
     says: Says = [saying.attempted(payment, refund, outcome, refund.wake_at)]
-    if status != "parked" and tries == UNKNOWN_WORRIES_AT:
-        says.append(saying.attention(payment, refund, "refund-stays-unknown", f"transfer, {tries} tries, last {code}"))
+    if tries == UNKNOWN_WORRIES_AT:
+        # Parked refunds are told of by their merchant's account (see `accounts`), which knows nothing of transfers.
+        what: Worry = "transfer-stays-parked" if status == "parked" else "refund-stays-unknown"
+        says.append(saying.attention(payment, refund, what, f"transfer, {tries} tries, last {code}"))
     return payment.with_refund(refund), says
 
 

@@ -489,11 +489,15 @@ def test_the_waits_of_an_unknown_transfer_grow_and_the_tenth_try_worries_somebod
     assert worries == [10]
 
 
-def test_a_parked_transfer_worries_nobody_but_finance() -> None:
+def test_a_transfer_that_stays_parked_is_told_to_a_person_at_the_tenth_try() -> None:
+    """Its merchant's account, which calls for money for refunds, knows nothing of it."""
     story = rerouted()
-    for _ in range(12):
-        assert kinds(story.hear(transfer_rejected("NOT_ENOUGH"))) == ["RefundAttempted"]
+    worries = []
+    for position in range(1, 13):
+        says = story.hear(transfer_rejected("NOT_ENOUGH"))
+        worries += [(position, one.what) for one in says if isinstance(one, CallAttention)]
         story.wake()
+    assert worries == [(10, "transfer-stays-parked")]
 
 
 def test_money_on_the_first_road_after_all_is_loud_and_moves_nothing() -> None:
