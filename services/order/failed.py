@@ -108,13 +108,16 @@ def _is_news(case: Case, message: RefundAccepted) -> bool:
 
 def delayed(order: Order, case: Case, message: RefundDelayed, at: datetime) -> Decision:
     """Days have passed. After three of them the customer hears of it and a person looks; not of a refund that has come
-    to its end since: the word of it may have overtaken this one."""
+    to its end since: the word of it may have overtaken this one. Of a transfer the person alone hears: what customers
+    are told, that a bank works on it and nothing is asked of them, is not true of one."""
     after = order.with_moment(moment_of(message, at))
     arrived = case.refund is not None and case.refund.settled_at is not None
     over = arrived or case.run.ended or case.road == "given-back"
     if message.days < LATE_FOR_CUSTOMER_DAYS or over or has_open_task(order, case, "refund-stuck"):
         return after, []
     after, task = raise_task(after, case, "refund-stuck", at)
+    if case.refund is not None and case.refund.confirm_by is not None:
+        return after, [task]
     return after, [refund_delayed(Cancellation.of(after, case)), task]
 
 

@@ -16,10 +16,19 @@ from typing import Literal
 
 from contracts.payment import RefusalReason
 from services.payment import saying
+from services.payment.ages import worry_about_age
 from services.payment.forgotten import FORGETFUL, may_be_the_same
 from services.payment.model import PAYOUT_CONFIRM_WITHIN, Payment, Payout, PayoutStatus, Refund, payout_number
 from services.payment.outside import CallAttention, PayoutRemembered, TransferShown, Worry
-from services.payment.roads import PAYOUT_FEN, PAYOUTS_MAX, POLL_MINUTES, UNKNOWN_WORRIES_AT, payout_row_for, wait
+from services.payment.roads import (
+    LATE_DAYS,
+    PAYOUT_FEN,
+    PAYOUTS_MAX,
+    POLL_MINUTES,
+    UNKNOWN_WORRIES_AT,
+    payout_row_for,
+    wait,
+)
 from services.payment.saying import Decision, Says
 from services.payment.shipping import plan_check
 from services.payment.shown import ProviderTransfer
@@ -97,15 +106,15 @@ def show(payment: Payment, refund: Refund, payout: Payout, seen: TransferShown, 
         refund = refund.model_copy(update={"payout": payout})
     if road == "settled":
         return _settle(payment, refund, payout, seen, at, is_news=is_news)
-    says: Says = [saying.accepted(payment, refund)] if is_news else []
-    return payment.with_refund(_plan_poll(refund, payout, at)), says
+    after, worries = _ask_on(payment, refund, payout, at)
+    return after, [saying.accepted(payment, refund), *worries] if is_news else worries
 
 
 def reject(payment: Payment, refund: Refund, payout: Payout, code: str, at: datetime) -> Decision:
     """The provider said no, and a query found no transfer under this number. About one that it has shown before that is
     no answer: it is asked again."""
     if refund.status == "paying-out" and payout.status == "waiting":
-        return payment.with_refund(_plan_poll(refund, payout, at)), []
+        return _ask_on(payment, refund, payout, at)
     if payout.status == "taken":
         return try_later(payment, refund, payout, code, at)
     if payout.status not in ("intended", "unknown", "parked"):
@@ -122,7 +131,7 @@ def try_later(payment: Payment, refund: Refund, payout: Payout, code: str, at: d
     """No answer, or one that says "later": the same number again after a wait. One that the provider has shown before
     it could be confirmed stays taken: no promise, and never "not there"."""
     if payout.status == "waiting":
-        return payment.with_refund(_plan_poll(refund, payout, at)), []
+        return _ask_on(payment, refund, payout, at)
     if payout.status not in ("intended", "unknown", "parked", "taken"):
         return payment, []
     is_sure = payout.status in ("intended", "parked") or (
@@ -248,6 +257,7 @@ def _take(refund: Refund, payout: Payout, shown: ProviderTransfer, at: datetime)
             "route": ROUTE,
             "payer_refund": refund.amount,
             "provider_code": shown.state,
+            "late_days": 0,
         }
     )
     return refund, payout
@@ -272,6 +282,11 @@ def _settle(
         detail = f"transfer {payout.number} was confirmed, its money had gone back otherwise: more than was paid"
         says.append(saying.attention(payment, settled, "transfer-paid-unowed", detail))
     return plan_check(payment.with_refund(settled), at), says
+
+
+def _ask_on(payment: Payment, refund: Refund, payout: Payout, at: datetime) -> Decision:
+    """Not at its end. Unconfirmed it ends after a day, so the first day worries nobody."""
+    return worry_about_age(payment, _plan_poll(refund, payout, at), at, LATE_DAYS[1:])
 
 
 def _plan_poll(refund: Refund, payout: Payout, at: datetime) -> Refund:

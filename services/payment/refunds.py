@@ -12,12 +12,12 @@ from typing import Literal
 from contracts.message import Money
 from contracts.payment import WITH_THE_SHOP, RefundPayment, RefusalReason
 from services.payment import payouts, saying
+from services.payment.ages import worry_about_age
 from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_after_all, sent_before, take_up
 from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
 from services.payment.outside import CallAttention, RefundHeld, RefundShown
 from services.payment.roads import (
     DOUBTED_TRIES,
-    LATE_DAYS,
     POLL_MINUTES,
     REFUND_WINDOW,
     UNKNOWN_WORRIES_AT,
@@ -133,7 +133,7 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
     # An answer may be older than the callback before it: only after another card was named does "processing" follow.
     if road == "accepted" and refund.status == "abnormal" and refund.rescued:
         refund = refund.model_copy(update={"status": "accepted", "provider_code": "PROCESSING", "polls": 0})
-    after, worries = _worry_about_age(payment, plan_poll(refund, at), at)
+    after, worries = worry_about_age(payment, plan_poll(refund, at), at)
     return after, [*says, *worries]
 
 
@@ -300,20 +300,6 @@ def _close(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) ->
         return after, [told, *says]
     detail = f"{refund.number} closed, {again.n} numbers so far"
     return payment.with_refund(again), [told, saying.attention(payment, again, "refund-keeps-closing", detail)]
-
-
-def _worry_about_age(payment: Payment, refund: Refund, at: datetime) -> Decision:
-    """Still on its way after days: said once for each age."""
-    if refund.accepted_at is None:
-        return payment.with_refund(refund), []
-    days = (at - refund.accepted_at).days
-    late = max((age for age in LATE_DAYS if age <= days), default=0)
-    if late <= refund.late_days:
-        return payment.with_refund(refund), []
-    refund = refund.model_copy(update={"late_days": late})
-    detail = f"{refund.number} has been {refund.provider_code} for {days} days"
-    worry = saying.attention(payment, refund, "refund-takes-long", detail)
-    return payment.with_refund(refund), [saying.delayed(payment, refund, late), worry]
 
 
 def _take(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:

@@ -146,7 +146,7 @@ def attempted(
 
 
 def delayed(payment: Payment, refund: Refund, days: int) -> RefundDelayed:
-    return RefundDelayed(order_id=payment.order_id, case_id=refund.case_id, refund_number=refund.number, days=days)
+    return RefundDelayed(order_id=payment.order_id, case_id=refund.case_id, refund_number=refund.live_number, days=days)
 
 
 def settled(payment: Payment, refund: Refund) -> RefundSettled:

@@ -33,6 +33,7 @@ _BUSINESS = {
     ),
     "payment": (
         "accounts",
+        "ages",
         "bills",
         "byhand",
         "differences",

@@ -375,6 +375,13 @@ def test_a_refund_under_way_for_three_days_is_told_and_looked_at_once() -> None:
     assert order.hears(settled()).last == ["tell-customer"]
 
 
+def test_a_transfer_under_way_for_three_days_is_looked_at_and_its_customer_not_told_that_a_bank_works_on_it() -> None:
+    order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF), held(), BY_TRANSFER, released())
+    order.hears(told("refund-to-confirm"))
+    late = payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber("t1"), days=3)
+    assert order.hears(late).last == ["staff-task-raised"]
+
+
 # ── the parcel ───────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("phone", "shown"), [("13800001111", "138****1111"), ("+8613800001111", "+86138****1111"), ("12345", ""), ("", "")]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from contracts.payment import RefundAccepted, RefundAttempted, RefundSettled
+from contracts.payment import RefundAccepted, RefundAttempted, RefundDelayed, RefundSettled
 from services.payment.model import payout_number
 from services.payment.outside import CallAttention, CancelTransfer, QueryTransfer, SendTransfer, TransferUnanswered
 from services.payment.roads import PAYOUT_ROADS, Row
@@ -102,6 +104,25 @@ def test_confirmed_and_failed_after_all_goes_under_the_next_number() -> None:
     says = story.hear(transfer_shown("FAIL", fail_reason="REAL_NAME_CHECK_FAIL"))
     assert kinds(says) == ["RefundAttempted", "SendTransfer"]
     assert story.hear(transfer_shown("FAIL", fail_reason="REAL_NAME_CHECK_FAIL")) == []
+
+
+@pytest.mark.parametrize("state", ["TRANSFERING", "CANCELING", "WAIT_USER_CONFIRM", "NOT_FOUND"])
+def test_one_that_does_not_come_to_its_end_is_told_after_three_days_and_after_five(state: str) -> None:
+    story = waiting()
+    told = []
+    for _ in range(40):
+        story.wake()
+        heard = unanswered(state) if state == "NOT_FOUND" else transfer_shown(state, package_info="")
+        told += [(one.days, one.refund_number) for one in story.hear(heard) if isinstance(one, RefundDelayed)]
+    assert told == [(3, payout_number(CASE, 1)), (5, payout_number(CASE, 1))]
+
+
+def test_each_new_transfer_has_its_own_days() -> None:
+    story = waiting()
+    for n in (1, 2):
+        story.hear(transfer_shown("FAIL", n=n, fail_reason="OVERDUE_CLOSE"), after=timedelta(hours=30))
+        story.hear(transfer_shown("WAIT_USER_CONFIRM", n=n + 1))
+    assert story.hear(transfer_shown("WAIT_USER_CONFIRM", n=3), after=timedelta(hours=30)) == []
 
 
 # ── taken back ───────────────────────────────────────────────────────────────────────────────────────────────────────
