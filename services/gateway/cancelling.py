@@ -40,9 +40,9 @@ class DecisionWanted(_Strict):
 
 class RuleWanted(_Strict):
     """One rule. A condition that is left out fits everything; those that are given must all fit. `within_minutes`: the
-    order is at most so old; `up_to_minor`: at most so much comes back (fen); `undo_seconds`: how long an allowed
-    cancellation can be taken back. What belongs together (a sentence to deny, roles to approve) the order service
-    checks."""
+    order is at most so old; `up_to_minor`: with it the order has given back at most so much (fen), earlier parts count
+    too; `undo_seconds`: how long an allowed cancellation can be taken back. What belongs together (a sentence to deny,
+    roles to approve) the order service checks."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")
     who: tuple[RuleRole, ...] = ()

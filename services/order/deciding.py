@@ -29,7 +29,8 @@ Decision = tuple[Order, list[Message]]
 def ask_of(order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[CancelledLine], at: datetime) -> Ask:
     """What the rules look at."""
     imported = asked.reference is not None
-    return Ask.about(asked.by, order.state, order.placed_at, at, lines, reason, imported=imported)
+    before = order.cancelled_minor
+    return Ask.about(asked.by, order.state, order.placed_at, at, lines, reason, before_minor=before, imported=imported)
 
 
 def comes_back(order: Order, ask: Ask) -> int:

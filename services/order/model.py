@@ -268,6 +268,11 @@ class Order(_Part):
         return Addressee(customer_id=self.customer_id, **self.contact.model_dump())
 
     @property
+    def cancelled_minor(self) -> int:
+        """What completed cases were about, in fen, however their money went."""
+        return sum(case.amount.amount_minor for case in self.cases if case.status == "completed")
+
+    @property
     def refunded_minor(self) -> int:
         """What completed cases have given back, in fen."""
         return sum(

@@ -40,8 +40,9 @@ class _Frozen(BaseModel):
 
 class Rule(BaseModel):
     """One rule. A condition that is empty fits everything; those that are given must all fit. `within_minutes`: the
-    order is at most so old; `up_to_minor`: the cancellation gives back at most so much (fen); `categories`: all its
-    goods are of these; `imported`: it is taken over from another system, where it has happened already."""
+    order is at most so old; `up_to_minor`: with it the order has given back at most so much (fen), what was cancelled
+    of it before counts too; `categories`: all its goods are of these; `imported`: it is taken over from another
+    system, where it has happened already."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -95,7 +96,7 @@ class Rule(BaseModel):
             (not self.who or ask.role in self.who)
             and (not self.states or ask.state in self.states)
             and (self.within_minutes is None or ask.age_seconds <= self.within_minutes * 60)
-            and (self.up_to_minor is None or ask.amount_minor <= self.up_to_minor)
+            and (self.up_to_minor is None or ask.of_order_minor <= self.up_to_minor)
             and (not self.families or ask.reason.family in self.families)
             and (not self.codes or not {ask.reason.code, ask.reason.word}.isdisjoint(self.codes))
             and (not self.categories or set(ask.categories) <= set(self.categories))
@@ -105,7 +106,7 @@ class Rule(BaseModel):
 
 class Ask(_Frozen):
     """What the rules look at: who asks, about an order in which state and how old (s), how much would go back (fen),
-    why, and for goods of which categories."""
+    why, and for goods of which categories. `before_minor`: what was cancelled of this order before (fen)."""
 
     role: str
     state: str
@@ -113,7 +114,14 @@ class Ask(_Frozen):
     amount_minor: Fen
     reason: Reason
     categories: tuple[str, ...]
+    before_minor: Fen = 0
     imported: bool = False
+
+    @property
+    def of_order_minor(self) -> int:
+        """What is cancelled of the order in all, with this (fen). Limits look at that: ten small parts are one large
+        cancellation."""
+        return self.before_minor + self.amount_minor
 
     @classmethod
     def about(
@@ -125,6 +133,7 @@ class Ask(_Frozen):
         lines: Sequence[CancelledLine],
         reason: Reason,
         *,
+        before_minor: int = 0,
         imported: bool = False,
     ) -> Ask:
         """The wish of `by` to cancel these pieces at `at`."""
@@ -135,6 +144,7 @@ class Ask(_Frozen):
             amount_minor=sum(line.amount_minor for line in lines),
             reason=reason,
             categories=tuple(sorted({line.category for line in lines})),
+            before_minor=before_minor,
             imported=imported,
         )
 
@@ -235,4 +245,4 @@ BUILT_IN = Policy(version=0, rules=(
 ))
 # fmt: on
 """Customers freely within half an hour, later with approval; customer service only unpaid orders; seniors paid ones,
-large amounts (more than 5,000 yuan) with a second person."""
+large amounts (more than 5,000 yuan of one order in all) with a second person."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -29,6 +29,8 @@ _NEEDED = [
         "cases.accepted_at",
         "cases.reference",
         "cases.lines",
+        "cases.amount",
+        "cases.status",
         "cases.reason",
         "cases.ruling",
     )
@@ -163,9 +165,20 @@ def _decided_anew(policy: Policy, order: Mapping[str, Any], case: Mapping[str, A
         case["accepted_at"],
         [CancelledLine.model_validate(line) for line in case["lines"]],
         Reason.model_validate(case["reason"]),
+        before_minor=sum(_cancelled_before(order, case)),
         imported=bool(case["reference"]),
     )
     return policy.decide(ask), ask
+
+
+def _cancelled_before(order: Mapping[str, Any], case: Mapping[str, Any]) -> Iterator[int]:
+    """The amounts (fen) that `Order.cancelled_minor` added up when this case was asked for: an order has one case open
+    at a time, so those before it had ended, as they still stand."""
+    for one in order["cases"]:
+        if one["case_id"] == case["case_id"]:
+            return
+        if one["status"] == "completed":
+            yield one["amount"]["amount_minor"]
 
 
 def _change(order: Mapping[str, Any], case: Mapping[str, Any], was: str, rule: Rule, ask: Ask) -> dict[str, Any]:
