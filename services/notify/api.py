@@ -121,9 +121,11 @@ def _add_pushes(routes: APIRouter, engine: Engine, subscriptions: Subscriptions,
     async def alibaba_reports(request: Request) -> Response:
         """Nobody signs these. They can only say whether a message of ours arrived, and must name its phone."""
         try:
-            receipts = receipts_of(await request.body())
+            receipts, unreadable = receipts_of(await request.body())
         except BadPush as problem:
             return _refused(f"receipts that cannot be read: {problem}", 400)
+        if unreadable:
+            log.warning("receipts that cannot be read were left out", unreadable=unreadable)
         # Nobody signs receipts: a thousand about nothing must not cost a thousand certain readings. Where a server that
         # was replaced hides a notice, its call is looked up all the same.
         known = await asyncio.gather(*(engine.read(NOTICES, receipt.notice_id) for receipt in receipts))

@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, BeforeValidator, Field, TypeAdapter, ValidationError
 
@@ -93,23 +93,35 @@ def _what(event: str, item: _Item) -> What | None:
 class _Receipt(BaseModel):
     phone_number: str = Field(max_length=32)
     success: bool
-    err_code: str = Field("", max_length=64)
-    out_id: str = Field("", max_length=256)
+    err_code: str | None = Field(None, max_length=64)
+    out_id: str | None = Field(None, max_length=256)
 
 
-_RECEIPTS = TypeAdapter(Annotated[list[_Receipt], Field(max_length=RECEIPTS_MAX)])
+_ROWS = TypeAdapter(Annotated[list[Any], Field(max_length=RECEIPTS_MAX)])
 
 
-def receipts_of(body: bytes) -> list[SmsReceipt]:
-    """Alibaba Cloud's receipts, those with a mark of ours (help.aliyun.com/document_detail/101867.html). Raises
-    BadPush."""
+class Receipts(NamedTuple):
+    """Those with a mark of ours, and how many could not be read."""
+
+    found: list[SmsReceipt]
+    unreadable: int
+
+
+def receipts_of(body: bytes) -> Receipts:
+    """Alibaba Cloud's receipts (help.aliyun.com/document_detail/101867.html). Many come at once, of all that the
+    account sends: one that cannot be read must not lose the others. Raises BadPush for what is no list."""
     try:
-        rows = _RECEIPTS.validate_json(body)
+        rows = _ROWS.validate_json(body)
     except ValidationError as problem:
         raise BadPush(f"{problem.error_count()} fields are missing or wrong") from problem
-    found = []
-    for row in rows:
-        mark = marked(row.out_id)
+    found, unreadable = [], 0
+    for given in rows:
+        try:
+            row = _Receipt.model_validate(given)
+        except ValidationError:
+            unreadable += 1
+            continue
+        mark = marked(row.out_id or "")
         if mark is not None:
             notice_id, call = mark
             found.append(
@@ -119,7 +131,7 @@ def receipts_of(body: bytes) -> list[SmsReceipt]:
                     phone=row.phone_number,
                     call=call,
                     delivered=row.success,
-                    code=row.err_code,
+                    code=row.err_code or "",
                 )
             )
-    return found
+    return Receipts(found, unreadable)

@@ -102,10 +102,29 @@ def test_a_signature_of_something_else(changes: dict[str, str]) -> None:
 
 def test_receipts_without_a_mark_of_ours_are_left_out() -> None:
     rows = [{"phone_number": "13800138000", "success": True, "out_id": out} for out in ("", "abc", "case-1/x/2")]
-    (receipt,) = receipts_of(json.dumps(rows).encode())
+    (receipt,), unreadable = receipts_of(json.dumps(rows).encode())
+    assert unreadable == 0
     assert (receipt.notice_id, receipt.call, receipt.delivered) == ("case-1/x", 2, True)
     with pytest.raises(BadPush):
         receipts_of(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("strange", "unreadable"),
+    [
+        ({"phone_number": "13900139000", "success": True, "out_id": None}, 0),
+        ({"phone_number": "13900139000", "success": False, "err_code": None, "out_id": "other"}, 0),
+        ({"phone_number": "13900139000", "out_id": "case-1/x/1"}, 1),
+        ({"phone_number": "13900139000", "success": True, "out_id": 17}, 1),
+        ({"phone_number": "13900139000", "success": True, "out_id": "x" * 257}, 1),
+        (None, 1),
+    ],
+)
+def test_a_strange_receipt_does_not_lose_those_that_came_with_it(strange: Any, unreadable: int) -> None:
+    ours = {"phone_number": "13800138000", "success": True, "err_code": None, "out_id": "case-1/x/2"}
+    found = receipts_of(json.dumps([strange, ours]).encode())
+    assert [(one.notice_id, one.call, one.code) for one in found.found] == [("case-1/x", 2, "")]
+    assert found.unreadable == unreadable
 
 
 # ── through the door ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -185,7 +204,8 @@ async def test_a_receipt_decides_what_was_unknown(door: Door) -> None:
         await door.engine.relay.drain(5)
     row = {"phone_number": "13800138000", "success": True, "out_id": f"{asked.notice_id}/1", "biz_id": "b"}
     for _ in range(2):
-        answer = await door.http.post("/callbacks/sms-receipts", json=[row, {**row, "out_id": "case-9/x/1"}])
+        rows = [{**row, "out_id": None}, {"out_id": 1}, row, {**row, "out_id": "case-9/x/1"}]
+        answer = await door.http.post("/callbacks/sms-receipts", json=rows)
         assert (answer.status_code, answer.json()["code"]) == (200, 0)
     record = await door.engine.read(NOTICES, asked.notice_id)
     assert record is not None
