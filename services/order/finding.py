@@ -33,8 +33,10 @@ def found_by(order: Order) -> Findable:
     terms = dict.fromkeys(product_term(line.product_id) for line in order.lines)
     for line in order.lines:
         terms |= dict.fromkeys(word_term(word) for word in words_of(line.name))
-    name, tail = normal_name(order.contact.name), phone_tail(order.contact.phone)
-    personal = (*who_terms(name, None), *who_terms(None, tail), *who_terms(name, tail))
+    personal: tuple[str, ...] = ()
+    if order.erased is None:  # what stands there afterwards is nobody's name and number, and somebody's may be like it
+        name, tail = normal_name(order.contact.name), phone_tail(order.contact.phone)
+        personal = (*who_terms(name, None), *who_terms(None, tail), *who_terms(name, tail))
     fields: dict[str, object] = {"case": _case_word(order), "work": work_since(order)}
     if (since := open_since(order)) is not None:
         fields["open_since"] = since

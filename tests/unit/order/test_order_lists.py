@@ -15,9 +15,12 @@ from chassis.mongo import Collection, Database
 from chassis.personal import Ring, make_first_keys
 from chassis.problem import Problem
 from chassis.record import Record
-from services.order.finding import cursor_of, found_by, read_cursor, words_wanted
+from contracts.order import Actor
+from services.order.erasing import blank
+from services.order.finding import cursor_of, found_by, read_cursor, who_terms, words_wanted
 from services.order.handlers import ORDERS
 from services.order.lists import OrderLists, Wanted
+from services.order.model import Erased
 from tests.unit.order import crowd, told
 
 COUNT = 2_000
@@ -227,6 +230,16 @@ async def test_who_ordered_is_found_by_name_and_phone(lists: Lists, asked: dict[
         if order.contact.name in names and order.contact.phone.endswith(asked.get("phone", ""))
     }
     assert set(await all_ids(lists[1], **asked)) == expected
+
+
+def test_an_erased_order_is_not_found_by_what_stands_there_instead() -> None:
+    order = crowd.order(1)
+    note = Erased(at=NOON, digest="d", export_id="e", by=Actor(kind="staff", id="s1"))
+    erased = blank(order).model_copy(update={"erased": note})
+    assert erased.contact.phone.endswith("0000"), "as somebody's number does"
+    assert set(found_by(order).personal) > set(who_terms(order.contact.name, None))
+    assert found_by(erased).personal == ()
+    assert found_by(erased).terms == found_by(order).terms
 
 
 @pytest.mark.real
