@@ -179,6 +179,12 @@ def late_payment_refunded(case: Cancellation) -> notify.TellCustomer:
     return _tell(case, "late-payment-refunded", case.amount.amount_minor, case.reason, case.solution)
 
 
+def late_payment_not_refunded(case: Cancellation) -> notify.TellCustomer:
+    """Whoever has paid and reads that the order is as it was waits for the goods."""
+    solution = solution_in_words("stays-cancelled", case.to.language)
+    return _tell(case, "refund-failed", case.amount.amount_minor, case.refusal, solution)
+
+
 def solution_after_failure(case: Cancellation) -> str:
     """What happens now that the cancellation was undone."""
     return solution_in_words("undone", case.to.language)
@@ -225,7 +231,7 @@ REFUND_LATE_PAYMENT = Saga(
     then("tell the customer", late_payment_refunded, patience=TELLING),
     then("see the refund arrive", payment.WatchRefund, patience=ARRIVING),
     then("tell the customer it arrived", refund_arrived, patience=TELLING),
-    after_undo("tell the customer why not", refund_failed, patience=TELLING),
+    after_undo("tell the customer why not", late_payment_not_refunded, patience=TELLING),
 )
 
 RESUME_REFUND = Saga(

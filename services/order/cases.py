@@ -211,7 +211,8 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
 def _undo(order: Order, case: Case, at: datetime) -> Decision:
     ended = case.model_copy(update={"status": "undone", "ended_at": at})
     after = order.with_case(ended).model_copy(update={"state": case.state_before})
-    after = after.noting(at, "cancellation-undone", case.case_id, refusal=case.refusal)
+    what = "payment-not-returned" if case.road == "late-payment" else "cancellation-undone"
+    after = after.noting(at, what, case.case_id, refusal=case.refusal)
     if case.road == "rejected":
         # Somebody may have been called because nobody told the customer for hours; now it has been done.
         return close_tasks(after, ended, at, "it went on by itself"), [deciding.undone(order, ended)]

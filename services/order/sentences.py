@@ -111,6 +111,10 @@ SENTENCES: dict[str, Sentence] = {
     "cancellation-undone": Sentence(
         "取消未能完成({refusal_zh}),订单已恢复原状。", "The cancellation failed ({refusal_en}). The order is as it was."
     ),
+    "payment-not-returned": Sentence(
+        "这笔付款未能退回({refusal_zh}),订单仍为已取消,客服会与您联系。",
+        "This payment could not be sent back ({refusal_en}). The order stays cancelled; our service will contact you.",
+    ),
     # ── how the shop works on it ─────────────────────────────────────────────────────────────────────────────────────
     "asked-again": Sentence("步骤“{step}”再次询问。", "The step “{step}” was asked again.", staff_only=True),
     "rule-applied": Sentence("按规则 {rule} 处理:{way}。", "By the rule {rule}: {way}.", staff_only=True),

@@ -60,6 +60,10 @@ _SOLUTIONS = {
         "您的订单照常处理,如有疑问请联系客服。",
         "Your order goes on as before. Questions? Write to us.",
     ),
+    "stays-cancelled": (
+        "订单仍为已取消,客服会与您联系退还这笔付款。",
+        "Your order stays cancelled. Our service will contact you about this payment.",
+    ),
     "undone": (
         "订单已恢复原状,客服会与您联系处理退款。",
         "Your order is as it was. Our service will contact you about the refund.",

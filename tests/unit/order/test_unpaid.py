@@ -8,8 +8,10 @@ import pytest
 
 from chassis.record import Refusal
 from contracts.message import CaseId
+from contracts.notify import TellCustomer
 from contracts.order import OrderNotMoved
 from contracts.task import ResolveTask
+from services.order.story import told_to_customer
 from services.order.unpaid import ASK_AFTER, SOON
 from tests.unit.order.roads import BY_TRANSFER, OUT_OF_STOCK, choose, found, resumed, taken_again
 from tests.unit.order.told import (
@@ -217,3 +219,14 @@ def test_a_late_payment_that_goes_back_as_a_transfer_is_told_as_one_to_confirm()
     order.hears(BY_TRANSFER.model_copy(update={"case_id": CaseId(SECOND)}))
     assert order.last == ["tell-customer"]
     assert '"outcome":"refund-to-confirm"' in order.record.journal[-1].said[0].body
+
+
+def test_whose_late_payment_cannot_go_back_reads_that_the_order_stays_cancelled_and_not_that_it_is_as_it_was() -> None:
+    order = cancelled_unpaid().hears(paid(), refused(SECOND))
+    notice = TellCustomer.model_validate_json(order.record.journal[-1].said[0].body)
+    assert (notice.outcome, notice.solution) == ("refund-failed", "订单仍为已取消,客服会与您联系退还这笔付款。")
+    order.hears(told("refund-failed", SECOND))
+    (line,) = (line for line in told_to_customer(order.order) if line["what"] == "payment-not-returned")
+    assert "The order stays cancelled" in line["in_words"]["en"]
+    assert "恢复原状" not in str(told_to_customer(order.order))
+    assert order.order.state == "cancelled"
