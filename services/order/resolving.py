@@ -14,9 +14,19 @@ from services.order.cancellation import SAGAS, Cancellation
 from services.order.model import Case, Order, Task, TaskDone
 from services.order.otherroads import SHUT
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
+from services.order.reason import ReasonWords
 from services.order.tasks import WISHES, raise_task
 
 Decision = tuple[Order, list[Message]]
+
+BY_HAND = ReasonWords(
+    zh="商家已退款",
+    en="refunded by the shop",
+    solution_zh="款项按原路退回。",
+    solution_en="The money goes back the way it came.",
+)
+"""What its customer reads of a refund that somebody made on the merchant platform, or that a restore has forgotten. The
+platform's number for it stands with the case."""
 
 
 def resolve(order: Order | None, asked: ResolveTask, at: datetime) -> Decision:
@@ -144,7 +154,6 @@ def _take_over(order: Order, number: RefundNumber, amount_minor: int, by: Actor,
     order = unpaid.wait(order, at, unpaid.SOON)
     lines = pieces_to_cancel(order, ())
     whole = order.state in ("pending-payment", "paid") and sum(line.amount_minor for line in lines) == amount_minor
-    remark = f"refunded on the merchant platform as {number}"
     after, says = cases.open_case(
         order,
         at,
@@ -152,7 +161,8 @@ def _take_over(order: Order, number: RefundNumber, amount_minor: int, by: Actor,
         lines=lines if whole else (),
         amount_minor=amount_minor,
         whole=whole,
-        reason=Reason(family="system", code="other", remark=remark),
+        reason=Reason(family="system", code="other"),
+        words=BY_HAND,
         by=by,
         occurred_at=at,
         found=number,

@@ -6,23 +6,29 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.record import Refusal
+from chassis.record import Heard, Refusal
 from contracts import payment
 from contracts.message import RefundNumber
+from contracts.notify import TellCustomer
 from contracts.order import CancellationNotAccepted
 from services.order.problems import problem_of
+from services.order.story import told_to_customer
 from tests.unit.order.roads import (
     choose,
     found,
 )
 from tests.unit.order.told import (
+    OPENED,
+    RESERVED,
     SHIP,
     STAFF,
     Told,
     accepted,
     cancel,
     held,
+    paid,
     paid_order,
+    place,
     refused,
     released,
     settled,
@@ -45,6 +51,20 @@ def test_a_partial_refund_made_by_hand_moves_no_goods_and_is_a_task() -> None:
     order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
     assert order.order.state == "paid"
     assert [line.left for line in order.order.lines] == [3, 1]
+
+
+@pytest.mark.parametrize("amount", [500, 1900])
+@pytest.mark.parametrize(("language", "reason"), [("zh", "商家已退款"), ("en", "refunded by the shop")])
+def test_its_customer_reads_of_it_in_plain_words(amount: int, language: str, reason: str) -> None:
+    wish = place()
+    contact = wish.asked.contact.model_copy(update={"language": language})
+    order = Told().hears(wish.model_copy(update={"asked": wish.asked.model_copy(update={"contact": contact})}))
+    order.hears(RESERVED, OPENED, paid(), found(amount))
+    says = order.decide(Heard(accepted(amount=amount), "accepted", order.now)).says
+    notice = TellCustomer.model_validate_json(says[-1].body)
+    assert notice.reason == reason
+    assert ("原路退回" if language == "zh" else "goes back the way it came") in notice.solution
+    assert "platform-1" not in str(told_to_customer(order.order))
 
 
 def test_where_it_fails_after_all_nobody_reads_that_goods_are_back_of_which_nobody_knows_which() -> None:
