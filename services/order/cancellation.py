@@ -156,11 +156,17 @@ def refund_arrived(case: Cancellation) -> notify.TellCustomer:
 
 
 def refund_failed(case: Cancellation) -> notify.TellCustomer:
-    return _tell(case, "refund-failed", case.amount.amount_minor, case.refusal, solution_after_failure(case))
+    solution = solution_in_words("undone", case.to.language)
+    return _tell(case, "refund-failed", case.amount.amount_minor, case.refusal, solution)
 
 
 def order_cancelled(case: Cancellation) -> notify.TellCustomer:
     return _tell(case, "order-cancelled", 0, case.reason, case.solution_unpaid)
+
+
+def free_goods_cancelled(case: Cancellation) -> notify.TellCustomer:
+    """Goods that cost nothing, of an order that did, and was paid: also where they are the last that was left of it."""
+    return order_cancelled(case).model_copy(update={"part": True})
 
 
 def cancellation_refused(case: Cancellation) -> notify.TellCustomer:
@@ -183,11 +189,6 @@ def late_payment_not_refunded(case: Cancellation) -> notify.TellCustomer:
     """Whoever has paid and reads that the order is as it was waits for the goods."""
     solution = solution_in_words("stays-cancelled", case.to.language)
     return _tell(case, "refund-failed", case.amount.amount_minor, case.refusal, solution)
-
-
-def solution_after_failure(case: Cancellation) -> str:
-    """What happens now that the cancellation was undone."""
-    return solution_in_words("undone", case.to.language)
 
 
 CANCEL_PAID_ORDER = Saga(
@@ -219,7 +220,7 @@ CANCEL_WITHOUT_MONEY = Saga(
     Cancellation,
     pivot("hold the stock", inventory.HoldStock),
     then("release the stock", inventory.ReleaseStock, with_next=True),
-    then("tell the customer", order_cancelled, patience=TELLING),
+    then("tell the customer", free_goods_cancelled, patience=TELLING),
     after_undo("tell the customer why not", cancellation_refused, patience=TELLING),
 )
 
@@ -307,7 +308,7 @@ RETURNED_WITHOUT_MONEY = Saga(
     "returned-without-money",
     1,
     Cancellation,
-    pivot("tell the customer", order_cancelled, patience=TELLING),
+    pivot("tell the customer", free_goods_cancelled, patience=TELLING),
 )
 
 ROADS = {

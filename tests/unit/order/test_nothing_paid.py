@@ -9,8 +9,27 @@ from contracts.inventory import StockHoldRefused, StockShort
 from contracts.message import Message, ProductId
 from contracts.notify import TellCustomer
 from contracts.order import Reason
+from services.notify.texts import words_for
 from services.order.reason import BUILT_IN
-from tests.unit.order.told import CASE, CLOSED, CUP, ID, OPENED, RESERVED, STAFF, TEA, Told, cancel, paid, place
+from tests.unit.order.told import (
+    CASE,
+    CLOSED,
+    CUP,
+    ID,
+    OPENED,
+    RESERVED,
+    STAFF,
+    TEA,
+    Told,
+    accepted,
+    cancel,
+    held,
+    paid,
+    place,
+    released,
+    settled,
+    told,
+)
 
 NO_STOCK = StockShort(order_id=ID, short=(ProductId("tea"),))
 HOLD_REFUSED = StockHoldRefused(order_id=ID, case_id=CASE, reason="not-reserved")
@@ -60,3 +79,14 @@ def test_where_goods_that_cost_nothing_stay_nobody_is_to_call_about_a_refund() -
     order = Told().hears(place(((gift, 3), (CUP, 1))).model_copy(update={"products": (gift, CUP)}))
     order.hears(RESERVED, OPENED, paid(1000), cancel((1, 3)))
     assert "退款" not in notice(order, HOLD_REFUSED).solution
+
+
+def test_whose_last_goods_cost_nothing_is_not_told_that_nothing_was_paid() -> None:
+    gift = TEA.model_copy(update={"offers_minor": (0,)})
+    order = Told().hears(place(((gift, 3), (CUP, 1))).model_copy(update={"products": (gift, CUP)}))
+    order.hears(RESERVED, OPENED, paid(1000), cancel((2, 1)), held(), accepted(amount=1000), released())
+    order.hears(told("refund-on-its-way"), settled(amount=1000), told("refund-arrived"), cancel(request="r2"))
+    assert order.order.cases[1].whole
+    said = notice(order, held("o1-c2"))
+    assert (said.outcome, said.amount_minor, said.part) == ("order-cancelled", 0, True)
+    assert "未产生付款" not in words_for(said, order.now).text
