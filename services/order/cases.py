@@ -80,7 +80,8 @@ def open_case(
         says = [*announce(order, case, at), *says]
     step = case.run.step or (case.ruling.waits_for if case.ruling else "")
     code, who = reason.word or reason.code, f"{by.kind} {by.id}".strip()
-    after = order.with_case(case).noting(at, "cancellation-accepted", case.case_id, reason=code, by=who, step=step)
+    what = "cancellation-accepted" if lines else "refund-begun"
+    after = order.with_case(case).noting(at, what, case.case_id, reason=code, by=who, step=step)
     return after.model_copy(update={"placing": placing}), [accepted(after, case), *says]
 
 
@@ -188,7 +189,8 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
     lines = tuple(line.give_back(given[line.line_no]) if line.line_no in given else line for line in order.lines)
     state = "cancelled" if all(line.left == 0 for line in lines) else case.state_before
     after = order.with_case(ended).model_copy(update={"lines": lines, "state": state})
-    after = close_tasks(after, ended, at, "it went on by itself").noting(at, "cancellation-completed", case.case_id)
+    what = "cancellation-completed" if case.lines else "refund-completed"
+    after = close_tasks(after, ended, at, "it went on by itself").noting(at, what, case.case_id)
     refunded = case.refund.amount.amount_minor if case.refund else 0
     completed = CancellationCompleted(
         order_id=order.order_id,
@@ -211,7 +213,8 @@ def _complete(order: Order, case: Case, at: datetime) -> Decision:
 def _undo(order: Order, case: Case, at: datetime) -> Decision:
     ended = case.model_copy(update={"status": "undone", "ended_at": at})
     after = order.with_case(ended).model_copy(update={"state": case.state_before})
-    what = "payment-not-returned" if case.road == "late-payment" else "cancellation-undone"
+    no_goods = "payment-not-returned" if case.road == "late-payment" else "refund-not-made"
+    what = "cancellation-undone" if case.lines else no_goods
     after = after.noting(at, what, case.case_id, refusal=case.refusal)
     if case.road == "rejected":
         # Somebody may have been called because nobody told the customer for hours; now it has been done.

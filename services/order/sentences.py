@@ -111,6 +111,10 @@ SENTENCES: dict[str, Sentence] = {
     "cancellation-undone": Sentence(
         "取消未能完成({refusal_zh}),订单已恢复原状。", "The cancellation failed ({refusal_en}). The order is as it was."
     ),
+    # ── money alone: it came too late, or went back by hand ──────────────────────────────────────────────────────────
+    "refund-begun": Sentence("{who_zh}退还 {amount}:{reason_zh}。", "{amount} is sent back by {who_en}: {reason_en}."),
+    "refund-completed": Sentence("退款已完成。", "The refund is completed."),
+    "refund-not-made": Sentence("这笔退款没有成功({refusal_zh})。", "This refund did not go through ({refusal_en})."),
     "payment-not-returned": Sentence(
         "这笔付款未能退回({refusal_zh}),订单仍为已取消,客服会与您联系。",
         "This payment could not be sent back ({refusal_en}). The order stays cancelled; our service will contact you.",

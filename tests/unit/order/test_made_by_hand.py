@@ -67,6 +67,20 @@ def test_its_customer_reads_of_it_in_plain_words(amount: int, language: str, rea
     assert "platform-1" not in str(told_to_customer(order.order))
 
 
+def test_where_no_goods_are_cancelled_the_customers_story_speaks_of_no_cancellation() -> None:
+    order = paid_order().hears(found(500), accepted(amount=500), told("refund-on-its-way"), settled(amount=500))
+    order.hears(told("refund-arrived"))
+    story = [(line["what"], line["in_words"]["en"]) for line in told_to_customer(order.order)]
+    assert ("refund-begun", "¥5.00 is sent back by the system: refunded by the shop.") in story
+    assert story[-1] == ("refund-completed", "The refund is completed.")
+    closed = told_to_customer(paid_order().hears(found(500), refused()).order)[-1]
+    assert (closed["what"], "恢复原状" in closed["in_words"]["zh"]) == ("refund-not-made", False)
+    for page in (told_to_customer(order.order), [closed]):
+        assert not [line for line in page if "取消" in line["in_words"]["zh"]]
+    whole = told_to_customer(paid_order().hears(found(1900)).order)
+    assert whole[-1]["what"] == "cancellation-accepted"
+
+
 def test_where_it_fails_after_all_nobody_reads_that_goods_are_back_of_which_nobody_knows_which() -> None:
     order = paid_order().hears(SHIP, found(500), accepted(amount=500), told("refund-on-its-way"), refused())
     task = order.order.tasks[-1]
