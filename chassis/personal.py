@@ -179,6 +179,7 @@ def _write(file: Path) -> None:
         draft.unlink()
     folder = os.open(file.parent, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the name, too
+        with suppress(OSError):  # the name, too; some file systems of a network cannot be asked for that
+            os.fsync(folder)
     finally:
         os.close(folder)

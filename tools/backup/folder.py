@@ -10,6 +10,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -154,13 +155,27 @@ class Writer:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """In one step: a folder has a whole manifest or none."""
+    """In one step: a folder has a whole manifest or none. Afterwards all of it is on the disk."""
     partial = folder / f"{MANIFEST}.partial"
     with partial.open("w", encoding="utf-8") as file:
         file.write(manifest.sealed().model_dump_json(indent=1) + "\n")
         file.flush()
         os.fsync(file.fileno())
+    for inside in {part.path(folder).parent for part in manifest.parts}:
+        _names_to_disk(inside)
     partial.replace(folder / MANIFEST)
+    _names_to_disk(folder)
+    _names_to_disk(folder.absolute().parent)
+
+
+def _names_to_disk(folder: Path) -> None:
+    """What is in a folder under which name: a power cut must not take a file that was said to be there."""
+    with suppress(OSError):  # some file systems of a network cannot be asked for that
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def read_manifest(folder: Path) -> Manifest:

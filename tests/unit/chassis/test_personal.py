@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import stat
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -263,11 +264,24 @@ def test_a_key_is_on_the_disk_before_anything_is_sealed_with_it(folder: Path, mo
     assert os.stat(folder).st_ino in safe, "its name, before anybody may seal with it"
 
 
+def test_a_folder_of_a_network_that_knows_no_sync_takes_keys(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    number = add_key(folder)
+    assert (folder / f"personal-{number}.key").exists()
+
+
 def test_a_key_that_cannot_be_written_leaves_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = sorted(folder.iterdir())
 
     def full(descriptor: int) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+        raise OSError(errno.ENOSPC, "No space left on device")  # of the file, before it has its name
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):

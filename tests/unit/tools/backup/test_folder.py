@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,35 @@ def test_a_whole_folder_is_what_was_written(tmp_path: Path) -> None:
     assert part is not None
     assert list(documents(tmp_path, part)) == [encode(payment())]
     assert compare(tmp_path, manifest).differences == []
+
+
+def test_what_was_said_to_be_there_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its name, in every folder on the way."""
+    safe: set[int] = set()
+    sync = os.fsync
+
+    def synced(descriptor: int) -> None:
+        safe.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    made(tmp_path / "backup")
+    assert {path.stat().st_ino for path in (tmp_path, tmp_path / "backup", *(tmp_path / "backup").rglob("*"))} <= safe
+
+
+def test_a_folder_of_a_network_that_knows_no_sync_is_good_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def files_only(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", files_only)
+    made(tmp_path / "backup")
+    assert check_files(tmp_path / "backup", lambda _: None).is_whole()
 
 
 def test_a_changed_byte_is_seen(tmp_path: Path) -> None:
