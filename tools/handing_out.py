@@ -79,6 +79,11 @@ def hand_out(service: str, folder: Path, out: Path) -> int:
             _write(target, content)
     for stale in [path for path in out.rglob("*") if path.is_file() and path.relative_to(out) not in wanted]:
         stale.unlink()
+    for left in sorted((path for path in out.rglob("*") if path.is_dir()), reverse=True):  # the inner ones first
+        if not any(
+            left.iterdir()
+        ):  # an empty folder of a shop is a shop without keys, with which payment does not start
+            left.rmdir()
     return len(wanted)
 
 

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from chassis.personal import add_key
 from services.payment.keyfolder import read_merchant
+from services.payment.merchants import expect_keys, folders
 from tools.cli import app
 from tools.handing_out import READ_BY, hand_out
 
@@ -70,6 +71,18 @@ def test_handing_out_again_brings_what_is_new_and_takes_what_is_gone(folder: Pat
     (mine / "gateway-secret.txt").unlink()
     assert hand_out("gateway", mine, out) == 1
     assert [(path.name, path.read_text()) for path in out.iterdir()] == [("appid.txt", "wx-new")]
+
+
+def test_a_shop_that_is_gone_leaves_no_empty_folder(folder: Path, tmp_path: Path) -> None:
+    """To payment that would be a shop whose keys are missing: it would not start, for no shop."""
+    mine, out = tmp_path / "mine", tmp_path / "out"
+    shutil.copytree(folder, mine)
+    hand_out("payment", mine, out)
+    assert set(folders(out)) == {"", "tea-house"}
+    shutil.rmtree(mine / "merchants" / "tea-house")
+    hand_out("payment", mine, out)
+    assert set(folders(out)) == {""}
+    expect_keys(out)
 
 
 def test_a_folder_without_any_key_takes_nothing_from_services_that_run(folder: Path, tmp_path: Path) -> None:
