@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import subprocess
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,40 @@ def test_money_is_shown_in_yuan_and_time_in_seconds(name: str, panel: dict[str, 
             assert target["expr"].endswith("/ 100")
         elif "_seconds" in target["expr"] and "cpu" not in target["expr"]:
             assert unit == "s"
+
+
+RARE = {
+    "tuidan_dead_letters_total": {"topic": "order.commands", "error": "Unreadable"},
+    "tuidan_payment_attention_total": {"what": "strange-refund"},
+    "tuidan_payment_callbacks_total": {"family": "refund", "outcome": "forged"},
+    "tuidan_reconciliation_differences_total": {"kind": "refund-twice"},
+    "tuidan_reconciliation_not_done_total": {"why": "unreadable"},
+}
+"""What may happen once in a month, and then somebody looks."""
+
+
+def test_what_happens_for_the_first_time_is_shown(tmp_path: Path) -> None:
+    """A counter's series begins to exist with its first event, which `increase` alone does not see."""
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool here")
+    tests = []
+    for metric, labels in RARE.items():
+        written = ", ".join(f'{name}="{value}"' for name, value in labels.items())
+        series = {"series": f'{metric}{{{written}, instance="a"}}', "values": "_x9 1x30 2x30"}
+        asked = {one["expr"] for _, panel in PANELS for one in panel["targets"] if f"increase({metric}" in one["expr"]}
+        assert asked, metric
+        for expr in asked:
+            kept = re.findall(r"sum by \((\w+)\)", expr)
+            shown = "{" + ", ".join(f'{name}="{labels[name]}"' for name in kept) + "}"
+            moments = [
+                {"expr": expr, "eval_time": f"{minute}m", "exp_samples": [{"labels": shown, "value": value}]}
+                for minute, value in ((20, 1), (50, 2))
+            ]
+            tests.append({"interval": "1m", "input_series": [series], "promql_expr_test": moments})
+    file = tmp_path / "shown.yaml"
+    file.write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": tests}))
+    done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_metric_is_shown_somewhere_or_watched() -> None:
