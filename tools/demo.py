@@ -13,6 +13,7 @@ from rich.console import Console
 
 from tools.bench.latency import latency
 from tools.replay import run
+from tools.replay.driver import ReplayStoppedError
 from tools.replay.knock import UnexpectedAnswerError
 from tools.replay.settle import HangingError
 from tools.stack.commands import run_up
@@ -85,7 +86,7 @@ def _replay(invoices: int | None, seed: int, gateway: str = "", sandbox: str = "
         )
     except StackError as problem:
         _refuse(f"{problem}. Start it with: tuidan up")
-    except (HangingError, UnexpectedAnswerError, TimeoutError) as problem:
+    except (HangingError, ReplayStoppedError, UnexpectedAnswerError, TimeoutError) as problem:
         _refuse(f"The replay did not come to its end: {problem}\nLook at: tuidan status, tuidan logs NAME")
     if not good:
         raise typer.Exit(1)

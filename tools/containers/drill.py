@@ -17,6 +17,7 @@ from rich.console import Console
 
 from tools.containers.compose import Compose, ContainersFailed, wait_for
 from tools.replay import run
+from tools.replay.driver import ReplayStoppedError
 from tools.replay.knock import UnexpectedAnswerError
 from tools.replay.settle import HangingError
 from tools.stack.layout import SERVICES
@@ -102,7 +103,7 @@ class Drill:
 
         try:
             self._timed(what, through_the_door)
-        except (HangingError, UnexpectedAnswerError, TimeoutError) as problem:
+        except (HangingError, ReplayStoppedError, UnexpectedAnswerError, TimeoutError) as problem:
             self._broke(f"{what} did not come to its end: {problem}")
 
     def _storm(self, folder: Path) -> None:
