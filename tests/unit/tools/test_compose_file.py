@@ -86,9 +86,17 @@ def test_commands_work_on_what_the_services_work_on() -> None:
     assert "docker compose run --rm operator" in _text("docs/operating.md")
 
 
+def test_the_demo_is_no_shop() -> None:
+    """Started or forgotten in a shop's folder, it must not take the shop's containers, nor its database's volume."""
+    settings = dict(line.split("=", 1) for line in _text("deploy/demo.env").splitlines() if "=" in line)
+    assert settings["COMPOSE_PROJECT_NAME"] not in ("", COMPOSE["name"])
+
+
 def test_the_demo_sets_only_what_somebody_reads() -> None:
     read = (
-        _variables("env.example") | {"COMPOSE_PROFILES"} | set(re.findall(r"\$\{(\w+):-", _text("docker-compose.yml")))
+        _variables("env.example")
+        | {"COMPOSE_PROFILES", "COMPOSE_PROJECT_NAME"}
+        | set(re.findall(r"\$\{(\w+):-", _text("docker-compose.yml")))
     )
     assert _variables("demo.env") <= read
 
