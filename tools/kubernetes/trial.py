@@ -25,7 +25,7 @@ from tools.kubernetes.trouble import SERVERS, SERVICES, Troubles, Witnessed
 from tools.replay.judge.sides import Check
 from tools.replay.knock import Pace
 
-NAMESPACE = "tuidan"
+NAMESPACE = "tuidan-demo"
 USUAL_PORTS = {"gateway": 8088, "sandbox": 9708, "order": 8188, "payment": 8288}
 READY_SECONDS = 600.0
 GONE_SECONDS = 180.0

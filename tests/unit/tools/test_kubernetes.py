@@ -129,14 +129,14 @@ def test_an_api_server_that_is_slow_for_a_moment_is_asked_again(kubectl: Path, t
 async def test_a_namespace_that_was_there_before_is_left_alone(
     kubectl: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The overlays of a shop have the same name: a trial on the wrong cluster must not delete the shop."""
-    says(kubectl, f'echo "$*" >> {tmp_path}/asked; case "$*" in *"get namespace tuidan"*) echo namespace/tuidan;; esac')
+    """Somebody may work in it."""
+    says(kubectl, f'echo "$*" >> {tmp_path}/asked; case "$*" in *"get namespace "*) echo namespace/it;; esac')
     monkeypatch.setattr(trial, "built", lambda **_: Images("try-1", {}))
     monkeypatch.setattr(trial, "forget", lambda images: None)
-    with pytest.raises(ClusterFailed, match="there is a namespace tuidan already"):
+    with pytest.raises(ClusterFailed, match="there is a namespace tuidan-demo already"):
         await trial.attempt(trial.Wanted(1, 1, 7), Console(quiet=True), Pace())
     asked = (tmp_path / "asked").read_text()
-    assert "get namespace tuidan" in asked
+    assert "get namespace tuidan-demo" in asked
     assert "delete" not in asked
     assert "apply" not in asked
 

@@ -16,6 +16,7 @@ from chassis.settings import HttpSettings
 from sandbox.keys import make_keys
 from tests.support.manifests import KIND, NAME, SERVICES, Manifest, objects, of, pods
 from tools.handing_out import READ_BY
+from tools.kubernetes import trial
 from tools.kubernetes.preparing import OURS, Images, kustomization
 from tools.kubernetes.trouble import SERVICES as TRIED
 from tools.manifests.rendering import KUBERNETES, OVERLAYS, ROOT, renderer
@@ -143,7 +144,8 @@ def test_nothing_runs_as_root_can_write_to_its_image_or_has_a_token(overlay: str
             }, name
             assert "memory" in one["resources"]["limits"], name
             assert {"cpu", "memory"} <= set(one["resources"]["requests"]), name
-    enforced = of(overlay, "Namespace")["tuidan"]["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
+    (namespace,) = of(overlay, "Namespace").values()
+    enforced = namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"]
     assert enforced == "restricted"
 
 
@@ -211,6 +213,13 @@ def test_the_local_overlay_has_the_settings_of_the_demo() -> None:
 
     demo = {line for line in lines(ROOT / "deploy/demo.env") if not line.startswith("TUIDAN_ENV_FILE")}
     assert lines(KUBERNETES / "overlays/local/settings.env") == demo
+
+
+def test_a_demo_and_a_trial_are_never_where_a_shop_is() -> None:
+    """On the wrong cluster they must neither put the stand-in in WeChat Pay's place nor remove a shop in the end."""
+    names = {overlay: set(of(overlay, "Namespace")) for overlay in ("local", "production", "production-on-cpu")}
+    assert names["production"] == names["production-on-cpu"] == {"tuidan"}
+    assert names["local"] == {trial.NAMESPACE} != names["production"]
 
 
 def test_a_trial_brings_images_of_its_own() -> None:
