@@ -80,9 +80,8 @@ def hand_out(service: str, folder: Path, out: Path) -> int:
     for stale in [path for path in out.rglob("*") if path.is_file() and path.relative_to(out) not in wanted]:
         stale.unlink()
     for left in sorted((path for path in out.rglob("*") if path.is_dir()), reverse=True):  # the inner ones first
-        if not any(
-            left.iterdir()
-        ):  # an empty folder of a shop is a shop without keys, with which payment does not start
+        # An empty folder of a shop is a shop without keys, with which payment does not start.
+        if not any(left.iterdir()):
             left.rmdir()
     return len(wanted)
 
