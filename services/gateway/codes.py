@@ -17,30 +17,37 @@ from services.gateway.vault import Vault
 
 LASTS_SECONDS = 300
 TRIES = 5
-SPACING_SECONDS = 60
-"""Between two codes for one member of staff: SMS providers send one number no more."""
+SPACING_SECONDS = 70
+"""Between two codes for one member of staff: SMS providers send one number one a minute. They count from when they get
+it, up to ten seconds after it was asked for; the next one may get there at once."""
 PER_HOUR = 10
-"""Codes for one member of staff: at most fifty guesses an hour at a million numbers."""
+"""Codes for one member of staff: at most fifty guesses an hour at a million numbers. As many as two providers send one
+number; where one sends fewer it says so, and its word is handed on."""
 
 TAKEN = Counter("tuidan_gateway_codes_total", "Confirmation codes that were given, by outcome", ["outcome"])
 
-# KEYS the code, the member's count; ARGV mark, now (ms), spacing (ms), codes an hour, life (ms). Answers 0 when the
-# code is kept, else the milliseconds until another one may be asked for.
-KEEP = """
-local now = tonumber(ARGV[2])
-local had = redis.call('HMGET', KEYS[2], 'since', 'count', 'last')
+# KEYS the member's count; ARGV now (ms), spacing (ms), codes an hour. Answers 0 when this one is counted, else the
+# milliseconds until another one may be asked for.
+COUNT = """
+local now = tonumber(ARGV[1])
+local had = redis.call('HMGET', KEYS[1], 'since', 'count', 'last')
 local since, count, last = tonumber(had[1]) or now, tonumber(had[2]) or 0, tonumber(had[3])
 if now - since >= 3600000 or now < since then since, count = now, 0 end
-if last and now >= last and now - last < tonumber(ARGV[3]) then
-  return math.ceil(last + tonumber(ARGV[3]) - now)
+if last and now >= last and now - last < tonumber(ARGV[2]) then
+  return math.ceil(last + tonumber(ARGV[2]) - now)
 end
-if count >= tonumber(ARGV[4]) then return math.ceil(since + 3600000 - now) end
-redis.call('HSET', KEYS[2], 'since', string.format('%.0f', since), 'count', count + 1)
-redis.call('HSET', KEYS[2], 'last', string.format('%.0f', now))
-redis.call('PEXPIRE', KEYS[2], 3600000)
+if count >= tonumber(ARGV[3]) then return math.ceil(since + 3600000 - now) end
+redis.call('HSET', KEYS[1], 'since', string.format('%.0f', since), 'count', count + 1)
+redis.call('HSET', KEYS[1], 'last', string.format('%.0f', now))
+redis.call('PEXPIRE', KEYS[1], 3600000)
+return 0
+"""
+
+# KEYS the code; ARGV mark, until (ms), life (ms).
+KEEP = """
 redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 'mark', ARGV[1], 'until', string.format('%.0f', now + tonumber(ARGV[5])), 'tries', 0)
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
+redis.call('HSET', KEYS[1], 'mark', ARGV[1], 'until', ARGV[2], 'tries', 0)
+redis.call('PEXPIRE', KEYS[1], ARGV[3])
 return 0
 """
 
@@ -82,24 +89,23 @@ class Codes:
         self._clock = clock
 
     async def make(self, matter: Matter) -> tuple[str, datetime]:
-        """A code, and until when it counts; an earlier one for the same matter counts no more. Raises a 429 problem
-        when the last one is too fresh or there were too many, 503 while Redis is away."""
+        """A code, and until when it counts once it is kept. Raises a 429 problem when the last one is too fresh or
+        there were too many, 503 while Redis is away."""
         code, now = f"{secrets.randbelow(1_000_000):06d}", self._clock()
         asked = f"tuidan:codes-asked:{self._vault.mark('codes-asked', matter.staff_id)}"
-        args: list[str | float] = [self._mark(matter, code), _ms(now), SPACING_SECONDS * 1000, PER_HOUR]
-        args.append(LASTS_SECONDS * 1000)
-        wait_ms = await self._redis.ask(KEEP, [self._key(matter), asked], args)
+        wait_ms = await self._redis.ask(COUNT, [asked], [_ms(now), SPACING_SECONDS * 1000, PER_HOUR])
         if wait_ms is None:
             raise _away()
         if wait_ms > 0:
-            raise Problem(
-                429,
-                "codes-too-often",
-                "确认码请求过于频繁,请稍后再试。",
-                "Codes are asked for too often. Wait before the next one.",
-                retry_after=math.ceil(wait_ms / 1000),
-            )
+            raise too_often(math.ceil(wait_ms / 1000))
         return code, now + timedelta(seconds=LASTS_SECONDS)
+
+    async def keep(self, matter: Matter, code: str, until: datetime) -> None:
+        """From now on this code counts, and an earlier one for the same matter no more. Raises a 503 problem while
+        Redis is away."""
+        args: list[str | float] = [self._mark(matter, code), _ms(until), LASTS_SECONDS * 1000]
+        if await self._redis.ask(KEEP, [self._key(matter)], args) is None:
+            raise _away()
 
     async def take(self, matter: Matter, code: str, use: str) -> None:
         """Use a code up, for `use`: the same use again finds it used for itself, so that a request without an answer
@@ -127,6 +133,17 @@ class Codes:
 
 def _ms(at: datetime) -> str:
     return f"{at.timestamp() * 1000:.0f}"
+
+
+def too_often(wait_seconds: int) -> Problem:
+    """No code was sent; one that was sent before counts on."""
+    return Problem(
+        429,
+        "codes-too-often",
+        "确认码请求过于频繁,请稍后再试。",
+        "Codes are asked for too often. Wait before the next one.",
+        retry_after=wait_seconds,
+    )
 
 
 def _away() -> Problem:

@@ -15,7 +15,7 @@ from chassis.telemetry import masked
 from contracts.message import Fen
 from services.gateway.api import Call, Calling, GuardedRoute
 from services.gateway.bodies import JsonBody
-from services.gateway.codes import LASTS_SECONDS, Matter
+from services.gateway.codes import LASTS_SECONDS, SPACING_SECONDS, Matter, too_often
 
 CANCEL, DELETE, DELETE_MANY = "cancel-order", "delete-order", "delete-orders"
 """What is confirmed with a code: of an order, of an order, of an export."""
@@ -36,19 +36,28 @@ class CodeWanted(BaseModel):
 @router.post("", status_code=202)
 async def send_code(call: Calling, wanted: Annotated[CodeWanted, Depends(JsonBody(CodeWanted))]) -> Response:
     """Send me six digits for exactly this: `{"sent_to", "expires_at"}`; an earlier code for it counts no more.
-    Problems: no-phone (409), codes-too-often (429), codes-not-available, code-not-sent (503)."""
+    Problems: no-phone (409), codes-too-often (429: none was sent, the earlier one counts on), codes-not-available,
+    code-not-sent (503)."""
     phone = await _phone(call)
     matter = Matter(call.caller.sub, wanted.action, wanted.order_id, wanted.amount_minor)
     code, until = await call.identity.codes.make(matter)
     body = {"phone": phone, "code": code, "minutes": LASTS_SECONDS // 60}
-    answer = await call.services.notify.ask("POST", "/confirmations", body=json.dumps(body).encode())
+    try:
+        answer = await call.services.notify.ask("POST", "/confirmations", body=json.dumps(body).encode())
+    except Problem:
+        # Nobody knows whether it was sent: it may arrive all the same, and who reads it gives it.
+        await call.identity.codes.keep(matter, code, until)
+        raise
+    if answer.status == 429:
+        raise too_often(max(SPACING_SECONDS, int(answer.headers.get("retry-after", 0))))
+    await call.identity.codes.keep(matter, code, until)
     if answer.status != 202:
         raise Problem(
             503,
             "code-not-sent",
             "短信暂时无法发出,请稍后再获取确认码。",
             "The short message could not be sent. Ask for another code in a minute.",
-            retry_after=60,
+            retry_after=SPACING_SECONDS,
         )
     return JSONResponse({"sent_to": masked(phone), "expires_at": until.isoformat()}, 202)
 

@@ -4,6 +4,7 @@ logged of it, and it is never repeated: whoever gets none asks for another code.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter
@@ -20,6 +21,16 @@ TEMPLATE = "verification-code"
 MARK = "confirmation"
 """Carries no id of a notice, so a provider's receipt for it is nobody's."""
 
+_WAITS: Mapping[str, int] = {
+    "LimitExceeded.PhoneNumberThirtySecondLimit": 60,
+    "LimitExceeded.PhoneNumberOneHourLimit": 3_600,
+    "LimitExceeded.PhoneNumberDailyLimit": 3_600,
+    "isv.BUSINESS_LIMIT_CONTROL": 3_600,
+}
+"""How a provider says that one number has had as many as it sends, and for how many seconds at least asking again is
+useless. Alibaba Cloud has one word for its minute (1), hour (5) and day (10); the gateway leaves more than a minute
+between two (help.aliyun.com/document_detail/2881383.html)."""
+
 
 class CodeToSend(BaseModel):
     """A code on its way. Never shown in an error."""
@@ -31,14 +42,26 @@ class CodeToSend(BaseModel):
 
 
 def confirmations(senders: Senders) -> APIRouter:
-    """`POST /confirmations`: 202 when a provider has taken it."""
+    """`POST /confirmations`: 202 when a provider has taken it, 429 when the number has had too many."""
     routes = APIRouter(tags=["confirmations"])
 
     @routes.post("/confirmations", status_code=202)
     async def send(wanted: CodeToSend) -> JSONResponse:
+        waits = []
         for provider in senders.sms:
-            if (await _sent(senders, provider, wanted)).result == "sent":
+            answer = await _sent(senders, provider, wanted)
+            if answer.result == "sent":
                 return JSONResponse({"provider": provider}, 202)
+            if answer.code in _WAITS:
+                waits.append(_WAITS[answer.code])
+        if waits:
+            raise Problem(
+                429,
+                "sms-too-often",
+                "该手机号已达到短信服务商的发送频率上限,请稍后再试。",
+                "This number has had as many short messages as providers send it for now. Wait before the next one.",
+                retry_after=min(waits),
+            )
         raise Problem(
             503,
             "sms-not-sent",

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
 
 Json = dict[str, Any]
 
-AGAIN_SECONDS = 61.0
-"""Between two codes for one person lies a minute."""
+AGAIN_SECONDS = 71.0
+"""Between two codes for one person lies a good minute."""
 LASTS_SECONDS = 301.0
 WRONG = "000000"
 LINES_MAX = 10_000

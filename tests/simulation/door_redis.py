@@ -23,6 +23,7 @@ class DoorKeys:
         self.scripts: Mapping[str, Callable[[Sequence[str], Sequence[Value]], int]] = {
             lockout.ENTER: self._enter,
             lockout.FORGIVE: self._forgive,
+            codes.COUNT: self._count,
             codes.KEEP: self._keep,
             codes.TAKE: self._take,
         }
@@ -52,18 +53,20 @@ class DoorKeys:
             self._tries[address] = (tries - 1, until)
         return 0
 
-    def _keep(self, keys: Sequence[str], args: Sequence[Value]) -> int:
-        mark = str(args[0])
-        now, spacing, most, life = (float(arg) for arg in args[1:])
-        since, count, last = self._asked.get(keys[1], (now, 0, -math.inf))
+    def _count(self, keys: Sequence[str], args: Sequence[Value]) -> int:
+        now, spacing, most = (float(arg) for arg in args)
+        since, count, last = self._asked.get(keys[0], (now, 0, -math.inf))
         if now - since >= HOUR_MS or now < since:
             since, count = now, 0
         if 0 <= now - last < spacing:
             return math.ceil(last + spacing - now)
         if count >= most:
             return math.ceil(since + HOUR_MS - now)
-        self._asked[keys[1]] = (since, count + 1, now)
-        self._codes[keys[0]] = (mark, now + life, 0, "")
+        self._asked[keys[0]] = (since, count + 1, now)
+        return 0
+
+    def _keep(self, keys: Sequence[str], args: Sequence[Value]) -> int:
+        self._codes[keys[0]] = (str(args[0]), float(args[1]), 0, "")
         return 0
 
     def _take(self, keys: Sequence[str], args: Sequence[Value]) -> int:

@@ -171,6 +171,40 @@ async def test_redis_holds_neither_code_nor_phone(till: Till, redis: Server) -> 
 
 
 @pytest.mark.real
+async def test_who_has_had_as_many_as_providers_send_is_told_to_wait_and_the_code_in_hand_counts_on(till: Till) -> None:
+    code = await till.asks()
+    till.world.now += timedelta(seconds=SPACING_SECONDS)
+    till.world.fake.answers[SENT] = httpx.Response(429, json={"code": "sms-too-often"}, headers={"Retry-After": "3600"})
+    answer = await till.ask("POST", "/admin/v1/codes", till.token, MATTER)
+    assert expect_problem(answer, 429, "codes-too-often")["retry_after"] == 3_600
+    assert (await till.cancels(code)).status_code == 200
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("away", [True, False])
+async def test_a_code_that_was_perhaps_sent_counts_if_it_arrives(till: Till, away: bool) -> None:
+    till.token = (await till.signed_in())["access_token"]
+    if away:
+        till.world.fake.answer_by["notify"] = lambda *_: httpx.Response(500, text="broken on the way back")
+        del till.world.fake.answers[SENT]
+    else:
+        till.world.fake.answers[SENT] = httpx.Response(503, json={"code": "sms-not-sent"})
+    assert (await till.ask("POST", "/admin/v1/codes", till.token, MATTER)).status_code == 503
+    sent = next(one for one in till.world.fake.seen if one.service == "notify")
+    assert (await till.cancels(sent.json["code"])).status_code == 200
+
+
+@pytest.mark.real
+async def test_two_codes_reach_a_provider_more_than_a_minute_apart(till: Till) -> None:
+    """It counts from when it gets them, and the first one may be long on its way."""
+    await till.asks()
+    arrived = till.world.now + timedelta(seconds=10)
+    till.world.now = arrived + timedelta(seconds=59)
+    again = await till.ask("POST", "/admin/v1/codes", till.token, MATTER)
+    expect_problem(again, 429, "codes-too-often")
+
+
+@pytest.mark.real
 async def test_a_message_that_no_provider_takes_is_told(till: Till) -> None:
     till.token = (await till.signed_in())["access_token"]
     till.world.fake.answers[SENT] = httpx.Response(503, json={"code": "sms-not-sent"})

@@ -59,7 +59,9 @@ async def code_for(world: World, path: str, amount_minor: int = 1900, staff: str
     """A code that this member of staff was sent."""
     action, subject = (DELETE, "o1") if path == ONE else (DELETE_MANY, EXPORT)
     world.now += timedelta(minutes=2)
-    code, _ = await world.people.codes.make(Matter(staff, action, subject, amount_minor))
+    matter = Matter(staff, action, subject, amount_minor)
+    code, until = await world.people.codes.make(matter)
+    await world.people.codes.keep(matter, code, until)
     return code
 
 

@@ -43,11 +43,31 @@ async def test_the_second_provider_sends_what_the_first_does_not(outside: Outsid
 
 
 async def test_what_no_provider_takes_is_a_problem_without_the_code(outside: Outside) -> None:
-    await outside.breaks("sms-tencent", "error-before", code="LimitExceeded.PhoneNumberDailyLimit")
-    await outside.breaks("sms-alibaba", "error-before", code="isv.BUSINESS_LIMIT_CONTROL")
+    await outside.breaks("sms-tencent", "error-before", code="LimitExceeded.AppDailyLimit")
+    await outside.breaks("sms-alibaba", "error-before", code="isv.AMOUNT_NOT_ENOUGH")
     answer = await post(outside, CODE)
     assert (answer.status_code, answer.json()["code"]) == (503, "sms-not-sent")
     assert "012345" not in answer.text
+
+
+@pytest.mark.parametrize(
+    ("tencent", "alibaba", "wait"),
+    [
+        ("LimitExceeded.PhoneNumberOneHourLimit", "isv.BUSINESS_LIMIT_CONTROL", 3_600),
+        ("LimitExceeded.PhoneNumberThirtySecondLimit", "isv.BUSINESS_LIMIT_CONTROL", 60),
+        ("LimitExceeded.PhoneNumberDailyLimit", "isv.AMOUNT_NOT_ENOUGH", 3_600),
+        ("FailedOperation.TemplateIncorrectOrUnapproved", "isv.BUSINESS_LIMIT_CONTROL", 3_600),
+    ],
+)
+async def test_a_number_that_has_had_its_codes_is_told_to_wait(
+    outside: Outside, tencent: str, alibaba: str, wait: int
+) -> None:
+    await outside.breaks("sms-tencent", "error-before", code=tencent)
+    await outside.breaks("sms-alibaba", "error-before", code=alibaba)
+    answer = await post(outside, CODE)
+    assert (answer.status_code, answer.json()["code"]) == (429, "sms-too-often")
+    assert answer.headers["Retry-After"] == str(wait)
+    assert not await outside.delivered()
 
 
 @pytest.mark.parametrize(

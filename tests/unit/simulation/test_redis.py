@@ -94,13 +94,18 @@ async def test_tries_to_sign_in_are_counted_alike(real: Redis, chance: random.Ra
 async def test_codes_are_kept_and_taken_alike(real: Redis, chance: random.Random) -> None:
     simulated, now = SimRedis(lambda: 0.0), 1_000_000
     keep, take = real.register_script(codes.KEEP), real.register_script(codes.TAKE)
+    count = real.register_script(codes.COUNT)
     for _ in range(600):
         now += chance.choice((0, 10, 5_000, 20_000))
         matter, mark = f"code-{chance.choice('ab')}", chance.choice("mn")
         if chance.random() < 0.2:
-            keys = [matter, f"asked-{chance.choice('xy')}"]
-            args: list[float | str] = [mark, f"{now}", 30_000, 40, 300_000]
-            assert simulated.run(codes.KEEP, keys, args) == int(await keep(keys=keys, args=args)), now
+            asked = [f"asked-{chance.choice('xy')}"]
+            args: list[float | str] = [f"{now}", 30_000, 40]
+            wait = simulated.run(codes.COUNT, asked, args)
+            assert wait == int(await count(keys=asked, args=args)), now
+            if wait == 0:
+                args = [mark, f"{now + 300_000}", 300_000]
+                assert simulated.run(codes.KEEP, [matter], args) == int(await keep(keys=[matter], args=args)), now
             continue
         args = [mark, f"{now}", 3, chance.choice(("use-1", "use-2"))]
         assert simulated.run(codes.TAKE, [matter], args) == int(await take(keys=[matter], args=args)), now

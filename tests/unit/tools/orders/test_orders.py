@@ -14,6 +14,7 @@ import typer
 
 from chassis.telemetry import masked
 from services.gateway.clients import Service
+from services.gateway.codes import SPACING_SECONDS
 from services.order.exporting import exported
 from tests.support.redis import RedisServer, redis_server
 from tests.unit.gateway.world import World
@@ -123,7 +124,7 @@ async def test_more_orders_than_one_export_holds_are_deleted_with_a_code_for_eac
     assert await office.delete() == work.REFUSED, "for one is too young"
     assert office.told[-1] == "erased 3, refused 1"
     assert office.asked == [2 * 1900, 1900]
-    assert office.waited == [60]
+    assert office.waited == [SPACING_SECONDS]
 
 
 async def test_a_wrong_code_deletes_nothing(office: Office) -> None:
