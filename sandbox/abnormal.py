@@ -7,6 +7,7 @@ from typing import Any
 
 from sandbox.banks import MERCHANT_ACCOUNT, card
 from sandbox.errors import WechatPayError
+from sandbox.fault_rules import Fault
 from sandbox.keys import Keys
 from sandbox.refunds import Refunds
 from sandbox.store import Store
@@ -21,8 +22,11 @@ class AbnormalRefunds:
         self._refunds = refunds
         self._keys = keys
 
-    def apply(self, refund_id: str, order: AbnormalRefund, *, mchid: str, serial: str) -> dict[str, Any]:
-        """The refund, PROCESSING again; ``serial`` names the key that card number and name are encrypted with.
+    def apply(
+        self, refund_id: str, order: AbnormalRefund, *, mchid: str, serial: str, fault: Fault | None = None
+    ) -> dict[str, Any]:
+        """The refund, PROCESSING again; ``serial`` names the key that card number and name are encrypted with. With a
+        ``fault`` that names a refund_status it ends so.
 
         WechatPayError: 404 RESOURCE_NOT_EXISTS, 400 INVALID_REQUEST (another number, not ABNORMAL), 400 PARAM_ERROR
         (what is encrypted cannot be read, or is no card number).
@@ -37,7 +41,8 @@ class AbnormalRefunds:
                 raise WechatPayError(400, "INVALID_REQUEST", "微信支付退款单号与商户退款单号不匹配")
             if row["status"] != "ABNORMAL":
                 raise WechatPayError(400, "INVALID_REQUEST", "退款单状态不是退款异常, 不能发起异常退款")
-            return self._refunds.shown(self._refunds.redirect(row, account))
+            final = (fault.refund_status if fault is not None else None) or "SUCCESS"
+            return self._refunds.shown(self._refunds.redirect(row, account, final))
 
     def _account(self, order: AbnormalRefund, serial: str) -> str:
         if order.type == "MERCHANT_BANK_CARD":

@@ -42,6 +42,7 @@ Kind = Literal[
     "slow-before",
     "slow",
     "status",
+    "states",
     "unsigned",
     "garbled",
     "wrong-amount",
@@ -87,10 +88,11 @@ class Fault(BaseModel):
 
     Calls: ``error-*`` answers ``http`` and ``code`` before or after the call took effect; ``drop-*`` closes the
     connection without an answer; ``slow`` holds the answer back for ``seconds`` of real time, ``slow-before`` has done
-    nothing when it then closes the connection; ``status`` lets an accepted refund end as ``refund_status``;
-    ``callback-before-answer`` delivers the callback before the answer of the call that caused it. Answers:
-    ``unsigned``, ``garbled`` (no JSON), ``wrong-amount``, ``wrong-number`` (of somebody else), ``signtest`` (the
-    documented probe signature).
+    nothing when it then closes the connection; ``status`` lets an accepted refund end as ``refund_status``, also one
+    that is sent to another card (``abnormal-refund``, ABNORMAL); ``states`` takes an accepted transfer through
+    ``first_state``, TRANSFERING for ``sending_seconds``, and FAIL with ``fail_reason``; ``callback-before-answer``
+    delivers the callback before the answer of the call that caused it. Answers: ``unsigned``, ``garbled`` (no JSON),
+    ``wrong-amount``, ``wrong-number`` (of somebody else), ``signtest`` (the documented probe signature).
 
     Callbacks: ``callback-lost`` never sends it, ``callback-doubled`` sends it twice, ``callback-late`` after
     ``seconds`` of business time, ``callback-out-of-order`` behind the next one of the same order (or after
@@ -105,7 +107,17 @@ class Fault(BaseModel):
     seconds: float = Field(default=60.0, ge=0, le=365 * 24 * 3600)
     refund_status: Literal["ABNORMAL", "CLOSED"] | None = None
     after_days: float | None = Field(default=None, ge=0, description="PROCESSING for so many days before refund_status")
-    settle_seconds: float | None = Field(default=None, ge=0, description="PROCESSING for so many seconds")
+    settle_seconds: float | None = Field(default=None, ge=0, description="PROCESSING, or ACCEPTED, for so many seconds")
+    first_state: Literal["ACCEPTED", "PROCESSING"] | None = Field(
+        default=None, description="of a transfer; PROCESSING until it is asked for again under its number"
+    )
+    sending_seconds: float | None = Field(default=None, ge=0, description="TRANSFERING after the confirmation")
+    fail_reason: str | None = Field(default=None, max_length=64, description="FAIL after the confirmation, with this")
+
+    @property
+    def names_states(self) -> bool:
+        """Whether it says what becomes of a transfer."""
+        return (self.first_state, self.sending_seconds, self.fail_reason) != (None, None, None)
 
     def error(self) -> InjectedError:
         """The error answer of an ``error-*`` fault."""
@@ -116,7 +128,9 @@ class Fault(BaseModel):
         if call in PLAIN_DELIVERIES:
             return self.kind in ("callback-lost", "callback-doubled", "callback-late")
         if self.kind == "status":
-            return call == "refund"
+            return call == "refund" or (call == "abnormal-refund" and self.refund_status == "ABNORMAL")
+        if self.kind == "states":
+            return call == "transfer"
         if self.kind == "callback-before-answer":
             return call in ("refund", "customer-pay")
         if self.kind == "signtest":
@@ -152,7 +166,9 @@ class Rule(BaseModel):
             raise ValueError(f"a fault {fault.kind} does not belong to the call {self.call}")
         if "seconds" in fault.model_fields_set and fault.kind not in TIMED_KINDS:
             raise ValueError(f"only {', '.join(TIMED_KINDS)} take seconds")
-        names_status = fault.refund_status is not None or fault.settle_seconds is not None
+        if (fault.kind == "states") != fault.names_states:
+            raise ValueError("a states fault, and only that, names the first_state, sending_seconds or fail_reason")
+        names_status = fault.refund_status is not None or (fault.settle_seconds is not None and fault.kind != "states")
         if (fault.kind == "status") != names_status or (fault.after_days is not None and fault.refund_status is None):
             raise ValueError("a status fault, and only that, names the refund_status, or settle_seconds")
         return self

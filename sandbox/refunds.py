@@ -236,12 +236,12 @@ class Refunds:
             self._announce(self.must(out_refund_no, mchid))
         return True
 
-    def redirect(self, row: sqlite3.Row, account: str) -> sqlite3.Row:
-        """Send the money of an abnormal refund to another account: PROCESSING again, then SUCCESS."""
+    def redirect(self, row: sqlite3.Row, account: str, final_status: str = "SUCCESS") -> sqlite3.Row:
+        """Send the money of an abnormal refund to another account: PROCESSING again, then ``final_status``."""
         self._store.run(
-            "UPDATE refunds SET status = 'PROCESSING', final_status = 'SUCCESS', channel = 'OTHER_BANKCARD',"
+            "UPDATE refunds SET status = 'PROCESSING', final_status = ?, channel = 'OTHER_BANKCARD',"
             " account = ?, settle_at = ?, ended_at = NULL WHERE mchid = ? AND out_refund_no = ?",
-            *(account, self._clock.now() + self.card_settle_seconds, row["mchid"], row["out_refund_no"]),
+            *(final_status, account, self._clock.now() + self.card_settle_seconds, row["mchid"], row["out_refund_no"]),
         )
         return self.must(row["out_refund_no"], row["mchid"])
 

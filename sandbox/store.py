@@ -34,9 +34,10 @@ CREATE TABLE IF NOT EXISTS transfers (
     mchid TEXT NOT NULL, out_bill_no TEXT NOT NULL, transfer_bill_no TEXT NOT NULL UNIQUE, fingerprint TEXT NOT NULL,
     appid TEXT NOT NULL, openid TEXT NOT NULL, amount INTEGER NOT NULL, remark TEXT NOT NULL, notify_url TEXT,
     package_info TEXT NOT NULL UNIQUE, state TEXT NOT NULL, fail_reason TEXT, created_at REAL NOT NULL,
-    updated_at REAL NOT NULL, due_at REAL NOT NULL, PRIMARY KEY (mchid, out_bill_no)
+    updated_at REAL NOT NULL, due_at REAL NOT NULL, sending_seconds REAL, end_reason TEXT,
+    PRIMARY KEY (mchid, out_bill_no)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS transfers_due ON transfers (due_at) WHERE state IN ('WAIT_USER_CONFIRM', 'CANCELING');
+CREATE INDEX IF NOT EXISTS transfers_due ON transfers (due_at) WHERE state NOT IN ('SUCCESS', 'FAIL', 'CANCELLED');
 
 CREATE TABLE IF NOT EXISTS bill_files (
     token TEXT PRIMARY KEY, mchid TEXT NOT NULL, content TEXT NOT NULL, gzip INTEGER NOT NULL, expires_at REAL NOT NULL
@@ -64,7 +65,7 @@ CREATE TABLE IF NOT EXISTS sms_blacklist (number TEXT PRIMARY KEY) WITHOUT ROWID
 """
 
 # Grows with every change of a table above or in the ledger: files are not converted.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 Value = str | int | float | None
 

@@ -12,6 +12,7 @@ from typing import Any
 from sandbox.callbacks import CallbackQueue
 from sandbox.clock import Clock, rfc3339_china
 from sandbox.errors import WechatPayError
+from sandbox.fault_rules import Fault
 from sandbox.keys import Keys
 from sandbox.ledger import Ledger
 from sandbox.store import Store
@@ -26,7 +27,13 @@ CONFIRM_SECONDS = 24 * 3600
 SHOWN_SECONDS = 30 * 24 * 3600
 FINAL = ("SUCCESS", "FAIL", "CANCELLED")
 # What a waiting state becomes at its moment, and the reason that is shown then.
-NEXT = {"WAIT_USER_CONFIRM": ("FAIL", "OVERDUE_CLOSE"), "CANCELING": ("CANCELLED", "MCH_CANCEL")}
+NEXT = {
+    "PROCESSING": ("FAIL", "OVERDUE_CLOSE"),
+    "WAIT_USER_CONFIRM": ("FAIL", "OVERDUE_CLOSE"),
+    "CANCELING": ("CANCELLED", "MCH_CANCEL"),
+}
+UNCONFIRMED = ("ACCEPTED", "PROCESSING", "WAIT_USER_CONFIRM")
+_DUE = "state NOT IN ('SUCCESS', 'FAIL', 'CANCELLED')"
 
 
 class TransferRefusedError(Exception):
@@ -38,7 +45,8 @@ class TransferRefusedError(Exception):
 
 
 class Transfers:
-    """One row per merchant and out_bill_no. States: WAIT_USER_CONFIRM, CANCELING, SUCCESS, FAIL, CANCELLED."""
+    """One row per merchant and out_bill_no. States: WAIT_USER_CONFIRM, CANCELING, SUCCESS, FAIL, CANCELLED; with a
+    fault ``states`` also ACCEPTED or PROCESSING before, and TRANSFERING after the customer has confirmed."""
 
     def __init__(self, store: Store, ledger: Ledger, clock: Clock, keys: Keys, queue: CallbackQueue) -> None:
         self._store = store
@@ -51,22 +59,23 @@ class Transfers:
         """The stored transfer, or None when the number was never accepted."""
         return self._store.one("SELECT * FROM transfers WHERE mchid = ? AND out_bill_no = ?", mchid, out_bill_no)
 
-    def ask(self, order: Transfer, *, mchid: str, serial: str) -> dict[str, Any]:
-        """Accept a transfer, or answer the state of one accepted before with the same parameters.
+    def ask(self, order: Transfer, *, mchid: str, serial: str, fault: Fault | None = None) -> dict[str, Any]:
+        """Accept a transfer, or answer the state of one accepted before with the same parameters; one in PROCESSING
+        goes on then. ``fault`` may give a new one more states to go through.
 
         ``serial`` names the key of ``user_name``. WechatPayError: 400 PARAM_ERROR, 400 INVALID_REQUEST (scene,
         perception, other parameters under the same number), 403 NOT_ENOUGH.
         """
         try:
             with self._store.transaction():
-                return self._ask(order, mchid, serial)
+                return self._ask(order, mchid, serial, fault)
         except WechatPayError as refusal:
             if self.row(order.out_bill_no, mchid) is None:
                 amount = order.transfer_amount
                 self._ledger.transfer_refusal(order.out_bill_no, amount, refusal.code, mchid=mchid, openid=order.openid)
             raise
 
-    def _ask(self, order: Transfer, mchid: str, serial: str) -> dict[str, Any]:
+    def _ask(self, order: Transfer, mchid: str, serial: str, fault: Fault | None) -> dict[str, Any]:
         name = self._checked_name(order, serial)
         _check_scene(order)
         # The name is encrypted anew each time: what it says is compared, not how it was sent.
@@ -77,10 +86,12 @@ class Transfers:
         if known is not None:
             if known["fingerprint"] != fingerprint:
                 raise WechatPayError(400, "INVALID_REQUEST", "商户单号已存在但参数不一致, 请查单后确认")
-            return self._accepted(known)
+            if known["state"] == "PROCESSING":
+                self._move(known, "WAIT_USER_CONFIRM", due_at=known["due_at"])
+            return self._accepted(self._must(order.out_bill_no, mchid))
         if self._ledger.balance(mchid) < order.transfer_amount:
             raise WechatPayError(403, "NOT_ENOUGH", "商户账户余额不足, 请充值后用原单号重试")
-        self._insert(order, fingerprint, mchid)
+        self._insert(order, fingerprint, mchid, fault)
         row = self._must(order.out_bill_no, mchid)
         self._line("transfer-accepted", row)
         return self._accepted(row)
@@ -94,17 +105,21 @@ class Transfers:
             raise WechatPayError(400, "PARAM_ERROR", "参数错误: 转账金额小于0.3元时不允许传入user_name")
         return self._keys.decrypt(serial, order.user_name)
 
-    def _insert(self, order: Transfer, fingerprint: str, mchid: str) -> None:
+    def _insert(self, order: Transfer, fingerprint: str, mchid: str, fault: Fault | None) -> None:
         now = self._clock.now()
+        state = (fault.first_state if fault is not None else None) or "WAIT_USER_CONFIRM"
+        accepted_seconds = (fault.settle_seconds if fault is not None else None) or 0.0
+        due_at = now + (accepted_seconds if state == "ACCEPTED" else CONFIRM_SECONDS)
         number = f"transfer/{mchid}/{order.out_bill_no}"
         package = b64encode(hashlib.sha512(f"{number}/{now}".encode()).digest()).decode()
         self._store.run(
             "INSERT INTO transfers (mchid, out_bill_no, transfer_bill_no, fingerprint, appid, openid, amount, remark,"
-            " notify_url, package_info, state, created_at, updated_at, due_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'WAIT_USER_CONFIRM', ?, ?, ?)",
+            " notify_url, package_info, state, created_at, updated_at, due_at, sending_seconds, end_reason)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(mchid, order.out_bill_no, f"1330{digits(number, 36)}", fingerprint, order.appid, order.openid),
             *(order.transfer_amount, order.transfer_remark, order.notify_url, package),
-            *(now, now, now + CONFIRM_SECONDS),
+            *(state, now, now, due_at),
+            *((fault.sending_seconds, fault.fail_reason) if fault is not None else (None, None)),
         )
 
     def _accepted(self, row: sqlite3.Row) -> dict[str, Any]:
@@ -133,16 +148,17 @@ class Transfers:
         return {**_result(row), "appid": row["appid"], "transfer_remark": row["remark"]}
 
     def cancel(self, out_bill_no: str, *, mchid: str) -> dict[str, Any]:
-        """Take a transfer back that waits for its customer; done a little later. Otherwise 400 INVALID_REQUEST."""
+        """Take a transfer back that its customer has not confirmed; done a little later. Otherwise 400
+        INVALID_REQUEST."""
         self.settle_due()
         row = self.row(out_bill_no, mchid)
         if row is None:
             raise WechatPayError(404, "NOT_FOUND", "转账单不存在")
-        if row["state"] == "WAIT_USER_CONFIRM":
+        if row["state"] in UNCONFIRMED:
             self._move(row, "CANCELING", due_at=self._clock.now())
             row = self._must(out_bill_no, mchid)
         elif row["state"] not in ("CANCELING", "CANCELLED"):
-            raise WechatPayError(400, "INVALID_REQUEST", "转账单已到终态, 不能撤销")
+            raise WechatPayError(400, "INVALID_REQUEST", "转账单已确认收款或已到终态, 不能撤销")
         return {
             "out_bill_no": row["out_bill_no"],
             "transfer_bill_no": row["transfer_bill_no"],
@@ -161,25 +177,33 @@ class Transfers:
             raise TransferRefusedError("wrong-payee")
         if row["state"] != "WAIT_USER_CONFIRM":
             raise TransferRefusedError(row["state"])
-        self._end(row, "SUCCESS", None)
+        if row["sending_seconds"] is not None or row["end_reason"] is not None:
+            self._move(row, "TRANSFERING", due_at=self._clock.now() + (row["sending_seconds"] or 0.0))
+        else:
+            self._end(row, "SUCCESS", None)
         return _result(self._must(row["out_bill_no"], row["mchid"]))
 
     def settle_due(self) -> int:
-        """End every transfer whose time is over; says how many."""
-        due = self._store.all(
-            "SELECT * FROM transfers WHERE state IN ('WAIT_USER_CONFIRM', 'CANCELING') AND due_at <= ?"
-            " ORDER BY due_at, out_bill_no",
-            self._clock.now(),
-        )
-        for row in due:
+        """Move on every transfer whose time in its state is over; says how many times."""
+        sql = f"SELECT * FROM transfers WHERE {_DUE} AND due_at <= ? ORDER BY due_at, out_bill_no"
+        moved = 0
+        while due := self._store.all(sql, self._clock.now()):
+            for row in due:
+                self._go_on(row)
+            moved += len(due)
+        return moved
+
+    def _go_on(self, row: sqlite3.Row) -> None:
+        if row["state"] == "ACCEPTED":
+            self._move(row, "WAIT_USER_CONFIRM", due_at=row["created_at"] + CONFIRM_SECONDS)
+        elif row["state"] == "TRANSFERING":
+            self._end(row, "SUCCESS" if row["end_reason"] is None else "FAIL", row["end_reason"])
+        else:
             self._end(row, *NEXT[row["state"]])
-        return len(due)
 
     def next_due(self) -> float | None:
         """When the next transfer ends by itself, business time."""
-        row = self._store.one(
-            "SELECT MIN(due_at) AS due FROM transfers WHERE state IN ('WAIT_USER_CONFIRM', 'CANCELING')"
-        )
+        row = self._store.one(f"SELECT MIN(due_at) AS due FROM transfers WHERE {_DUE}")
         return None if row is None else row["due"]
 
     def _end(self, row: sqlite3.Row, state: str, reason: str | None) -> None:

@@ -40,7 +40,7 @@ def abnormal_refund(world: World, request: Request, raw: bytes) -> Intent:
     def act(fault: Fault | None) -> Answer:
         known = world.refunds.row(order.out_refund_no, mchid)
         check_party(world, mchid, None if known is None else known["out_trade_no"], order.sub_mchid)
-        return 200, world.abnormal.apply(refund_id, order, mchid=mchid, serial=serial)
+        return 200, world.abnormal.apply(refund_id, order, mchid=mchid, serial=serial, fault=fault)
 
     return Intent("abnormal-refund", {"out_refund_no": order.out_refund_no, "refund_id": refund_id}, act)
 
@@ -53,7 +53,7 @@ def transfer(world: World, request: Request, raw: bytes) -> Intent:
         raise WechatPayError(400, "INVALID_REQUEST", "APPID与商户号不匹配")
 
     def act(fault: Fault | None) -> Answer:
-        return 200, world.transfers.ask(order, mchid=mchid, serial=serial)
+        return 200, world.transfers.ask(order, mchid=mchid, serial=serial, fault=fault)
 
     return Intent("transfer", {"out_bill_no": order.out_bill_no, "openid": order.openid}, act)
 

@@ -48,6 +48,20 @@ async def test_the_money_goes_to_the_customers_card(make_shop: MakeShop) -> None
     assert await shop.get("/_ledger/check") == {"ok": True, "violations": []}
 
 
+async def test_the_other_card_may_take_no_money_either(shop: Shop) -> None:
+    refund_id = await abnormal(shop)
+    fault = {"kind": "status", "refund_status": "ABNORMAL"}
+    await shop.control("POST", "/faults/rules", [{"call": "abnormal-refund", "times": 1, "fault": fault}])
+    assert (await apply(shop, refund_id))[1]["status"] == "PROCESSING"
+    await settle(shop.app)
+    assert (await shop.refund_state("refund-1"))[1]["status"] == "ABNORMAL"
+    assert (await apply(shop, refund_id))[0] == 200
+    await settle(shop.app)
+    assert (await shop.refund_state("refund-1"))[1]["status"] == "SUCCESS"
+    assert shop.receiver.events()[-3:] == ["REFUND.ABNORMAL", "REFUND.ABNORMAL", "REFUND.SUCCESS"]
+    assert await shop.get("/_ledger/check") == {"ok": True, "violations": []}
+
+
 async def test_money_that_goes_back_to_the_merchant_did_not_reach_the_customer(shop: Shop) -> None:
     refund_id = await abnormal(shop)
     code, accepted = await apply(shop, refund_id, "MERCHANT_BANK_CARD")

@@ -8,6 +8,7 @@ import pytest
 from wechatpayv3.async_.type import RequestType
 
 from sandbox.app import advance, settle, world_of
+from sandbox.errors import WechatPayError
 from tests.unit.sandbox.shop import NOTIFY, OPENID, Shop
 
 MakeShop = Callable[..., Awaitable[Shop]]
@@ -227,3 +228,67 @@ async def test_the_check_sees_wrong_transfers(shop: Shop) -> None:
         ("a transfer both was paid and came back", "case1"),
         ("money came in that is nowhere", "all"),
     }
+
+
+# ── more states ──────────────────────────────────────────────────────────────────────────────────────────────────────
+async def states(shop: Shop, **named: Any) -> None:
+    await shop.control("POST", "/faults/rules", [{"call": "transfer", "fault": {"kind": "states", **named}}])
+
+
+async def test_one_that_is_accepted_is_offered_a_little_later(shop: Shop) -> None:
+    await states(shop, first_state="ACCEPTED", settle_seconds=30)
+    _, accepted = await transfer(shop, "case1")
+    assert (accepted["state"], "package_info" in accepted) == ("ACCEPTED", False)
+    assert (await confirm(shop, out_bill_no="case1")).status_code == 409
+    await advance(shop.app, 31)
+    assert (await transfer(shop, "case1"))[1]["state"] == "WAIT_USER_CONFIRM"
+    await advance(shop.app, 24 * 3600)
+    assert (await state_of(shop, "case1"))[1]["fail_reason"] == "OVERDUE_CLOSE"
+    assert shop.receiver.events() == ["MCHTRANSFER.BILL.FINISHED"]
+    assert (await shop.get("/_ledger/check"))["ok"]
+
+
+async def test_one_that_is_processing_goes_on_when_it_is_asked_for_again(shop: Shop) -> None:
+    await states(shop, first_state="PROCESSING")
+    assert (await transfer(shop, "case1"))[1]["state"] == "PROCESSING"
+    await advance(shop.app, 3600)
+    assert (await state_of(shop, "case1"))[1]["state"] == "PROCESSING"
+    code, again = await transfer(shop, "case1")
+    assert (code, again["state"], "package_info" in again) == (200, "WAIT_USER_CONFIRM", True)
+    assert (await shop.get("/_ledger/summary"))["transfers_accepted"]["count"] == 1
+    await transfer(shop, "case2")
+    await advance(shop.app, 24 * 3600)
+    assert (await state_of(shop, "case2"))[1]["fail_reason"] == "OVERDUE_CLOSE"
+
+
+async def test_a_confirmed_one_is_under_way_and_may_fail_and_is_not_cancelled_any_more(shop: Shop) -> None:
+    before = (await shop.get("/_ledger/summary"))["balance_minor"]
+    await states(shop, sending_seconds=60, fail_reason="PAYEE_ACCOUNT_ABNORMAL")
+    await transfer(shop, "case1")
+    assert (await confirm(shop, out_bill_no="case1")).json()["state"] == "TRANSFERING"
+    world = world_of(shop.app)
+    with pytest.raises(WechatPayError, match="INVALID_REQUEST"):
+        world.transfers.cancel("case1", mchid=world.keys.mchid)
+    await advance(shop.app, 61)
+    _, failed = await state_of(shop, "case1")
+    assert (failed["state"], failed["fail_reason"]) == ("FAIL", "PAYEE_ACCOUNT_ABNORMAL")
+    assert shop.receiver.heard[0]["resource"]["state"] == "FAIL"
+    assert (await shop.get("/_ledger/summary"))["balance_minor"] == before
+    assert await shop.get("/_ledger/check") == {"ok": True, "violations": []}
+
+
+async def test_a_confirmed_one_may_take_its_time(shop: Shop) -> None:
+    await states(shop, sending_seconds=60)
+    await transfer(shop, "case1")
+    await confirm(shop, out_bill_no="case1")
+    await advance(shop.app, 61)
+    assert (await state_of(shop, "case1"))[1]["state"] == "SUCCESS"
+
+
+async def test_a_states_fault_names_what_happens_to_a_transfer(shop: Shop) -> None:
+    empty = {"call": "transfer", "fault": {"kind": "states"}}
+    elsewhere = {"call": "refund", "fault": {"kind": "states", "first_state": "ACCEPTED"}}
+    beside = {"call": "transfer", "fault": {"kind": "error-before", "fail_reason": "X"}}
+    for rule in (empty, elsewhere, beside):
+        answer = await shop.http.post("/_control/faults/rules", json=[rule])
+        assert answer.status_code == 422, rule
