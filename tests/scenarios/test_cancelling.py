@@ -195,7 +195,8 @@ async def test_the_timeline_tells_every_step(shop: Shop) -> None:
     order = await shop.paid_order(tea=1)
     await shop.cancels(order)
     after = await shop.comes_to(order, "cancelled")
-    assert [moment["what"] for moment in after["timeline"]] == [
+    told = [moment["what"] for moment in after["timeline"]]
+    assert told[:7] == [
         "placed",
         "stock-reserved",
         "payment-opened",
@@ -203,9 +204,6 @@ async def test_the_timeline_tells_every_step(shop: Shop) -> None:
         "cancellation-accepted",
         "stock-held",
         "refund-accepted",
-        "stock-released",
-        "customer-told",
-        "refund-arrived",
-        "customer-told",
-        "cancellation-completed",
     ]
+    assert set(told[7:9]) == {"stock-released", "customer-told"}, "asked for together: either may come first"
+    assert told[9:] == ["refund-arrived", "customer-told", "cancellation-completed"]
