@@ -135,8 +135,8 @@ def _went_back(reading: Reading) -> Iterator[Violation]:
 
 def whole_fen(reading: Reading) -> Iterable[Violation]:
     """Amounts are whole fen, in the ledger and in every event about money; lines of an order add up to its total; what
-    cases give back of a line never exceeds its pieces and its price, and is exactly its price when nothing is left; and
-    money that "came too late" was not given back before.
+    cases give back of a line never exceeds its pieces and its price, and is exactly its price when nothing is left, but
+    for what went back by hand for goods nobody named; and money that "came too late" was not given back before.
     """
     for line in reading.evidence.money:
         if type(line["amount_minor"]) is not int or (line["amount_minor"] < 0 and line["kind"] != "balance-set"):
@@ -154,7 +154,7 @@ def _shares(story: Story) -> Iterator[Violation]:
     if sum(map(story.worth, story.lines)) != story.total:
         yield Violation("I15", story.order_id, f"its lines do not add up to {story.total} fen")
     back: dict[int, int] = {}
-    returned = 0
+    returned = by_hand = 0
     for case in story.cases.values():
         if case.accepted["reason"]["code"] == "late-payment" and returned + case.amount > (story.paid or 0):
             yield Violation(
@@ -165,12 +165,14 @@ def _shares(story: Story) -> Iterator[Violation]:
         if given and sum(line["amount_minor"] for line in given) != case.amount:
             yield Violation("I15", case.case_id, f"its lines do not add up to {case.amount} fen")
         if case.status == "completed":
+            by_hand += 0 if given else case.refunded
             for line in given:
                 back[line["line_no"]] = back.get(line["line_no"], 0) + line["amount_minor"]
     for no in story.lines:
         left, worth = story.left(no), story.worth(no)
-        exceeds = left < 0 or back.get(no, 0) > worth
-        if exceeds or (left == 0 and back.get(no, 0) != worth):
+        less = worth - back.get(no, 0) if left == 0 else 0
+        by_hand -= less
+        if left < 0 or back.get(no, 0) > worth or (less and by_hand < 0):
             what = f"{left} pieces left, {back.get(no, 0)} of {worth} fen given back"
             yield Violation("I15", f"{story.order_id}/{no}", what)
 

@@ -8,7 +8,7 @@ import pytest
 
 from chassis.record import Heard, Refusal
 from contracts import payment
-from contracts.message import RefundNumber
+from contracts.message import Message, RefundNumber
 from contracts.notify import TellCustomer
 from contracts.order import CancellationNotAccepted
 from services.order.problems import problem_of
@@ -109,6 +109,42 @@ def test_an_order_that_is_cancelled_says_so_though_a_refund_is_still_to_be_match
         order.hears(cancel(request="r2"))
     assert isinstance(raised.value.event, CancellationNotAccepted)
     assert raised.value.event.reason == "already-cancelled"
+
+
+def part_by_hand(amount: int, *before: Message) -> Told:
+    """A part went back by hand, and somebody has said that it was for no goods of this order."""
+    order = paid_order().hears(*before, found(amount))
+    order.hears(accepted(amount=amount), told("refund-on-its-way"), settled(amount=amount), told("refund-arrived"))
+    return choose(order, "done")
+
+
+def test_what_went_back_by_hand_in_part_is_not_asked_for_again_and_the_goods_come_back() -> None:
+    second = "o1-c2"
+    order = part_by_hand(500).hears(cancel(request="r2"))
+    case = order.order.cases[-1]
+    assert (case.amount.amount_minor, [line.amount_minor for line in case.lines]) == (1400, [900, 500])
+    order.hears(held(second), accepted(second, 1400), released(second), told("refund-on-its-way", second))
+    order.hears(settled(second, 1400), told("refund-arrived", second))
+    assert (order.order.state, order.order.refunded_minor) == ("cancelled", 1900)
+    assert [line.left for line in order.order.lines] == [0, 0]
+
+
+def test_a_part_that_is_left_of_the_payment_is_given_back_whole() -> None:
+    order = part_by_hand(500).hears(cancel((1, 1), request="r2"))
+    assert order.order.cases[-1].amount.amount_minor == 300
+
+
+def test_where_all_went_back_by_hand_in_parts_the_goods_come_back_without_money() -> None:
+    order = part_by_hand(1900, SHIP).hears(cancel(request="r2", by=STAFF))
+    case = order.order.cases[-1]
+    assert (case.amount.amount_minor, sum(line.amount_minor for line in case.lines)) == (0, 0)
+
+
+def test_the_rest_of_the_payment_given_back_by_hand_cancels_the_order() -> None:
+    rest = found(1400).model_copy(update={"refund_number": RefundNumber("platform-2")})
+    order = part_by_hand(500).hears(rest)
+    assert order.order.cases[-1].road == "made-outside"
+    assert order.order.state == "cancelling"
 
 
 def test_the_staff_cancel_while_a_refund_is_still_to_be_matched() -> None:
