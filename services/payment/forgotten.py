@@ -60,8 +60,11 @@ def sent_after_all(refund: Refund, shown: str) -> Refund:
 
 
 def waits_as_transfer(refund: Refund) -> bool:
-    """Whether its transfer is not made because of the restore alone: it was looked for, and no call is under way."""
-    return refund.status == "paying-out" and refund.provider_code == FORGETFUL and refund.wake_at is not None
+    """Whether its transfer is not made because of the restore alone: it was looked for, and no call is under way. One
+    that the provider has taken is made, also where it is not found for a moment."""
+    is_made = refund.payout is not None and refund.payout.status == "taken"
+    waits = refund.provider_code == FORGETFUL and refund.wake_at is not None
+    return refund.status == "paying-out" and waits and not is_made
 
 
 def may_be_the_same(payment: Payment, refund: Refund) -> bool:

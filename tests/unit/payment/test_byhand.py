@@ -1,17 +1,13 @@
-"""What people did or decided: a refund made on the merchant platform, a decision about a stuck one, another card."""
+"""What people did or decided: a refund made on the merchant platform, a decision about a stuck one."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import pytest
 
 from contracts.deleting import EraseContact
-from contracts.message import CaseId
 from contracts.payment import (
     AdoptRefund,
     RefundAccepted,
-    RefundAttempted,
     RefundFound,
     RefundNotResumed,
     RefundRefused,
@@ -19,9 +15,8 @@ from contracts.payment import (
     ResumeRefund,
 )
 from services.payment.differences import is_at_provider
-from services.payment.outside import CallAttention, CardGiven, QueryRefund, RescueRefund, RescueRejected, SendRefund
+from services.payment.outside import CallAttention, QueryRefund, SendRefund
 from services.payment.saying import TELL_AGAIN
-from services.payment.shown import SealedCard
 from tests.unit.payment.given import (
     CASE,
     ORDER,
@@ -41,8 +36,6 @@ from tests.unit.payment.given import (
     unanswered,
     watch_refund,
 )
-
-CARD = SealedCard(serial="PUB_KEY_ID_1", bank_type="CMB_DEBIT", bank_account="sealed", real_name="sealed")
 
 
 def resume(how: str, attempt: int = 1, proof: str = "") -> ResumeRefund:
@@ -261,33 +254,6 @@ def test_a_decision_about_a_refund_nobody_asked_for_is_not_answered() -> None:
     assert story.hear(resume("send-again")) == []
 
 
-# ── another card ─────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_another_card_is_named_for_the_same_refund() -> None:
-    story = abnormal()
-    wish = expect(story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD)), RescueRefund)
-    assert (wish.number, wish.refund_id, wish.card) == (number(1), story.refund.refund_id, CARD)
-    assert story.hear(shown("PROCESSING")) == []
-    assert story.refund.status == "accepted"
-    story.hear(watch_refund())
-    expect(story.hear(shown("SUCCESS")), RefundSettled)
-
-
-def test_a_card_that_is_refused_is_told_and_another_may_be_named() -> None:
-    story = abnormal()
-    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
-    told = expect(story.hear(RescueRejected(order_id=ORDER, number=number(), code="PARAM_ERROR")), RefundAttempted)
-    assert (told.outcome, told.provider_code) == ("abnormal", "PARAM_ERROR")
-    expect(story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD)), RescueRefund)
-
-
-@pytest.mark.parametrize("state", ["intended", "unknown", "accepted", "settled"])
-def test_a_card_for_a_refund_that_is_not_abnormal_changes_nothing(state: str) -> None:
-    story = given(state)
-    before: Any = story.state
-    assert story.hear(CardGiven(order_id=ORDER, case_id=CaseId(CASE), card=CARD)) == []
-    assert story.state is before
-
-
 def test_a_refund_made_by_hand_is_told_of_again_until_a_case_has_it() -> None:
     """Nobody asks for what answers no command: lost with the broker, the order would give the same goods back again."""
     story = paid()
@@ -320,47 +286,6 @@ def test_an_answer_about_another_number_is_no_refund_made_by_hand() -> None:
     told = story.hear(shown("SUCCESS", case="SOMEBODYS", asked="BYHAND-1"))
     assert expect(told, CallAttention).what == "strange-refund"
     assert story.state is before
-
-
-def test_a_card_that_never_reached_the_provider_is_asked_for_again() -> None:
-    story = abnormal()
-    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
-    story.hear(unanswered())
-    expect(story.wake(), QueryRefund)
-    assert expect(story.hear(shown("ABNORMAL")), RefundAttempted).outcome == "abnormal"
-    assert story.hear(shown("ABNORMAL")) == [], "once"
-
-
-def test_a_question_that_was_on_its_way_when_the_card_was_named_asks_for_no_other_card() -> None:
-    story = abnormal()
-    expect(story.wake(), QueryRefund)
-    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
-    assert story.hear(shown("ABNORMAL")) == []
-    story.hear(shown("PROCESSING"))
-    assert story.refund.status == "accepted"
-
-
-def test_a_late_word_about_the_card_before_asks_for_no_other_card() -> None:
-    story = abnormal()
-    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
-    story.hear(shown("PROCESSING"))
-    expect(story.hear(shown("ABNORMAL", by="callback")), QueryRefund)
-    assert story.hear(shown("PROCESSING")) == []
-    assert story.refund.status == "accepted"
-    assert story.hear(shown("ABNORMAL")) == [], "the answer to a question from before the card was named"
-    assert story.refund.status == "accepted"
-
-
-def test_a_second_card_that_fails_too_is_told_and_a_third_may_be_named() -> None:
-    story = abnormal()
-    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
-    story.hear(shown("PROCESSING"))
-    expect(story.hear(shown("ABNORMAL", by="callback")), QueryRefund)
-    assert expect(story.hear(shown("ABNORMAL")), RefundAttempted).outcome == "abnormal"
-    expect(story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD)), RescueRefund)
-    story.hear(shown("PROCESSING"))
-    expect(story.wake(), QueryRefund)
-    assert expect(story.hear(shown("ABNORMAL")), RefundAttempted).outcome == "abnormal", "by a question alone"
 
 
 def test_a_refund_made_by_hand_that_was_closed_since_is_taken_over_by_no_case() -> None:

@@ -18,6 +18,7 @@ from services.payment.outside import (
     TransferRejected,
     TransferUnanswered,
 )
+from services.payment.payouts import TRIES_BEFORE_NEVER_MADE
 from services.payment.shown import ProviderTransfer
 from tests.unit.payment.given import (
     CASE,
@@ -35,7 +36,7 @@ from tests.unit.payment.given import (
     watch_refund,
 )
 from tests.unit.payment.test_byhand import resume
-from tests.unit.payment.test_payouts import OPENID, rerouted
+from tests.unit.payment.test_payouts import OPENID, rerouted, transfer_shown
 from tests.unit.payment.test_restored import LOOK, PAYMENT, SEND, TRANSFER, After, transfer, wish
 
 
@@ -63,6 +64,20 @@ def test_a_transfer_whose_call_is_under_way_is_not_dropped_for_a_refund_that_is_
     expect(story.wake(), SendTransfer)
     assert kinds(story.hear(shown("SUCCESS", case=OTHER_CASE))) == ["RefundFound"]
     assert story.refund.status == "paying-out"
+
+
+@pytest.mark.parametrize("found_first", [False, True])
+def test_a_transfer_that_was_taken_is_made_though_it_is_not_found_for_a_moment(found_first: bool) -> None:
+    """It may be offered to its customer at any time: given up, the money could go twice."""
+    story = rerouted()
+    for _ in range(TRIES_BEFORE_NEVER_MADE):
+        story.hear(transfer_shown("PROCESSING", package_info=""))
+        expect(story.wake(), SendTransfer)
+    heard = [restored_transfer(), shown("SUCCESS", case=OTHER_CASE)]
+    says = [say for one in (reversed(heard) if found_first else heard) for say in story.hear(one)]
+    assert sorted(kinds(says)) == ["RefundAttempted", "RefundFound"]
+    assert story.refund.status == "paying-out"
+    assert kinds(story.hear(transfer_shown("WAIT_USER_CONFIRM"))) == ["RefundAccepted"]
 
 
 async def test_a_question_without_an_answer_is_no_unknown_refund(keys: Path) -> None:

@@ -125,6 +125,16 @@ def test_each_new_transfer_has_its_own_days() -> None:
     assert story.hear(transfer_shown("WAIT_USER_CONFIRM", n=3), after=timedelta(hours=30)) == []
 
 
+def test_one_that_was_late_already_does_not_silence_the_next() -> None:
+    story = waiting()
+    story.hear(transfer_shown("TRANSFERING", package_info=""), after=timedelta(days=6))
+    assert story.refund.late_days == 5
+    story.hear(transfer_shown("FAIL", fail_reason="REAL_NAME_CHECK_FAIL"))
+    story.hear(transfer_shown("WAIT_USER_CONFIRM", n=2))
+    late = story.hear(transfer_shown("TRANSFERING", n=2, package_info=""), after=timedelta(days=3))
+    assert kinds(late) == ["RefundDelayed", "CallAttention"]
+
+
 # ── taken back ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_taking_back_may_lose_against_the_customer() -> None:
     story = waiting()
