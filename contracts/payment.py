@@ -31,6 +31,19 @@ WITH_THE_SHOP = "RETURNED_TO_MERCHANT"
 """Stands where the provider's word would, for a refund whose money went to the shop's bank in the end."""
 
 
+REASON_BYTES_MAX = 80
+"""WeChat Pay: a refund's `reason` (pay.weixin.qq.com/doc/v3/merchant/4012556457), in bytes of UTF-8."""
+DESCRIPTION_BYTES_MAX = 127
+"""WeChat Pay: a payment's `description` (pay.weixin.qq.com/doc/v3/partner/4012523593), in bytes of UTF-8. A longer one
+is refused, PARAM_ERROR, and the order could never be paid (developers.weixin.qq.com/community/pay/doc/
+000ac2f693c4e881fc38cd5795b400, github.com/JeffreySu/WeiXinMPSDK/issues/3217)."""
+
+
+def cut(text: str, bytes_max: int) -> str:
+    """`text` cut to a number of UTF-8 bytes, never through a character."""
+    return text.encode()[:bytes_max].decode(errors="ignore")
+
+
 def trade_number(order_id: str) -> str:
     """The number of an order's payment at the provider: the order's id. Raises ValueError for an id the provider would
     not take (pay.weixin.qq.com/doc/v3/partner/4012523593: 6 to 32 of 0-9 A-Z a-z _ - *)."""

@@ -19,13 +19,12 @@ from contracts.notify import Addressee
 from services.order.arrival import expected_by
 from services.order.model import Case, Order
 from services.order.tasks import matched_refunds
-from services.order.words import cut, reason_in_words, refusal_in_words, solution_in_words, solution_of, solution_unpaid
+from services.order.words import reason_in_words, refusal_in_words, solution_in_words, solution_of, solution_unpaid
 
 # A short message whose fate is unknown is looked for before the next provider is asked (decision 0019).
 TELLING = timedelta(hours=1)
 # The provider closes after seven days what it cannot pay; slowness before that is told by `RefundDelayed`.
 ARRIVING = timedelta(days=8)
-REFUND_REASON_BYTES_MAX = 80  # WeChat Pay: `reason`, at most 80 bytes (pay.weixin.qq.com/doc/v3/merchant/4012556457)
 
 
 class Cancellation(BaseModel):
@@ -80,7 +79,7 @@ class Cancellation(BaseModel):
             whole=case.whole,
             amount=case.amount,
             to=order.addressee,
-            refund_reason=cut(reason, REFUND_REASON_BYTES_MAX),
+            refund_reason=payment.cut(reason, payment.REASON_BYTES_MAX),
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),
             solution=solution_of(case.reason, case.words, case.solution, language),

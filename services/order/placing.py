@@ -14,15 +14,12 @@ from contracts.inventory import StockLine
 from contracts.message import CaseId, CustomerId, Money, OrderId
 from contracts.notify import Addressee
 from contracts.order import Reason
+from contracts.payment import DESCRIPTION_BYTES_MAX, cut
 from services.order.model import Line, Order
-from services.order.words import cut, reason_in_words, solution_unpaid
+from services.order.words import reason_in_words, solution_unpaid
 
 PHONE_DIGITS = 11
 ITEM_MAX = 120  # characters; WeChat: `item_desc` of a shipping record (…/API/order_shipping/api_uploadshippinginfo)
-DESCRIPTION_BYTES_MAX = 127
-"""WeChat Pay: `description` (pay.weixin.qq.com/doc/v3/partner/4012523593), in bytes of UTF-8. A longer one is refused,
-PARAM_ERROR, and the order could never be paid (developers.weixin.qq.com/community/pay/doc/
-000ac2f693c4e881fc38cd5795b400, github.com/JeffreySu/WeiXinMPSDK/issues/3217)."""
 
 
 class Placement(BaseModel):

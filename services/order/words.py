@@ -213,10 +213,5 @@ def refusal_in_words(refusal: str, language: Language) -> str:
     return _pick(_REFUSALS.get(refusal, (refusal, refusal)), language)
 
 
-def cut(text: str, bytes_max: int) -> str:
-    """`text` cut to a number of UTF-8 bytes, never through a character."""
-    return text.encode()[:bytes_max].decode(errors="ignore")
-
-
 def _pick(words: tuple[str, str], language: Language) -> str:
     return words[0] if language == "zh" else words[1]

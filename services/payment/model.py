@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import AwareDatetime
 
 from contracts.message import CaseId, Money, OrderId, RefundNumber, message_id
-from contracts.payment import RefusalReason
+from contracts.payment import REASON_BYTES_MAX, RefusalReason, cut
 from services.payment.shown import Fact, Trade
 
 PaymentStatus = Literal["new", "opened", "closing", "closed", "paid"]
@@ -26,8 +26,6 @@ PayoutStatus = Literal["intended", "unknown", "parked", "taken", "waiting", "fai
 
 # A prepay_id lives two hours (pay.weixin.qq.com/doc/v3/partner/4012523593); the customer needs some minutes to pay.
 PREPAY_REUSED_FOR = timedelta(minutes=110)
-
-REASON_BYTES_MAX = 80
 
 # pay.weixin.qq.com/doc/v3/merchant/4012556457
 REFUNDS_PER_ORDER_MAX = 50
@@ -301,4 +299,4 @@ def payout_number(case_id: str, n: int) -> RefundNumber:
 
 def reason_for_customer(text: str) -> str:
     """At most 80 bytes of UTF-8, cut between characters: WeChat shows it to the customer."""
-    return text.encode()[:REASON_BYTES_MAX].decode(errors="ignore").strip()
+    return cut(text, REASON_BYTES_MAX).strip()

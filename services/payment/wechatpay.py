@@ -19,6 +19,7 @@ from pydantic import BaseModel, ValidationError
 
 from chassis.clock import Clock
 from contracts.message import Money
+from contracts.payment import DESCRIPTION_BYTES_MAX, cut
 from services.payment.bill_download import BILL_BYTES_MAX, BadBill, BillLink, unpacked
 from services.payment.calling import Line, NoAnswer, Refused, http_client
 from services.payment.hosts import HostChoice
@@ -33,8 +34,6 @@ Family = Literal["pay", "refund", "transfer"]
 # 企业赔付, made for paying back what cannot go the way it came (pay.weixin.qq.com/doc/v3/merchant/4013774589).
 TRANSFER_SCENE = "1011"
 TRANSFER_TEXT_MAX = 32
-# Orders of before were described in as many characters (github.com/JeffreySu/WeiXinMPSDK/issues/3217).
-DESCRIPTION_BYTES_MAX = 127
 _LAST_OF_THREE_BYTES = 0xFFFF
 
 _TRADES = "/v3/pay/transactions"
@@ -90,7 +89,8 @@ class WechatPay:
         us = self.merchant
         body: dict[str, Any] = {
             **self._payee(),
-            "description": _cut(_plain(description) or out_trade_no, DESCRIPTION_BYTES_MAX),
+            # Cut here, too: orders of before were described in as many characters.
+            "description": cut(_plain(description) or out_trade_no, DESCRIPTION_BYTES_MAX),
             "out_trade_no": out_trade_no,
             "notify_url": self._notify_url("pay"),
             "amount": {"total": amount.amount_minor, "currency": amount.currency},
@@ -286,11 +286,6 @@ def _plain(text: str) -> str:
     (developers.weixin.qq.com/community/pay/doc/0008600456091840f732d27996b000, 000824447acc68f26a0fffd7656000). A
     product's name may hold it, and what a customer wrote."""
     return "".join(one for one in text if ord(one) <= _LAST_OF_THREE_BYTES)
-
-
-def _cut(text: str, bytes_max: int) -> str:
-    """`text` cut to a number of UTF-8 bytes, never through a character."""
-    return text.encode()[:bytes_max].decode(errors="ignore")
 
 
 def _part(number: str) -> str:
