@@ -154,9 +154,10 @@ def _shares(story: Story) -> Iterator[Violation]:
     if sum(map(story.worth, story.lines)) != story.total:
         yield Violation("I15", story.order_id, f"its lines do not add up to {story.total} fen")
     back: dict[int, int] = {}
-    returned = by_hand = 0
+    returned = by_hand = short = 0
     for case in story.cases.values():
-        if case.accepted["reason"]["code"] == "late-payment" and returned + case.amount > (story.paid or 0):
+        is_late = case.accepted["reason"]["code"] == "late-payment"
+        if is_late and returned + case.amount > (story.paid or 0):
             yield Violation(
                 "I15", case.case_id, f"{case.amount} fen of {story.paid} came late, {returned} had gone back"
             )
@@ -165,16 +166,18 @@ def _shares(story: Story) -> Iterator[Violation]:
         if given and sum(line["amount_minor"] for line in given) != case.amount:
             yield Violation("I15", case.case_id, f"its lines do not add up to {case.amount} fen")
         if case.status == "completed":
-            by_hand += 0 if given else case.refunded
+            by_hand += 0 if given or is_late else case.refunded
             for line in given:
                 back[line["line_no"]] = back.get(line["line_no"], 0) + line["amount_minor"]
     for no in story.lines:
         left, worth = story.left(no), story.worth(no)
-        less = worth - back.get(no, 0) if left == 0 else 0
-        by_hand -= less
-        if left < 0 or back.get(no, 0) > worth or (less and by_hand < 0):
+        if left < 0 or back.get(no, 0) > worth:
             what = f"{left} pieces left, {back.get(no, 0)} of {worth} fen given back"
             yield Violation("I15", f"{story.order_id}/{no}", what)
+        short += worth - back.get(no, 0) if left == 0 else 0
+    if short > by_hand:
+        what = f"{short} fen of goods that are given back did not go back with them, {by_hand} went back by hand"
+        yield Violation("I15", story.order_id, what)
 
 
 _MONEY = (

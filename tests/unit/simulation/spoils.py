@@ -121,6 +121,23 @@ def more_given_back_than_the_line_cost(scene: Scene) -> None:
     scene.rewords("cancellation-accepted.v1", BACK, lines=[line], amount=yuan(TOTAL + 1))
 
 
+def some_by_hand(scene: Scene, short: int, by_hand: int) -> None:
+    """The case of `BACK` gave back less than its goods cost, and a part of the money went back by hand."""
+    line = {"line_no": 1, "product_id": "tea", "category": "goods", "quantity": PIECES, "amount_minor": TOTAL - short}
+    scene.rewords("cancellation-accepted.v1", BACK, lines=[line], amount=yuan(TOTAL - short))
+    about = {"order_id": BACK, "case_id": f"{BACK}-c2", "customer_id": "c1", "customer_group": "g", "whole": False}
+    about |= {"lines": [], "by": BY, "accepted_at": WHEN, "occurred_at": WHEN}
+    accepted = {**about, "amount": yuan(by_hand), "reason": {**REASON, "family": "system", "code": "other"}}
+    completed = {**accepted, "refunded": yuan(by_hand), "completed_at": WHEN}
+    says = ("cancellation-accepted.v1", accepted), ("cancellation-completed.v1", completed)
+    scene.hears((*ORDERS, BACK), "by hand", *says)
+
+
+@seen_by("whole-fen")
+def less_given_back_than_the_goods_cost(scene: Scene) -> None:
+    some_by_hand(scene, short=500, by_hand=499)
+
+
 @seen_by("whole-fen")
 def late_money_that_had_gone_back(scene: Scene) -> None:
     body = {"order_id": BACK, "case_id": f"{BACK}-c2", "customer_id": "c1", "customer_group": "g", "whole": False}

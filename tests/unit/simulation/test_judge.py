@@ -22,7 +22,7 @@ from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a f
 from tests.unit.order.roads import found
 from tests.unit.order.told import ID, OPENED, RESERVED, Told, cancel, place
 from tests.unit.simulation.given import AT, LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
-from tests.unit.simulation.spoils import Spoil
+from tests.unit.simulation.spoils import Spoil, some_by_hand
 from tests.unit.simulation.spoils_books import was_compared
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
@@ -59,6 +59,12 @@ def test_a_refund_by_hand_that_an_order_hears_of_before_its_payment_is_fine() ->
     story.placed(next(json.loads(said.body) for said in told if said.wire == "order-placed.v1"))
     story.accepted(next(json.loads(said.body) for said in told if said.wire == "cancellation-accepted.v1"))
     assert story.problems == []
+
+
+def test_goods_that_come_back_without_what_went_back_by_hand_are_fine() -> None:
+    scene = shop()
+    some_by_hand(scene, short=500, by_hand=500)
+    assert list(CHECKS["whole-fen"](scene.evidence())) == []
 
 
 def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
