@@ -273,9 +273,23 @@ async def _provider_call(place: Place, fault: Fault) -> None:
     elif wrong["kind"].startswith("error"):
         http, code = REFUSALS.get(call, REFUSED) if kind == "refused" else CODES.get(call, (500, "SYSTEM_ERROR"))
         wrong |= {"code": code} | ({"http": http} if http >= 400 else {})
-    await place.door.sandbox(
-        "POST", "/_control/faults/rules", [{"call": call, "times": fault["times"], "fault": wrong}]
-    )
+    await _rule(place, call, wrong, fault)
+
+
+async def _transfer_states(place: Place, fault: Fault) -> None:
+    """A rule counts the calls of one number as often as they come: only the first makes the transfer."""
+    await _rule(place, "transfer", {"kind": "states", **fault["states"]}, fault)
+
+
+async def _card_refuses(place: Place, fault: Fault) -> None:
+    await _rule(place, "abnormal-refund", {"kind": "status", "refund_status": "ABNORMAL"}, fault)
+
+
+async def _rule(place: Place, call: str, wrong: Mapping[str, Any], fault: Fault) -> None:
+    rule = {"call": call, "times": fault["times"], "fault": wrong}
+    status, answer = await place.door.sandbox("POST", "/_control/faults/rules", [rule])
+    if status >= 300:
+        raise ValueError(f"the sandbox does not know such a fault: {rule}: {answer}")
 
 
 async def _certificate_rotates(place: Place, fault: Fault) -> None:
@@ -323,6 +337,8 @@ KINDS: Mapping[str, Callable[[Place, Fault], Awaitable[End | None]]] = {
     "balance-short": _balance_short,
     "sms-undeliverable": _sms_undeliverable,
     "provider-call": _provider_call,
+    "transfer-states": _transfer_states,
+    "card-refuses": _card_refuses,
     "certificate-rotates": _certificate_rotates,
     losing.KIND: losing.lose,
     **attacks.KINDS,

@@ -37,6 +37,8 @@ what follows them (other roads, undoing, goods taken again) is where a saga is w
 BESIDE_REFUSED = {"closed": 4, "abnormal": 2, "not-permitted": 1, "unknown-after": 1}
 ON_HARD_ROADS = ("transfer", "transfer", "transfer-query", "abnormal-refund", "refund-query")
 HOW = ("error-before", "error-after", "drop-before", "drop-after", "slow", "refused")
+FAIL_REASONS = ("REAL_NAME_CHECK_FAIL", "RECEIVE_ACCOUNT_NOT_PERMMIT", "TRANSFER_RISK")
+"""Why a confirmed transfer brought nothing: three of those that WeChat Pay documents (查询转账单, `fail_reason`)."""
 
 
 def mishaps(dice: Random, until: float, instances: int) -> list[Fault]:
@@ -48,6 +50,7 @@ def mishaps(dice: Random, until: float, instances: int) -> list[Fault]:
         mix = _hard_mix(dice) if hard else _mix(dice)
         faults.append({"kind": "provider", "at": 0.0, "lasts": until, "seed": dice.randrange(10**6), "mix": mix})
         faults += [_call(dice, until, dice.choice(ON_HARD_ROADS)) for _ in range(2 if hard else 0)]
+        faults += [_detour(dice, until) for _ in range(dice.choice((0, 1, 2)) if hard else 0)]
     return sorted(faults, key=lambda one: float(one["at"]))
 
 
@@ -60,6 +63,12 @@ def _call(dice: Random, until: float, call: str) -> Fault:
     """Some calls of this kind go wrong at any time."""
     fault = {"fault": dice.choice(HOW), "times": dice.randint(1, 6), "lasts": 1.0}
     return {"kind": "provider-call", "at": round(dice.uniform(0, until), 3), "call": call, **fault}
+
+
+def _detour(dice: Random, until: float) -> Fault:
+    """Some transfers, or other bank cards, do not go straight to their end."""
+    kind = dice.choice(("transfer-states", "transfer-states", "card-refuses"))
+    return {"kind": kind, "at": round(dice.uniform(0, until), 3), **FAULTS[kind][1](dice, "", "", 1.0)}
 
 
 def _mix(dice: Random) -> dict[str, float]:
@@ -75,6 +84,19 @@ def _fault(dice: Random, until: float, instances: int) -> Fault:
     service = dice.choice((*SERVICES, "gateway") if kind.startswith("database-") else SERVICES)
     who = dice.choice([*(f"{name}/{dice.randrange(instances)}" for name in SERVICES), "gateway/0"])
     return {"kind": kind, "at": at, **FAULTS[kind][1](dice, service, who, lasts)}
+
+
+def _states(dice: Random) -> dict[str, Any]:
+    """What a transfer goes through besides waiting for its customer, one or more of it."""
+    states: dict[str, Any] = {
+        "first_state": dice.choice(("ACCEPTED", "PROCESSING")),
+        "sending_seconds": dice.choice((30.0, 3_600.0, 90_000.0)),
+        "fail_reason": dice.choice(FAIL_REASONS),
+    }
+    states = {name: states[name] for name in dice.sample(sorted(states), dice.choice((1, 1, 2)))}
+    if states.get("first_state") == "ACCEPTED":
+        states["settle_seconds"] = dice.choice((10.0, 600.0, 40_000.0))
+    return states
 
 
 def _share(dice: Random) -> float:
@@ -151,5 +173,10 @@ FAULTS: dict[str, tuple[int, Draw]] = {
             "lasts": lasts,
         },
     ),
+    "transfer-states": (
+        1,
+        lambda dice, service, who, lasts: {"states": _states(dice), "times": dice.choice((1, 2, 4))},
+    ),
+    "card-refuses": (1, lambda dice, service, who, lasts: {"times": dice.choice((1, 2))}),
 }
 """By kind: how often it comes, against the others, and what it needs."""
