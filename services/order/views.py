@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
+from chassis.batcher import Shared
 from chassis.keeping import Keeping
 from chassis.mongo import Collection
 from chassis.projection import Update
@@ -64,6 +65,7 @@ class OrderViews:
         self._products = products
         self._coupons = coupons
         self._keeping = keeping
+        self._totals = Shared(self._added_up)
 
     async def prepare(self) -> None:
         """Make the indexes that the lists read."""
@@ -118,7 +120,11 @@ class OrderViews:
         await self._coupons.update_all([Update({"_id": coupon.code}, {"$set": fields}, upsert=True)])
 
     async def summary(self) -> dict[str, Any]:
-        """The order book's totals, added up by the database now. Amounts in fen."""
+        """The order book's totals, added up by the database now. Amounts in fen. Reads every order there is, so it is
+        done once for all who ask while it is done, never twice at a time."""
+        return await self._totals.now()
+
+    async def _added_up(self) -> dict[str, Any]:
         states = await self._orders.aggregate(
             [
                 {"$match": {"state.order_id": {"$exists": True}}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -74,6 +75,29 @@ async def test_every_open_task_is_listed_once_page_by_page(views: tuple[Any, Ord
     assert listed == sorted(task.task_id for order in orders() for task in order.tasks if task.done_at is None)
     assert len(listed) == COUNT // 30 * 2
     assert (await views[1].summary())["open_tasks"] == len(listed)
+
+
+async def test_the_book_is_added_up_by_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    database: Any = MemoryDatabase()
+    orders_, products, coupons = (database.collection(name) for name in ("orders", "products", "coupons"))
+    views, begun = OrderViews(orders_, products, coupons, database.keeping(ORDERS)), asyncio.Event()
+    under_way, most, scans = 0, 0, 0
+
+    async def aggregate(stages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        nonlocal under_way, most, scans
+        under_way, scans = under_way + 1, scans + 1
+        most = max(most, under_way)
+        begun.set()
+        await asyncio.sleep(0)
+        under_way -= 1
+        return []
+
+    monkeypatch.setattr(orders_, "aggregate", aggregate)
+    first = asyncio.create_task(views.summary())
+    await begun.wait()
+    later = await asyncio.gather(*(views.summary() for _ in range(20)))
+    assert later == [await first] * 20
+    assert (most, scans) == (1, 2 * 3), "one for the first, one that began after all the others had asked"
 
 
 @pytest.mark.real
