@@ -150,13 +150,12 @@ _CANCELLED_PAID: dict[Language, Text] = {
 
 _OF_A_PART: dict[str, dict[Language, Text]] = {
     "order-cancelled": {
-        "zh": Text(
-            "部分商品已取消", "您的订单 {order} 中的部分商品已取消,这些商品无需退款。", note="部分商品已取消,无需退款"
-        ),
+        # Also of the last goods of an order whose money all went back before: "some" or "all" would be wrong of one.
+        "zh": Text("商品已取消", "您的订单 {order} 中的商品已取消,此次取消无退款。", note="商品已取消,此次无退款"),
         "en": Text(
-            "Partly cancelled",
-            "Some goods of your order {order} are cancelled. There is nothing to refund for them.",
-            note="Nothing to refund",
+            "Goods cancelled",
+            "Goods of your order {order} are cancelled. There is no refund for this cancellation.",
+            note="No refund for this",
         ),
     },
     "refund-on-its-way": {

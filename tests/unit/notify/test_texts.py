@@ -117,6 +117,15 @@ def test_who_cancelled_some_of_the_goods_does_not_read_that_the_order_is_cancell
     assert subscribe_data({"thing4": "温馨提示"}, words)["thing4"] == words.note
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_last_goods_of_an_order_whose_money_is_gone_are_not_called_some_of_them(
+    language: Literal["zh", "en"],
+) -> None:
+    words = words_for(tell(outcome="order-cancelled", to=addressee(language=language), amount_minor=0, part=True), NOW)
+    assert not [said for said in ("部分", "未产生付款", "ome goods", "artly", "Nothing was paid") if said in words.text]
+    assert not [said for said in ("部分", "未付款", "artly", "charged") if said in words.title + words.note]
+
+
 def test_the_table_knows_every_outcome() -> None:
     assert set(TEXTS) == set(OUTCOMES)
     assert all(set(texts) == set(LANGUAGES) for texts in TEXTS.values())
