@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -22,6 +23,12 @@ old one still works."""
 
 TOKEN_ENDED = frozenset({40001, 40014, 42001})
 """Error codes of a call whose token is not valid any more: it was turned away at the door, nothing was done."""
+
+
+def appid_file(keys: Path) -> str:
+    """Which file of a keys folder names the mini-program that customers open. A service provider has an app of its own
+    (`appid.txt`), which nobody opens where the merchant it acts for has one, too."""
+    return "sub-appid.txt" if (keys / "sub-appid.txt").exists() else "appid.txt"
 
 
 class NoAnswer(Exception):

@@ -20,10 +20,13 @@ READ_BY: dict[str, tuple[str, ...]] = {
         *("merchants/*/*.txt", "merchants/*/*.pem", "merchants/*/wechatpay-keys/*.pem"),
     ),
     "notify": (
-        *("appid.txt", "appsecret.txt", "templates.json", "sms-templates.json", "push-token.txt", PERSONAL),
-        *("sms-tencent-id.txt", "sms-tencent-key.txt", "sms-alibaba-id.txt", "sms-alibaba-key.txt"),
+        *("appid.txt", "sub-appid.txt", "appsecret.txt", "templates.json", "sms-templates.json", "push-token.txt"),
+        *("sms-tencent-id.txt", "sms-tencent-key.txt", "sms-alibaba-id.txt", "sms-alibaba-key.txt", PERSONAL),
     ),
-    "gateway": ("gateway-private.pem", "gateway-secret.txt", "appid.txt", "appsecret.txt", "login-public.pem"),
+    "gateway": (
+        *("gateway-private.pem", "gateway-secret.txt", "login-public.pem"),
+        *("appid.txt", "sub-appid.txt", "appsecret.txt"),
+    ),
 }
 """Files by service, as their `settings.py` name them; inventory and analytics read none."""
 PRIVATE_MODE = 0o600

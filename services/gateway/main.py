@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from fastapi import FastAPI
 
 from chassis import clock
+from chassis.miniprogram import appid_file
 from chassis.mongo import Database
 from chassis.service import http_app, until_answered
 from chassis.serving import serve
@@ -136,7 +137,7 @@ def wire(settings: GatewaySettings, database: Database | None = None) -> Door:
     tokens = _usable(SANDBOX_KEY, lambda: Tokens(issuers, clock.now))
     account = wechat.Wechat(
         httpx.AsyncClient(timeout=wechat.SECONDS),
-        read_key(keys, "appid.txt"),
+        read_key(keys, appid_file(keys)),
         read_key(keys, "appsecret.txt"),
         settings.mini_program_url,
     )

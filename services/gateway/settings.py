@@ -14,7 +14,8 @@ Url = Annotated[str, Field(pattern=r"^https?://[^\s/?#]+$", description="address
 class GatewaySettings(HttpSettings, KeySettings):
     """Where the services are, who signs tokens, and what one caller may ask for per second. The keys folder holds
     `gateway-private.pem` (Ed25519, signs access tokens), `gateway-secret.txt` (at least 32 random characters),
-    `appid.txt`, `appsecret.txt`, and `login-public.pem` where the stand-in's tokens are trusted."""
+    `appid.txt` (or `sub-appid.txt`, see the payment service's), `appsecret.txt`, and `login-public.pem` where the
+    stand-in's tokens are trusted."""
 
     order_url: Url
     payment_url: Url

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter
 
 from chassis import clock
 from chassis.engine import Engine
-from chassis.miniprogram import MiniProgram
+from chassis.miniprogram import MiniProgram, appid_file
 from chassis.record import Heard
 from chassis.relay import Performer
 from chassis.settings import read_key
@@ -143,7 +143,7 @@ async def senders(settings: NotifySettings) -> AsyncIterator[Senders]:
             seconds=seconds,
         )
         yield Senders(
-            wechat=Wechat(MiniProgram(http, read_key(keys, "appid.txt"), read_key(keys, "appsecret.txt"), url)),
+            wechat=Wechat(MiniProgram(http, read_key(keys, appid_file(keys)), read_key(keys, "appsecret.txt"), url)),
             wechat_templates=wechat_templates(keys),
             sms={"sms-tencent": tencent, "sms-alibaba": alibaba},
             sms_account=account,

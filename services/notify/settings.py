@@ -8,10 +8,10 @@ from chassis.settings import KeySettings, ServiceSettings
 
 
 class NotifySettings(ServiceSettings, KeySettings):
-    """Where the providers answer and how long a call to them may take. The keys folder holds `appid.txt`,
-    `appsecret.txt`, `templates.json`, `sms-templates.json`, `sms-tencent-id.txt`, `sms-tencent-key.txt`,
-    `sms-alibaba-id.txt`, `sms-alibaba-key.txt`, `personal-<n>.key`, `personal-search.key`, and `push-token.txt` where
-    WeChat's event pushes are wanted."""
+    """Where the providers answer and how long a call to them may take. The keys folder holds `appid.txt` (or
+    `sub-appid.txt`, see the payment service's), `appsecret.txt`, `templates.json`, `sms-templates.json`,
+    `sms-tencent-id.txt`, `sms-tencent-key.txt`, `sms-alibaba-id.txt`, `sms-alibaba-key.txt`, `personal-<n>.key`,
+    `personal-search.key`, and `push-token.txt` where WeChat's event pushes are wanted."""
 
     provider_url: str = Field(
         "",

@@ -14,7 +14,7 @@ from chassis import clock
 from chassis.bucket import Rate, connect
 from chassis.miniprogram import MiniProgram
 from chassis.service import Parts, Service, every
-from chassis.settings import load, read_key
+from chassis.settings import load
 from contracts import payment
 from services.payment.accounts import ACCOUNTS
 from services.payment.api import routes
@@ -24,7 +24,8 @@ from services.payment.effects import Effects
 from services.payment.figures import count_refunds, show_what_stands
 from services.payment.handlers import PAYMENTS
 from services.payment.limits import CALLS, RefundLimits
-from services.payment.merchants import Merchants, expect_keys, folders, open_merchants
+from services.payment.merchants import Merchants, expect_keys, open_merchants
+from services.payment.miniprograms import MiniPrograms
 from services.payment.parking import Parking
 from services.payment.reconciliation import RECONCILIATIONS
 from services.payment.reconciliation_api import reconciliation_routes
@@ -112,18 +113,10 @@ def _restored(parts: Parts, settings: PaymentSettings) -> Restored:
 
 @asynccontextmanager
 async def _mini_programs(settings: PaymentSettings) -> AsyncIterator[Callable[[str], MiniProgram | None]]:
-    """Each shop's mini-program, for its shipping records; None for a shop without `appsecret.txt`."""
+    """Each shop's mini-program, for its shipping records; None for all where none are kept."""
     async with httpx.AsyncClient(timeout=MINI_PROGRAM_SECONDS) as http:
-        known: dict[str, MiniProgram] = {}
-
-        def account_of(shop: str) -> MiniProgram | None:
-            folder = folders(settings.keys).get(shop) if shop not in known else None
-            if settings.shipping_records and folder is not None and (folder / "appsecret.txt").exists():
-                appid, secret = read_key(folder, "appid.txt"), read_key(folder, "appsecret.txt")
-                known[shop] = MiniProgram(http, appid, secret, settings.mini_program_url)
-            return known.get(shop)
-
-        yield account_of
+        programs = MiniPrograms(http, settings.keys, settings.mini_program_url)
+        yield programs.of if settings.shipping_records else lambda _: None
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ class PaymentSettings(ServiceSettings, KeySettings):
     needed while it changes them, may lie in wechatpay-keys/<serial>.pem (public key or platform certificate).
 
     Further shops have a folder each, merchants/<shop>/ with the same files. A service provider adds sub-mchid.txt, the
-    merchant it acts for, and sub-appid.txt when the mini-program is that merchant's own.
+    merchant it acts for, and sub-appid.txt when the mini-program is that merchant's own; then appsecret.txt is of that
+    one, too, and gateway and notify read both.
 
     Files may be replaced at any time: they are read again within seconds, and what is broken is not used."""
 

@@ -77,6 +77,16 @@ async def test_a_password_costs_what_the_settings_say(environment: pytest.Monkey
 
 
 @pytest.mark.usefixtures("environment")
+async def test_customers_sign_in_with_the_mini_program_that_they_open(tmp_path: Path) -> None:
+    """A service provider acts for a merchant with a mini-program of its own: codes of that one mean nothing to the
+    provider's."""
+    (tmp_path / "appid.txt").write_text("wx-provider")
+    assert wire(load(GatewaySettings)).identity.wechat.appid == "wx-provider"
+    (tmp_path / "sub-appid.txt").write_text("wx-shop")
+    assert wire(load(GatewaySettings)).identity.wechat.appid == "wx-shop"
+
+
+@pytest.mark.usefixtures("environment")
 async def test_it_starts_is_ready_and_stops_without_anybody_there() -> None:
     app = build(wire(load(GatewaySettings)))
     ready: list[dict[str, Any]] = []

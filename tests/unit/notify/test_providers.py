@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -59,6 +61,16 @@ async def test_wechat_takes_every_outcome(outside: Outside, opened: Senders, out
     assert await perform(opened, wechat(outcome)) == Answer("sent")
     (line,) = await outside.delivered()
     assert (line["channel"], line["template_name"]) == ("wechat", outcome)
+
+
+async def test_the_mini_program_of_a_sub_merchant_sends_and_not_its_service_providers(
+    outside: Outside, tmp_path: Path
+) -> None:
+    shutil.copytree(outside.keys, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "appid.txt").rename(tmp_path / "sub-appid.txt")
+    (tmp_path / "appid.txt").write_text("wx-provider")
+    async with senders(settings(outside.url, tmp_path)) as opened:
+        assert await perform(opened, wechat()) == Answer("sent")
 
 
 @pytest.mark.parametrize("provider", SMS)
