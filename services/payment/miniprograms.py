@@ -7,8 +7,7 @@ from pathlib import Path
 import httpx
 
 from chassis.miniprogram import MiniProgram, appid_file
-from chassis.settings import read_key
-from services.payment.merchants import folders
+from services.payment.merchants import FOLDER
 
 SECRET = "appsecret.txt"
 
@@ -20,12 +19,23 @@ class MiniPrograms:
         self._http = http
         self._keys = keys
         self._url = url
+        self._read: dict[str, tuple[str, str]] = {}
         self._known: dict[str, MiniProgram] = {}
 
     def of(self, shop: str) -> MiniProgram | None:
-        """The shop's mini-program; None for a shop without `appsecret.txt`."""
-        folder = folders(self._keys).get(shop) if shop not in self._known else None
-        if folder is not None and (folder / SECRET).exists():
-            appid, secret = read_key(folder, appid_file(folder)), read_key(folder, SECRET)
-            self._known[shop] = MiniProgram(self._http, appid, secret, self._url)
+        """The shop's mini-program; None for a shop that never had an `appsecret.txt`. Keys that were replaced count
+        from now on; while they cannot be read those before do."""
+        account = _account(self._keys / FOLDER / shop if shop else self._keys)
+        if account is not None and account != self._read.get(shop):
+            self._read[shop] = account
+            self._known[shop] = MiniProgram(self._http, *account, self._url)
         return self._known.get(shop)
+
+
+def _account(folder: Path) -> tuple[str, str] | None:
+    """App id and secret; None when one is missing or empty."""
+    try:
+        appid, secret = ((folder / name).read_text(encoding="utf-8").strip() for name in (appid_file(folder), SECRET))
+    except (OSError, UnicodeDecodeError):
+        return None
+    return (appid, secret) if appid and secret else None

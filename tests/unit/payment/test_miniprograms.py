@@ -71,3 +71,29 @@ async def test_customers_of_a_sub_merchant_with_a_mini_program_of_its_own_are_kn
     put(tmp_path, appid="wx-provider", sub_mchid="1900000777", sub_appid="wx-shop", appsecret="of the shop")
     await asked(programs.of(""))
     assert (wechat.used, wechat.secrets) == (["of wx-shop"], ["of the shop"])
+
+
+async def test_a_secret_that_was_replaced_counts_without_a_restart(
+    wechat: Wechat, programs: MiniPrograms, tmp_path: Path
+) -> None:
+    put(tmp_path, appid="wx-house", appsecret="old")
+    for _ in range(2):
+        await asked(programs.of(""))
+    put(tmp_path, appsecret="new")
+    for _ in range(2):
+        await asked(programs.of(""))
+    assert wechat.secrets == ["old", "new"], "a token is asked for once by each"
+
+
+@pytest.mark.parametrize("half", ["empty", "gone", "not a text"])
+async def test_while_the_files_are_being_written_the_ones_before_count(
+    wechat: Wechat, programs: MiniPrograms, tmp_path: Path, half: str
+) -> None:
+    put(tmp_path, appid="wx-house", appsecret="old")
+    await asked(programs.of(""))
+    if half == "gone":
+        (tmp_path / "appid.txt").unlink()
+    else:
+        (tmp_path / "appsecret.txt").write_bytes(b"" if half == "empty" else b"\xff")
+    await asked(programs.of(""))
+    assert (wechat.used, wechat.secrets) == (["of wx-house"] * 2, ["old"])
