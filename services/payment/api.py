@@ -18,6 +18,7 @@ from services.payment.handlers import PAYMENTS
 from services.payment.merchants import Merchants
 from services.payment.model import Payment
 from services.payment.outside import PrepayAnswered, PrepayRefused, StartPrepay
+from services.payment.problems import provider_away
 from services.payment.roads import ALREADY_PAID_CODES
 from services.payment.wechatpay import NoAnswer, Refused
 
@@ -87,7 +88,7 @@ class Till:
             )
         except NoAnswer as trouble:
             log.warning("no answer to a prepay", order=payment.order_id, code=trouble.code)
-            raise _provider_away(trouble.code) from trouble
+            raise provider_away(trouble.code) from trouble
         except Refused as refusal:
             at = self._engine.clock()
             refused = PrepayRefused(order_id=payment.order_id, code=refusal.code)
@@ -97,7 +98,7 @@ class Till:
             if refusal.code in ("ORDER_CLOSED", "ORDERCLOSED"):
                 raise _closed() from refusal
             log.error("the provider refuses a prepay", order=payment.order_id, code=refusal.code)
-            raise _provider_away(refusal.code) from refusal
+            raise provider_away(refusal.code) from refusal
 
     async def _hear(self, report: Report, cause: str, position: str) -> Payment | None:
         heard = Heard(report, message_id(cause, position), self._engine.clock(), answers_travel=False)
@@ -130,17 +131,6 @@ def _already_paid() -> Problem:
 def _closed() -> Problem:
     return Problem(
         409, "payment-closed", "订单已取消,不能再支付。", "The order is cancelled and cannot be paid: place a new one."
-    )
-
-
-def _provider_away(code: str) -> Problem:
-    return Problem(
-        503,
-        "payment-provider-away",
-        "微信支付暂时没有响应,请稍后重试,不会重复扣款。",
-        "WeChat Pay does not answer now. Try again; nobody is charged twice.",
-        retry_after=2,
-        provider_code=code,
     )
 
 

@@ -16,7 +16,9 @@ from services.payment.merchants import Merchants
 from services.payment.model import Payment, Refund
 from services.payment.outside import CardGiven
 from services.payment.payouts import is_owed
+from services.payment.problems import provider_away
 from services.payment.shown import SealedCard
+from services.payment.wechatpay import NoAnswer
 
 
 class Card(BaseModel):
@@ -85,9 +87,12 @@ def refund_routes(engine: Engine, merchants: Merchants) -> APIRouter:
 
 
 def _seal(merchants: Merchants, payment: Payment, card: Card) -> SealedCard:
-    """Only the provider can read it from here on."""
+    """Only the provider can read it from here on. Raises payment-provider-away while no key of its is known."""
     provider = merchants.of(payment.shop)
-    account, name = provider.encrypt(card.bank_account), provider.encrypt(card.real_name)
+    try:
+        account, name = provider.encrypt(card.bank_account), provider.encrypt(card.real_name)
+    except NoAnswer as trouble:
+        raise provider_away(trouble.code) from None
     return SealedCard(
         serial=account.serial, bank_type=card.bank_type, bank_account=account.ciphertext, real_name=name.ciphertext
     )

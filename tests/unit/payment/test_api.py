@@ -15,6 +15,7 @@ from chassis.record import Record
 from contracts.payment import PaymentReceived
 from services.payment.api import SUMS
 from services.payment.callbacks import CALLBACK_BYTES_MAX
+from services.payment.keyfolder import KeyFolder
 from tests.unit.payment.given import (
     NOON,
     ORDER,
@@ -26,6 +27,7 @@ from tests.unit.payment.given import (
     refund_payment,
     trade,
 )
+from tests.unit.payment.key_files import copied
 from tests.unit.payment.provider import Provider, text
 from tests.unit.payment.shop import Clock, Shop
 from tests.unit.payment.test_payouts import waiting
@@ -292,3 +294,23 @@ async def test_the_ticket_of_a_transfer_is_shown_while_its_money_is_owed(shop: S
     await shop.store.save([Record(ORDER, 2, paid_back, touched_at=NOON)])
     gone = await shop.http.get(f"/refunds/{case}/transfer")
     assert (gone.status_code, gone.json()["code"]) == (404, "nothing-to-confirm")
+
+
+# ── another bank card ────────────────────────────────────────────────────────────────────────────────────────────────
+async def test_who_names_a_card_while_no_key_of_the_provider_is_known_is_told_to_wait(
+    keys: Path, tmp_path: Path, provider: Provider
+) -> None:
+    """A merchant of the older kind has no key until its certificates were downloaded: nothing can be encrypted."""
+    folder = copied(keys, tmp_path)
+    for name in ("wechatpay-public.pem", "wechatpay-serial.txt"):
+        (folder / name).unlink()
+    shop, case = Shop(provider.client(KeyFolder(folder)), Clock(NOON)), f"{ORDER}-c1"
+    story = waiting()
+    abnormal = story.refund.model_copy(update={"case_id": case, "payout": None, "status": "abnormal"})
+    stored = story.payment.model_copy(update={"refunds": (abnormal,)})
+    await shop.store.save([Record(ORDER, 0, stored, touched_at=NOON)])
+    card = {"bank_type": "CMB_DEBIT", "bank_account": "6225760000000403", "real_name": "李娜"}
+    answer = await shop.http.post(f"/refunds/{case}/bank-card", json=card)
+    assert (answer.status_code, answer.json()["code"]) == (503, "payment-provider-away")
+    assert answer.json()["provider_code"] == "NO_KEY"
+    await shop.http.aclose()
