@@ -1,5 +1,6 @@
 """The provider's limits, kept before calling: refunds per second and merchant, wrong requests per second and merchant,
-one refund at a time per customer (pay.weixin.qq.com/doc/v3/merchant/4012556457: 150/s, 6/s, not in parallel).
+one refund at a time per customer (pay.weixin.qq.com/doc/v3/merchant/4012556457: 150/s, 6/s, not in parallel). Shops
+that one service provider acts for share its limits (pay.weixin.qq.com/doc/v3/partner/4013163605).
 
 All processes share them in Redis. While it is away each process keeps them for itself; the worst that can happen then
 is that the provider answers 429.
@@ -32,8 +33,8 @@ _LEAVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL',
 
 
 class RefundLimits:
-    """The limits of every merchant, by `shop`. All waits are seconds. `redis` None: this process alone.
-    `calls`: refunds a second and merchant."""
+    """The limits of every merchant, by `mchid`: who signs the calls. All waits are seconds. `redis` None: this process
+    alone. `calls`: refunds a second and merchant."""
 
     def __init__(
         self, redis: Redis | None, monotonic: Callable[[], float] = clock.monotonic, *, calls: Rate = CALLS
@@ -43,26 +44,26 @@ class RefundLimits:
         self._own = OwnBuckets(monotonic)
         self._inside: dict[str, str] = {}
 
-    async def take_call(self, shop: str, patience: float) -> float:
+    async def take_call(self, mchid: str, patience: float) -> float:
         """How long to wait before the next call. When that is above `patience` it must not be made."""
-        return await self._take(f"tuidan:refunds:calls:{shop}", self._calls, patience_ms=int(patience * 1000))
+        return await self._take(f"tuidan:refunds:calls:{mchid}", self._calls, patience_ms=int(patience * 1000))
 
-    async def place_in_line(self, shop: str) -> float:
+    async def place_in_line(self, mchid: str) -> float:
         """How long whoever was turned away should stay away, so that not all come back at once."""
-        return await self._take(f"tuidan:refunds:later:{shop}", self._calls, patience_ms=_FOR_EVER_MS)
+        return await self._take(f"tuidan:refunds:later:{mchid}", self._calls, patience_ms=_FOR_EVER_MS)
 
-    async def until_errors(self, shop: str) -> float:
+    async def until_errors(self, mchid: str) -> float:
         """How long until another wrong request would be tolerated, 0 = now. Takes nothing."""
-        return await self._take(f"tuidan:refunds:errors:{shop}", ERRORS, tokens=0)
+        return await self._take(f"tuidan:refunds:errors:{mchid}", ERRORS, tokens=0)
 
-    async def spend_error(self, shop: str) -> None:
+    async def spend_error(self, mchid: str) -> None:
         """The provider has refused a request. More than tolerated at once is a debt: nothing goes until it is paid."""
-        await self._take(f"tuidan:refunds:errors:{shop}", ERRORS, patience_ms=_FOR_EVER_MS)
+        await self._take(f"tuidan:refunds:errors:{mchid}", ERRORS, patience_ms=_FOR_EVER_MS)
 
-    async def enter(self, shop: str, openid: str, token: str) -> bool:
+    async def enter(self, mchid: str, openid: str, token: str) -> bool:
         """Whether this customer's lock is ours now; `token` is new for each turn. Leave in any case: who cannot tell
         whether Redis heard him has it, until it expires."""
-        lock = _lock(shop, openid)
+        lock = _lock(mchid, openid)
         if lock in self._inside:
             return False
         self._inside[lock] = token
@@ -71,9 +72,9 @@ class RefundLimits:
             self._leave_here(lock, token)
         return entered != 0
 
-    async def leave(self, shop: str, openid: str, token: str) -> None:
+    async def leave(self, mchid: str, openid: str, token: str) -> None:
         """Give the customer's lock back, if it is ours."""
-        lock = _lock(shop, openid)
+        lock = _lock(mchid, openid)
         self._leave_here(lock, token)
         await self._redis.ask(_LEAVE, [lock], [token])
 
@@ -95,5 +96,5 @@ class RefundLimits:
         return wait_ms / 1000
 
 
-def _lock(shop: str, openid: str) -> str:
-    return f"tuidan:refunds:customer:{shop}:{openid}"
+def _lock(mchid: str, openid: str) -> str:
+    return f"tuidan:refunds:customer:{mchid}:{openid}"

@@ -108,6 +108,7 @@ class RefundEffects:
     async def _send(self, provider: WechatPay, wish: SendRefund) -> RefundShown | RefundRejected:
         async with self._turnstile.turn(
             shop=wish.shop,
+            mchid=provider.merchant.mchid,
             number=wish.number,
             openid=wish.openid,
             amount_minor=wish.amount.amount_minor,

@@ -76,10 +76,11 @@ class Held(Exception):
 class Turn:
     """Leave to call the provider once for one refund. `is_probe`: sent although the balance is known to be short."""
 
-    def __init__(self, turnstile: Turnstile, id: str, shop: str, number: str, amount_minor: int) -> None:
+    def __init__(self, turnstile: Turnstile, shop: str, mchid: str, number: str, amount_minor: int) -> None:
         self._turnstile = turnstile
-        self.id = id
+        self.id = uuid4().hex
         self.shop = shop
+        self.mchid = mchid
         self.number = number
         self.amount_minor = amount_minor
         self.is_probe = False
@@ -111,27 +112,28 @@ class Turnstile:
 
     @asynccontextmanager
     async def turn(
-        self, *, shop: str, number: str, openid: str, amount_minor: int, previous_at: datetime | None
+        self, *, shop: str, mchid: str, number: str, openid: str, amount_minor: int, previous_at: datetime | None
     ) -> AsyncIterator[Turn]:
-        """Be let through, or raise Held. `previous_at`: when another refund of the same order was last sent. While
-        inside, no other refund of this customer is called for anywhere."""
-        turn = Turn(self, uuid4().hex, shop, number, amount_minor)
+        """Be let through, or raise Held. The balance is the shop's; rates are counted for who signs the call, `mchid`,
+        which is one for all shops of a service provider. `previous_at`: when another refund of the same order was last
+        sent. While inside, no other refund of this customer is called for anywhere."""
+        turn = Turn(self, shop, mchid, number, amount_minor)
         if previous_at is not None and self._clock() < previous_at + self._spacing:
             _hold("ORDER_SPACING", previous_at + self._spacing)
         await self._check_balance(shop)
         try:
             await self._enter(turn, openid)
-            await self._keep_rates(shop)
+            await self._keep_rates(mchid)
             await self._become_probe_if_short(turn)
             yield turn
         finally:
             if openid:
-                await self._limits.leave(shop, openid, turn.id)
+                await self._limits.leave(mchid, openid, turn.id)
 
     async def learn(self, turn: Turn, code: str) -> None:
         """What an answer says about the merchant: see `Turn.answered`."""
         if code:
-            await self._limits.spend_error(turn.shop)
+            await self._limits.spend_error(turn.mchid)
         report: Report
         if code == NOT_ENOUGH:
             report = BalanceFoundShort(shop=turn.shop, number=turn.number, amount_minor=turn.amount_minor)
@@ -158,28 +160,28 @@ class Turnstile:
         if not openid:
             return
         waited = 0.0
-        while not await self._limits.enter(turn.shop, openid, turn.id):
+        while not await self._limits.enter(turn.mchid, openid, turn.id):
             if waited >= PATIENCE_SECONDS:
                 _hold("CUSTOMER_BUSY", self._clock() + CUSTOMER_BUSY_FOR)
             await self._pause(LOCK_ASKED_EVERY_SECONDS)
             waited += LOCK_ASKED_EVERY_SECONDS
 
-    async def _keep_rates(self, shop: str) -> None:
+    async def _keep_rates(self, mchid: str) -> None:
         """Wait until one more refused request would be tolerated, then for a token to call."""
         patience = PATIENCE_SECONDS
-        while (wait := await self._limits.until_errors(shop)) > 0:
+        while (wait := await self._limits.until_errors(mchid)) > 0:
             if wait > patience:
-                await self._hold_in_line(shop, wait)
+                await self._hold_in_line(mchid, wait)
             await self._pause(wait)
             patience -= wait
-        wait = await self._limits.take_call(shop, patience)
+        wait = await self._limits.take_call(mchid, patience)
         if wait > patience:
-            await self._hold_in_line(shop, wait)
+            await self._hold_in_line(mchid, wait)
         if wait > 0:
             await self._pause(wait)
 
-    async def _hold_in_line(self, shop: str, wait: float) -> NoReturn:
-        place = await self._limits.place_in_line(shop)
+    async def _hold_in_line(self, mchid: str, wait: float) -> NoReturn:
+        place = await self._limits.place_in_line(mchid)
         _hold("RATE", self._clock() + timedelta(seconds=wait + place))
 
     # ── the balance ──────────────────────────────────────────────────────────────────────────────────────────────────

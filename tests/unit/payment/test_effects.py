@@ -15,7 +15,8 @@ from contracts.message import RefundNumber
 from contracts.payment import RefundAccepted, RefundAttempted, RefundRefused
 from services.payment.accounts import ACCOUNTS
 from services.payment.effects import Effects
-from services.payment.limits import RefundLimits
+from services.payment.keyfolder import KeyFolder
+from services.payment.limits import ERRORS, RefundLimits
 from services.payment.merchants import Merchants
 from services.payment.outside import (
     CallAttention,
@@ -53,7 +54,8 @@ from tests.unit.payment.given import (
     refund_document,
     trade,
 )
-from tests.unit.payment.provider import Answer, Provider
+from tests.unit.payment.key_files import copied
+from tests.unit.payment.provider import Answer, Provider, text
 
 POST, LOOK = "POST refunds", f"GET {number()}"
 NOT_THERE = (404, "RESOURCE_NOT_EXISTS")
@@ -93,6 +95,30 @@ async def send(
     assert not isinstance(report, RefundHeld | PayoutRemembered)
     assert provider.script == [], "not every answer was asked for"
     return report
+
+
+async def test_what_one_shop_is_refused_counts_for_all_shops_of_its_service_provider(
+    provider: Provider, tmp_path: Path
+) -> None:
+    """Six wrong requests a second are all that it may make, for whichever sub-merchant
+    (pay.weixin.qq.com/doc/v3/partner/4013163605)."""
+    clients = {}
+    for shop, sub_mchid in (("rice", "1900000777"), ("tea", "1900000888")):
+        folder = copied(provider.keys, tmp_path / shop)
+        (folder / "sub-mchid.txt").write_text(sub_mchid)
+        clients[shop] = provider.client(KeyFolder(folder), shop)
+    engine = Engine("payment", {ACCOUNTS: MemoryStore(ACCOUNTS)}, MemoryBroker(), lambda: NOON)
+    limits = RefundLimits(None, lambda: 0.0)
+    turnstile = Turnstile(engine, limits, SPACING, lambda: NOON, pause=_no_time_passes)
+    effects = RefundEffects(Merchants(clients), turnstile)
+
+    provider.script = [provider.refuses(400, "PARAM_ERROR"), provider.refuses(*NOT_THERE)]
+    await effects.send_refund(wish().model_copy(update={"shop": "rice"}), 1)
+    for _ in range(int(ERRORS.per_second)):
+        await limits.spend_error(text(provider.keys, "mchid.txt"))
+    held = await effects.send_refund(wish().model_copy(update={"shop": "tea"}), 1)
+    assert isinstance(held, RefundHeld)
+    assert (held.code, provider.calls) == ("RATE", [POST, LOOK])
 
 
 # ── the table, row by row ────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,11 +13,11 @@ from services.payment.calling import CALL_SECONDS
 from services.payment.limits import CALLS, CUSTOMER_LOCKED_SECONDS, ERRORS, RefundLimits
 from services.payment.turnstile import PATIENCE_SECONDS
 from tests.support.redis import RedisServer, redis_server
-from tests.unit.payment.turns import SHOP, Time
+from tests.unit.payment.turns import MCHID, Time
 
 PROVIDER_CALLS_PER_SECOND = 150
 PROVIDER_ERRORS_PER_SECOND = 6
-LOCK = f"tuidan:refunds:customer:{SHOP}:openid"
+LOCK = f"tuidan:refunds:customer:{MCHID}:openid"
 QUEUE = 1_000
 
 
@@ -59,7 +59,7 @@ async def test_in_no_second_more_calls_than_allowed_however_eager() -> None:
     starts = []
     for step in range(5_000):
         time.seconds = step / 1_000
-        wait = await limits.take_call(SHOP, 0.5)
+        wait = await limits.take_call(MCHID, 0.5)
         if wait <= 0.5:
             starts.append(time.seconds + wait)
     for start in starts:
@@ -70,27 +70,27 @@ async def test_in_no_second_more_calls_than_allowed_however_eager() -> None:
 async def test_who_is_not_patient_enough_takes_nothing() -> None:
     limits, _ = alone()
     for _ in range(int(CALLS.burst)):
-        assert await limits.take_call(SHOP, 0) == 0
-    first = await limits.take_call(SHOP, 0)
+        assert await limits.take_call(MCHID, 0) == 0
+    first = await limits.take_call(MCHID, 0)
     assert first > 0
-    assert await limits.take_call(SHOP, 0) == first
+    assert await limits.take_call(MCHID, 0) == first
 
 
 async def test_refused_requests_are_paid_back_before_the_next() -> None:
     limits, time = alone()
-    assert await limits.until_errors(SHOP) == 0
+    assert await limits.until_errors(MCHID) == 0
     for _ in range(11):
-        await limits.spend_error(SHOP)
-    debt = await limits.until_errors(SHOP)
+        await limits.spend_error(MCHID)
+    debt = await limits.until_errors(MCHID)
     assert debt == pytest.approx(11 / ERRORS.per_second, abs=0.01)
-    assert await limits.until_errors(SHOP) == debt
+    assert await limits.until_errors(MCHID) == debt
     time.seconds += debt
-    assert await limits.until_errors(SHOP) == 0
+    assert await limits.until_errors(MCHID) == 0
 
 
 async def test_who_is_turned_away_comes_back_one_after_the_other() -> None:
     limits, _ = alone()
-    places = [await limits.place_in_line(SHOP) for _ in range(QUEUE)]
+    places = [await limits.place_in_line(MCHID) for _ in range(QUEUE)]
     assert places == sorted(places)
     assert places[-1] == pytest.approx((QUEUE - CALLS.burst) / CALLS.per_second, abs=0.02)
 
@@ -98,22 +98,22 @@ async def test_who_is_turned_away_comes_back_one_after_the_other() -> None:
 async def test_every_merchant_has_own_limits() -> None:
     limits, _ = alone()
     for _ in range(int(CALLS.burst) + 1):
-        await limits.take_call(SHOP, 0)
-    await limits.spend_error(SHOP)
-    assert await limits.take_call("shop-2", 0) == 0
-    assert await limits.until_errors("shop-2") == 0
-    assert await limits.enter(SHOP, "openid", "t1")
-    assert await limits.enter("shop-2", "openid", "t2")
+        await limits.take_call(MCHID, 0)
+    await limits.spend_error(MCHID)
+    assert await limits.take_call("1900000999", 0) == 0
+    assert await limits.until_errors("1900000999") == 0
+    assert await limits.enter(MCHID, "openid", "t1")
+    assert await limits.enter("1900000999", "openid", "t2")
 
 
 async def test_one_customer_at_a_time_and_only_the_holder_leaves() -> None:
     limits, _ = alone()
-    assert await limits.enter(SHOP, "openid", "t1")
-    assert not await limits.enter(SHOP, "openid", "t2")
-    await limits.leave(SHOP, "openid", "t2")
-    assert not await limits.enter(SHOP, "openid", "t3")
-    await limits.leave(SHOP, "openid", "t1")
-    assert await limits.enter(SHOP, "openid", "t3")
+    assert await limits.enter(MCHID, "openid", "t1")
+    assert not await limits.enter(MCHID, "openid", "t2")
+    await limits.leave(MCHID, "openid", "t2")
+    assert not await limits.enter(MCHID, "openid", "t3")
+    await limits.leave(MCHID, "openid", "t1")
+    assert await limits.enter(MCHID, "openid", "t3")
 
 
 # ── two processes and a real Redis ───────────────────────────────────────────────────────────────────────────────────
@@ -121,7 +121,7 @@ async def test_one_customer_at_a_time_and_only_the_holder_leaves() -> None:
 async def test_two_processes_share_one_rate(two: tuple[RefundLimits, RefundLimits], server: RedisServer) -> None:
     client = connect(server.url, 5.0)
     seconds, micros = await client.time()
-    waits = await asyncio.gather(*(two[n % 2].take_call(SHOP, 60.0) for n in range(QUEUE)))
+    waits = await asyncio.gather(*(two[n % 2].take_call(MCHID, 60.0) for n in range(QUEUE)))
     seconds_after, micros_after = await client.time()
     await client.aclose(close_connection_pool=True)
     elapsed = seconds_after - seconds + (micros_after - micros) / 1e6
@@ -135,15 +135,15 @@ async def test_who_is_not_patient_enough_takes_nothing_from_redis_either(
     two: tuple[RefundLimits, RefundLimits],
 ) -> None:
     for _ in range(QUEUE):
-        await two[0].take_call(SHOP, 0)
-    assert await two[1].take_call(SHOP, 0) <= 1 / CALLS.per_second + 0.001
+        await two[0].take_call(MCHID, 0)
+    assert await two[1].take_call(MCHID, 0) <= 1 / CALLS.per_second + 0.001
 
 
 @pytest.mark.real
 async def test_two_processes_share_one_debt_of_refused_requests(two: tuple[RefundLimits, RefundLimits]) -> None:
     for _ in range(100):
-        await two[0].spend_error(SHOP)
-    assert await two[1].until_errors(SHOP) > 1.0
+        await two[0].spend_error(MCHID)
+    assert await two[1].until_errors(MCHID) > 1.0
 
 
 @pytest.mark.real
@@ -151,15 +151,15 @@ async def test_a_customer_is_busy_in_all_processes_until_the_holder_leaves(
     two: tuple[RefundLimits, RefundLimits], server: RedisServer
 ) -> None:
     first, second = two
-    assert await first.enter(SHOP, "openid", "t1")
-    assert not await second.enter(SHOP, "openid", "t2")
-    await second.leave(SHOP, "openid", "t2")
-    assert not await second.enter(SHOP, "openid", "t3")
+    assert await first.enter(MCHID, "openid", "t1")
+    assert not await second.enter(MCHID, "openid", "t2")
+    await second.leave(MCHID, "openid", "t2")
+    assert not await second.enter(MCHID, "openid", "t3")
     client = connect(server.url, 5.0)
     assert 15_000 < await client.pttl(LOCK) <= CUSTOMER_LOCKED_SECONDS * 1000
     await client.aclose(close_connection_pool=True)
-    await first.leave(SHOP, "openid", "t1")
-    assert await second.enter(SHOP, "openid", "t4")
+    await first.leave(MCHID, "openid", "t1")
+    assert await second.enter(MCHID, "openid", "t4")
 
 
 @pytest.mark.real
@@ -167,11 +167,11 @@ async def test_a_customer_whose_process_died_is_free_once_the_lock_expires(
     two: tuple[RefundLimits, RefundLimits], server: RedisServer
 ) -> None:
     died, alive = two
-    assert await died.enter(SHOP, "openid", "t1")
+    assert await died.enter(MCHID, "openid", "t1")
     client = connect(server.url, 5.0)
     await client.pexpire(LOCK, 0)
     await client.aclose(close_connection_pool=True)
-    assert await alive.enter(SHOP, "openid", "t2")
+    assert await alive.enter(MCHID, "openid", "t2")
 
 
 @pytest.mark.real
@@ -179,31 +179,31 @@ async def test_redis_may_lose_everything_at_any_moment(
     two: tuple[RefundLimits, RefundLimits], server: RedisServer
 ) -> None:
     limits, _ = two
-    assert await limits.enter(SHOP, "openid", "t1")
+    assert await limits.enter(MCHID, "openid", "t1")
     client = connect(server.url, 5.0)
     await client.script_flush()
     await client.flushall()
     await client.aclose(close_connection_pool=True)
-    assert not await limits.enter(SHOP, "openid", "t2")
-    await limits.leave(SHOP, "openid", "t1")
-    assert await limits.enter(SHOP, "openid", "t2")
-    assert await limits.take_call(SHOP, 0) == 0
+    assert not await limits.enter(MCHID, "openid", "t2")
+    await limits.leave(MCHID, "openid", "t1")
+    assert await limits.enter(MCHID, "openid", "t2")
+    assert await limits.take_call(MCHID, 0) == 0
 
 
 @pytest.mark.real
 async def test_without_redis_the_process_goes_on_by_itself_and_not_afresh(server: RedisServer) -> None:
     time = Time()
     limits = RefundLimits(connect(server.url, 5.0), time.monotonic)
-    assert await limits.enter(SHOP, "openid", "t1")
+    assert await limits.enter(MCHID, "openid", "t1")
     for _ in range(10):
-        await limits.spend_error(SHOP)
+        await limits.spend_error(MCHID)
     server.stop()
     with capture_logs() as logs:
-        assert not await limits.enter(SHOP, "openid", "t2")
-        assert await limits.until_errors(SHOP) == pytest.approx(10 / ERRORS.per_second, abs=0.01)
-        assert await limits.take_call(SHOP, 0) == 0
-        await limits.leave(SHOP, "openid", "t1")
-        assert await limits.enter(SHOP, "openid", "t3")
+        assert not await limits.enter(MCHID, "openid", "t2")
+        assert await limits.until_errors(MCHID) == pytest.approx(10 / ERRORS.per_second, abs=0.01)
+        assert await limits.take_call(MCHID, 0) == 0
+        await limits.leave(MCHID, "openid", "t1")
+        assert await limits.enter(MCHID, "openid", "t3")
     assert [line["event"] for line in logs] == ["redis is away, each process limits its refunds for itself"]
     await limits.aclose()
 
@@ -213,15 +213,15 @@ async def test_redis_is_asked_again_after_a_second(server: RedisServer) -> None:
     server.stop()
     time = Time()
     limits = RefundLimits(connect(server.url, 5.0), time.monotonic)
-    assert await limits.enter(SHOP, "openid", "t1")
-    await limits.leave(SHOP, "openid", "t1")
+    assert await limits.enter(MCHID, "openid", "t1")
+    await limits.leave(MCHID, "openid", "t1")
     server.start()
     client = connect(server.url, 5.0)
-    assert await limits.enter(SHOP, "openid", "t2")
+    assert await limits.enter(MCHID, "openid", "t2")
     assert await client.get(LOCK) is None
-    await limits.leave(SHOP, "openid", "t2")
+    await limits.leave(MCHID, "openid", "t2")
     time.seconds += LOOK_AGAIN_SECONDS
-    assert await limits.enter(SHOP, "openid", "t3")
+    assert await limits.enter(MCHID, "openid", "t3")
     assert await client.get(LOCK) == b"t3"
     await client.aclose(close_connection_pool=True)
     await limits.aclose()

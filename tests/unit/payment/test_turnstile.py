@@ -28,7 +28,7 @@ from services.payment.limits import CALLS, ERRORS, RefundLimits
 from services.payment.turnstile import NOT_ENOUGH, PATIENCE_SECONDS, SPACING, Held, Turn
 from tests.support.redis import RedisServer, redis_server
 from tests.unit.payment.given import NOON
-from tests.unit.payment.turns import SHOP, Process, SlowStore, Time
+from tests.unit.payment.turns import MCHID, SHOP, Process, SlowStore, Time
 
 CALL_TAKES = 0.1
 
@@ -41,9 +41,11 @@ def server() -> Iterator[RedisServer]:
 
 
 def turn_of(
-    process: Process, number: str = "R-1", *, openid: str = "", previous_at: datetime | None = None
+    process: Process, number: str = "R-1", *, openid: str = "", previous_at: datetime | None = None, shop: str = SHOP
 ) -> AbstractAsyncContextManager[Turn]:
-    return process.turnstile.turn(shop=SHOP, number=number, openid=openid, amount_minor=500, previous_at=previous_at)
+    return process.turnstile.turn(
+        shop=shop, mchid=MCHID, number=number, openid=openid, amount_minor=500, previous_at=previous_at
+    )
 
 
 async def held(process: Process, number: str = "R-1", *, openid: str = "", previous_at: datetime | None = None) -> Held:
@@ -129,7 +131,7 @@ async def test_the_lock_is_given_back_however_a_turn_ends(end: str) -> None:
 
     async def call() -> None:
         if end == "cancelled while waiting":
-            await process.limits.spend_error(SHOP)
+            await process.limits.spend_error(MCHID)
         async with turn_of(process, openid="o1"):
             inside.set()
             if end == "error":
@@ -143,7 +145,7 @@ async def test_the_lock_is_given_back_however_a_turn_ends(end: str) -> None:
     task.cancel()
     with pytest.raises((asyncio.CancelledError, ConnectionAbortedError)):
         await task
-    assert await process.limits.enter(SHOP, "o1", "next")
+    assert await process.limits.enter(MCHID, "o1", "next")
 
 
 @pytest.mark.real
@@ -231,7 +233,7 @@ async def test_a_refused_request_holds_new_ones_until_another_would_be_tolerated
     await time.run(send(process, "PARAM_ERROR", "R-2"))
     assert time.seconds == pytest.approx(1 / ERRORS.per_second, abs=0.01)
     for _ in range(10):
-        await process.limits.spend_error(SHOP)
+        await process.limits.spend_error(MCHID)
     found = await held(process, "R-3")
     assert found.code == "RATE"
     assert found.until >= time.clock() + timedelta(seconds=10 / ERRORS.per_second)
@@ -253,6 +255,28 @@ async def test_refused_requests_stay_within_their_rate_in_the_long_run() -> None
 
     await time.run(*(refund(f"R-{n}") for n in range(5)))
     assert 20 * ERRORS.per_second * 0.5 <= len(refused) <= 20 * ERRORS.per_second + 5
+
+
+async def test_shops_of_one_service_provider_share_its_limits_and_no_balance() -> None:
+    """The provider counts for who signs, whichever sub-merchant it is for."""
+    time = Time()
+    process = Process(time)
+    async with turn_of(process, openid="o1"):
+        with pytest.raises(Held, match="CUSTOMER_BUSY"):
+            await time.run(_through(turn_of(process, "R-2", openid="o1", shop="shop-2")))
+    for _ in range(10):
+        await process.limits.spend_error(MCHID)
+    with pytest.raises(Held, match="RATE"):
+        await _through(turn_of(process, "R-3", shop="shop-2"))
+    time.seconds += 60
+    await make_short(process)
+    assert (await held(process, "R-4")).code == "BALANCE_SHORT"
+    await _through(turn_of(process, "R-5", shop="shop-2"))
+
+
+async def _through(turn: AbstractAsyncContextManager[Turn]) -> None:
+    async with turn:
+        pass
 
 
 async def test_an_accepted_refund_spends_no_error() -> None:
@@ -318,7 +342,7 @@ async def test_a_refund_that_is_held_for_another_reason_is_no_probe() -> None:
     await make_short(process)
     time.seconds += PROBE_EVERY.total_seconds()
     for _ in range(10):
-        await process.limits.spend_error(SHOP)
+        await process.limits.spend_error(MCHID)
     assert (await held(process)).code == "RATE"
     time.seconds += 10
     async with turn_of(process) as turn:

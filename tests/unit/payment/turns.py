@@ -26,6 +26,7 @@ from services.payment.turnstile import SPACING, Turnstile
 from tests.unit.payment.given import NOON
 
 SHOP = "shop-1"
+MCHID = "1900000109"
 TURNS_OF_THE_LOOP = 40
 
 
