@@ -93,6 +93,5 @@ async def watch_order(call: Calling, watch: Watching, order_id: OrderId, last_ev
 def _stream(call: Call, watch: Watch, order_id: str, shown: Answer, after: str | None) -> Response:
     if shown.status != 200:
         return passed_on(shown)
-    caller = call.caller
     seen = None if after is None else int(after)
-    return EventStream(watch.join(order_id, f"{caller.kind}/{caller.sub}", caller.until, shown, seen))
+    return EventStream(watch.join(order_id, call.caller, shown, seen))

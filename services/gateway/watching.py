@@ -20,6 +20,8 @@ from chassis.etags import versions
 from chassis.problem import Problem, unavailable
 from chassis.service import every
 from services.gateway.clients import Answer, Service
+from services.gateway.model import owner_of
+from services.gateway.tokens import Caller
 
 LOOK_EVERY_SECONDS = 1.0
 LOOK_SECONDS = 2.0
@@ -40,21 +42,23 @@ _HEARTBEAT = b": still here\n\n"
 
 @dataclass(slots=True)
 class _Order:
-    """An order that somebody watches: its newest known state, as the order service shows it."""
+    """An order that somebody watches: its newest known state, as the order service shows it, and whose it is then."""
 
     version: int
     view: bytes
+    owner: str | None
     viewers: set[Viewer] = field(default_factory=set)
     exists: bool = True
 
 
 class Viewer:
-    """One stream. `until`: Unix time (s) at which the caller's token ends."""
+    """One stream of `caller`, whose token ends at the Unix time (s) `caller.until`."""
 
-    def __init__(self, watch: Watch, order: _Order, order_id: str, who: str, until: float, seen: int | None) -> None:
+    def __init__(self, watch: Watch, order: _Order, order_id: str, caller: Caller, seen: int | None) -> None:
         self.order_id = order_id
-        self.who = who
-        self.until = until
+        self.who = _who(caller)
+        self.until = caller.until
+        self._owner = caller.sub if caller.kind == "customer" else None
         self._watch = watch
         self._order = order
         self._seen = order.version if seen == order.version else -1
@@ -69,7 +73,7 @@ class Viewer:
             self._greeted = True
             return self._saying(f"retry: {RECONNECT_MS}\n\n".encode())
         while not self._ended:
-            if self._order.version > self._seen:
+            if self._order.version > self._seen and not self._is_nobodys():
                 self._seen = self._order.version
                 return self._saying(_event("order", self._order.view, self._seen))
             end = self._end()
@@ -95,8 +99,12 @@ class Viewer:
         self._watch.forget(self)
         self._bell.set()
 
+    def _is_nobodys(self) -> bool:
+        """Whether the order is not there any more for this caller. What is left of an erased one is no customer's."""
+        return not self._order.exists or self._owner not in (None, self._order.owner)
+
     def _end(self) -> str:
-        if not self._order.exists:
+        if self._is_nobodys():
             return "unknown-order"
         if self._watch.now().timestamp() >= self.until:
             return "token-expired"
@@ -132,9 +140,10 @@ class Watch:
         self._viewers: set[Viewer] = set()
         self._looking: asyncio.Task[None] | None = None
 
-    def join(self, order_id: str, who: str, until: float, shown: Answer, after: int | None) -> Viewer:
+    def join(self, order_id: str, caller: Caller, shown: Answer, after: int | None) -> Viewer:
         """A new viewer of the order that was just `shown`; `after`: the version they have already. Raises a 429 problem
         when there are too many."""
+        who = _who(caller)
         own = sum(viewer.who == who for viewer in self._viewers)
         if own >= PER_CALLER_MAX or len(self._viewers) >= self._most:
             raise Problem(
@@ -145,9 +154,9 @@ class Watch:
                 retry_after=RETRY_SECONDS,
             )
         version = _version(shown)
-        order = self._orders.setdefault(order_id, _Order(version, shown.body))
+        order = self._orders.setdefault(order_id, _Order(version, shown.body, owner_of(shown.body)))
         _learn(order, version, shown.body)
-        viewer = Viewer(self, order, order_id, who, until, after)
+        viewer = Viewer(self, order, order_id, caller, after)
         order.viewers.add(viewer)
         self._viewers.add(viewer)
         STREAMS.inc()
@@ -220,7 +229,11 @@ class Watch:
 def _learn(order: _Order, version: int, view: bytes) -> None:
     """Never back: a database that was replaced may show what was, for some seconds."""
     if version > order.version:
-        order.version, order.view = version, view
+        order.version, order.view, order.owner = version, view, owner_of(view)
+
+
+def _who(caller: Caller) -> str:
+    return f"{caller.kind}/{caller.sub}"
 
 
 def _version(shown: Answer) -> int:

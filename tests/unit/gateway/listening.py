@@ -94,10 +94,12 @@ def events(heard: list[str]) -> list[tuple[str, str, Any]]:
 
 @dataclass
 class Orders:
-    """Orders of customer c1 with versions, in place of the order service of a world. `asked`: what reached it."""
+    """Orders of customer c1 with versions, in place of the order service of a world. `asked`: what reached it. What is
+    left of an order that is `erased` is nobody's."""
 
     world: World
     known: dict[str, int] = field(default_factory=lambda: {"o1": 1})
+    erased: set[str] = field(default_factory=set)
     listeners: list[Listener] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -115,7 +117,8 @@ class Orders:
         if method != "GET" or order_id not in self.known:
             return None
         version = self.known[order_id]
-        view = {"order_id": order_id, "customer_id": "c1", "note": f"第{version}版\nline"}
+        owner = "erased" if order_id in self.erased else "c1"
+        view = {"order_id": order_id, "customer_id": owner, "note": f"第{version}版\nline"}
         return httpx.Response(200, json=view, headers={"etag": f'"{version}"'})
 
     def listen(self, order_id: str = "o1", sub: str = "c1", *, staff: bool = False, **more: Any) -> Listener:
@@ -136,6 +139,11 @@ class Orders:
     def moves(self, order_id: str = "o1", version: int | None = None) -> None:
         """The order has a new version."""
         self.known[order_id] = self.known[order_id] + 1 if version is None else version
+
+    def erase(self, order_id: str = "o1") -> None:
+        """Nobody knows any more whose order it was."""
+        self.erased.add(order_id)
+        self.moves(order_id)
 
     async def close(self) -> None:
         """Everybody leaves."""

@@ -123,7 +123,19 @@ async def test_it_ends_with_the_token(orders: Orders) -> None:
     assert listener.ended
 
 
-async def test_it_ends_when_the_order_is_erased(orders: Orders) -> None:
+async def test_it_ends_for_its_customer_when_the_order_is_erased(orders: Orders) -> None:
+    """What is left of it, staff may go on to look at."""
+    listener, staff = orders.listen(), orders.listen(staff=True, sub="s1")
+    await listener.until(2)
+    await staff.until(2)
+    await orders.look(orders.erase)
+    heard = events(await listener.end())
+    assert [name for name, _, _ in heard] == ["order", "end"]
+    assert heard[-1] == ("end", "", {"code": "unknown-order"})
+    assert [id for _, id, _ in events(await staff.until(3))] == ["1", "2"]
+
+
+async def test_it_ends_when_the_order_is_not_there_any_more(orders: Orders) -> None:
     listener = orders.listen()
     await listener.until(2)
     orders.world.fake.owners.clear()
@@ -209,7 +221,8 @@ async def test_who_leaves_costs_nothing_any_more(orders: Orders) -> None:
 
 
 async def test_who_was_let_in_and_never_listens_is_forgotten(orders: Orders) -> None:
-    orders.world.watch.join("o1", "customer/c1", 1e12, await shown(orders), None)
+    caller = orders.world.app.state.door.tokens.caller(f"Bearer {orders.world.token()}")
+    orders.world.watch.join("o1", caller, await shown(orders), None)
     orders.world.now += timedelta(seconds=BEGIN_SECONDS)
     await orders.look()
     assert not orders.world.watch._viewers
