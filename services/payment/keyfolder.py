@@ -46,6 +46,11 @@ class Merchant:
     sub_mchid: str = ""
     sub_appid: str = ""
 
+    def is_another_than(self, before: Merchant) -> bool:
+        """Whether these are two accounts at the provider, and not one with two sets of keys. A service provider's new
+        folder may be read before it says for whom it is."""
+        return self.mchid != before.mchid or before.sub_mchid not in ("", self.sub_mchid)
+
 
 def read_merchant(folder: Path) -> Merchant:
     """Read the key files (see `settings`). Raises UnusableKeys, which names the file."""
@@ -166,6 +171,16 @@ class KeyFolder:
             merchant = read_merchant(self._folder)
         except UnusableKeys as problem:
             log.error("changed keys cannot be used, the ones before stay", folder=self._folder.name, why=str(problem))
+            return False
+        if merchant.is_another_than(self._merchant):
+            # It knows nothing of what is under way: a refund that it does not find would count as never made.
+            log.error(
+                "keys of another merchant are not taken, the ones before stay",
+                folder=self._folder.name,
+                mchid=merchant.mchid,
+                sub_mchid=merchant.sub_mchid,
+                before=self._merchant.mchid,
+            )
             return False
         log.info("keys were changed", folder=self._folder.name, mchid=merchant.mchid, serial=merchant.serial)
         self._merchant = merchant

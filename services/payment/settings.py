@@ -20,7 +20,8 @@ class PaymentSettings(ServiceSettings, KeySettings):
     merchant it acts for, and sub-appid.txt when the mini-program is that merchant's own; then appsecret.txt is of that
     one, too, and gateway and notify read both.
 
-    Files may be replaced at any time: they are read again within seconds, and what is broken is not used."""
+    Files may be replaced at any time: they are read again within seconds, and what is broken is not used. Nor are
+    those of another merchant while the service runs: what is under way stands with the one before."""
 
     provider_url: str = Field(PROVIDER, pattern=r"^https?://[^/?#\s]+$", description="where WeChat Pay answers")
     provider_url_2: str = Field(

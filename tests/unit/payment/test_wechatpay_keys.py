@@ -153,6 +153,43 @@ def test_a_half_written_folder_never_takes_the_place_of_a_working_one(folder: Pa
     assert keys.merchant.serial == "SERIAL-second"
 
 
+@pytest.mark.parametrize("other", [{"mchid": "1900000888"}, {"sub-mchid": "1900000888"}, {"sub-mchid": ""}])
+def test_keys_of_another_merchant_are_not_taken_while_refunds_are_under_way(
+    folder: Path, other: dict[str, str]
+) -> None:
+    """Copied into the wrong shop's folder, say: the other merchant does not find our refunds, as if never made."""
+    ticks = Ticks()
+    (folder / "sub-mchid.txt").write_text("1900000777")
+    keys = KeyFolder(folder, ticks)
+    before = keys.merchant
+    change_merchant_key(folder, "second")
+    for name, content in other.items():
+        (folder / f"{name}.txt").write_text(content)
+        if not content:
+            (folder / f"{name}.txt").unlink()
+    ticks.now += LOOK_EVERY_SECONDS
+    with capture_logs() as logs:
+        assert not keys.look_at_once()
+        for _ in range(3):
+            ticks.now += LOOK_EVERY_SECONDS
+            assert keys.merchant is before
+    assert [(line["log_level"], line["before"]) for line in logs] == [("error", before.mchid)]
+    (folder / "sub-mchid.txt").write_text(before.sub_mchid)
+    (folder / "mchid.txt").write_text(before.mchid)
+    ticks.now += LOOK_EVERY_SECONDS
+    assert keys.look_at_once()
+    assert keys.merchant.serial == "SERIAL-second"
+
+
+def test_a_new_folder_of_a_service_provider_may_be_read_before_it_says_for_whom_it_is(folder: Path) -> None:
+    ticks = Ticks()
+    keys = KeyFolder(folder, ticks)
+    (folder / "sub-mchid.txt").write_text("1900000777")
+    ticks.now += LOOK_EVERY_SECONDS
+    assert keys.look_at_once()
+    assert keys.merchant.sub_mchid == "1900000777"
+
+
 def test_looking_at_once_is_limited(folder: Path) -> None:
     ticks = Ticks()
     keys = KeyFolder(folder, ticks)
