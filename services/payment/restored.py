@@ -33,7 +33,8 @@ from services.payment.turnstile import HELD, Held
 
 NAME = "restored"
 """The collection; its one document `_id` restored is written by `tuidan restore`: `taken_at`, the moment of the backup,
-`restored_at`, `cleared`, the shops whose days were all compared since, and `over`, once that is so for all."""
+`restored_at`, `cleared`, the shops whose days were all compared since, and `over`, once that is so for all that were
+known then. A shop whose keys come later, to a new machine say, has its days to be compared all the same."""
 REFUNDED = "REFUND"
 NOT_YET_KNOWN = frozenset({"refund-not-ours", "refund-not-accepted-here", "refund-not-settled-here"})
 """Open differences of these kinds: the provider has a refund that no payment here has heard of."""
@@ -47,7 +48,9 @@ log = structlog.get_logger()
 class Collection(Protocol):
     """What is read and noted: `mongo.Collection`."""
 
-    async def find(self, filter: Document, *, fields: Sequence[str] | None = None) -> list[dict[str, Any]]: ...
+    async def find(
+        self, filter: Document, *, fields: Sequence[str] | None = None, limit: int = 0
+    ) -> list[dict[str, Any]]: ...
 
     async def update_all(self, updates: Iterable[Update]) -> object: ...
 
@@ -74,8 +77,8 @@ class Restored:
     async def prepare(self) -> None:
         """Read whether there was a restore; services do not run while there is one."""
         found = await self._notes.find({"_id": NAME})
+        self._note = found[0] if found else None
         if found and not found[0].get("over"):
-            self._note = found[0]
             log.warning("restored: refunds made since the backup are not known yet", days=len(self.days()))
 
     def days(self) -> list[date]:
@@ -94,7 +97,7 @@ class Restored:
         now, looked = self._clock(), self._looked.get(shop)
         if looked is not None and now - looked < LOOKED_AT_LEAST_EVERY:
             return True
-        if await self._open_days(shop):
+        if not (self._note.get("over") and await self._is_new(shop)) and await self._open_days(shop):
             self._looked[shop] = now
             SHORT.labels(shop).set(1)
             return True
@@ -132,11 +135,11 @@ class Restored:
 
     async def finish(self, shops: Iterable[str]) -> None:
         """Note that it is over once no shop waits any more."""
-        if self._note is None or any([await self.waits(shop) for shop in shops]):
+        if self._note is None or self._note.get("over") or any([await self.waits(shop) for shop in shops]):
             return
         await self._notes.update_all([Update({"_id": NAME}, {"$set": {"over": True}})])
         log.warning("restored: every day since the backup is compared, refunds go as always")
-        self._note = None
+        self._note = {**self._note, "over": True}
 
     async def _open_days(self, shop: str) -> list[date]:
         """Those that nobody has compared since, or that still show a refund nobody here knows of."""
@@ -146,6 +149,11 @@ class Restored:
         found = await self._days.find({"_id": {"$in": list(ids)}}, fields=fields)
         done = {document["_id"] for document in found if self._is_compared(document["state"])}
         return [day for id, day in ids.items() if id not in done]
+
+    async def _is_new(self, shop: str) -> bool:
+        """Whether it has only been opened since: it has no day that was compared before, and nothing to forget."""
+        place, today = id_of(shop, day_of(self._time("restored_at"))).rsplit("/", 1)
+        return not await self._days.find({"_id": {"$gte": f"{place}/", "$lt": f"{place}/{today}"}}, limit=1)
 
     def _is_compared(self, state: Mapping[str, Any]) -> bool:
         differences = state.get("differences", ())

@@ -178,7 +178,29 @@ async def test_it_is_over_when_every_day_since_was_compared(keys: Path) -> None:
     await after.restored.finish(["", "another"])
     again = after.fresh()
     await again.prepare()
-    assert not again.days(), "and stays over"
+    await after.database.collection(RECONCILIATIONS.name).delete({})
+    assert not await again.waits(""), "and stays over"
+    assert not await again.waits("another")
+
+
+async def test_it_is_not_over_for_a_shop_whose_keys_were_not_there_yet(keys: Path) -> None:
+    """On a new machine, say: its bills of the days since the backup were never asked for."""
+    after = await After(keys).was_restored()
+    await after.compared(DAYS[0] - timedelta(days=1), shop="south", at=TAKEN)
+    for day in DAYS:
+        await after.compared(day)
+    await after.restored.finish([""])
+    again = after.fresh()
+    await again.prepare()
+    for restored in (after.restored, again):
+        assert not await restored.waits("")
+        assert await restored.waits("south")
+        assert not await restored.waits("opened-since"), "it has nothing to forget"
+    await again.start_due(after.engine, ["", "south"])
+    assert list(after.reconciliations.documents) == [f"south/{DAYS[0]}"]
+    for day in DAYS:
+        await after.compared(day, shop="south")
+    assert not await again.waits("south")
 
 
 SILENT = {"kind": "refund-not-ours", "state": "open"}
