@@ -76,14 +76,14 @@ class Till:
             answered = PrepayAnswered(order_id=order_id, prepay_id=prepay_id)
             # Closed or paid while the provider was asked: the ticket must not reach the customer.
             _payable(await self._hear(answered, f"prepay/{order_id}", prepay_id))
-        ticket = self._merchants.of(payment.shop).ticket(prepay_id)
+        ticket = self._merchants.at_the_door(payment.shop).ticket(prepay_id)
         return {"prepay_id": prepay_id, "out_trade_no": trade_number(order_id), **ticket}
 
     async def _order(self, payment: Payment) -> str:
         assert payment.amount is not None
         number = trade_number(payment.order_id)
         try:
-            return await self._merchants.of(payment.shop).prepay(
+            return await self._merchants.at_the_door(payment.shop).prepay(
                 number, payment.openid or "", payment.amount, payment.description or number
             )
         except NoAnswer as trouble:

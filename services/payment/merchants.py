@@ -19,6 +19,7 @@ from services.payment.calling import http_client
 from services.payment.certificates import REFRESH_SECONDS
 from services.payment.hosts import HostChoice
 from services.payment.keyfolder import KeyFolder, UnusableKeys, read_merchant
+from services.payment.problems import provider_away
 from services.payment.settings import PaymentSettings
 from services.payment.wechatpay import WechatPay
 
@@ -69,6 +70,14 @@ class Merchants:
             return self._shops[shop]
         except KeyError:
             raise UnknownShop(shop) from None
+
+    def at_the_door(self, shop: str) -> WechatPay:
+        """The same for somebody who waits for an answer. Raises the problem payment-provider-away."""
+        try:
+            return self.of(shop)
+        except UnknownShop as problem:
+            log.error("somebody is told to come again", why=str(problem))
+            raise provider_away("NO_MERCHANT_ACCOUNT") from problem
 
     async def renew_certificates(self) -> None:
         """Download the platform certificates of every shop whose time has come."""

@@ -6,7 +6,8 @@ from chassis.problem import Problem
 
 
 def provider_away(code: str) -> Problem:
-    """WeChat Pay was asked, or would have to be, and gives nothing usable now; `code` says what was seen instead."""
+    """WeChat Pay was asked, or would have to be, and gives nothing usable now; `code`: what was seen instead, or is
+    missing here."""
     return Problem(
         503,
         "payment-provider-away",

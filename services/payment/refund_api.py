@@ -58,7 +58,7 @@ def refund_routes(engine: Engine, merchants: Merchants) -> APIRouter:
                 "WeChat Pay is still preparing this transfer. Try again in a minute.",
                 retry_after=60,
             )
-        merchant = merchants.of(payment.shop).merchant
+        merchant = merchants.at_the_door(payment.shop).merchant
         return {
             "mchId": merchant.mchid,
             "appId": merchant.appid,
@@ -88,7 +88,7 @@ def refund_routes(engine: Engine, merchants: Merchants) -> APIRouter:
 
 def _seal(merchants: Merchants, payment: Payment, card: Card) -> SealedCard:
     """Only the provider can read it from here on. Raises payment-provider-away while no key of its is known."""
-    provider = merchants.of(payment.shop)
+    provider = merchants.at_the_door(payment.shop)
     try:
         account, name = provider.encrypt(card.bank_account), provider.encrypt(card.real_name)
     except NoAnswer as trouble:

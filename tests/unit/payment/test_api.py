@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from chassis.memory import MemoryStore
 from chassis.record import Record
@@ -232,6 +233,16 @@ async def test_another_amount_is_answered_but_not_paid(shop: Shop, provider: Pro
     await shop.drain()
     assert (await shop.payment()).status == "opened"
     assert (await shop.payment()).strange is not None
+
+
+async def test_who_pays_a_shop_without_a_merchant_account_is_told_to_come_again(shop: Shop) -> None:
+    """Its keys are not there yet, or not any more."""
+    await shop.hear(open_payment().model_copy(update={"shop": "tea"}))
+    with capture_logs() as logs:
+        answer = await shop.http.post(PREPAY)
+    assert (answer.status_code, answer.json()["code"]) == (503, "payment-provider-away")
+    assert answer.json()["provider_code"] == "NO_MERCHANT_ACCOUNT"
+    assert "no merchant for shop 'tea'" in logs[0]["why"]
 
 
 # ── refund callback ──────────────────────────────────────────────────────────────────────────────────────────────────
