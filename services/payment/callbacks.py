@@ -7,7 +7,7 @@ unchanged.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Any, Literal, Protocol
 
 import structlog
@@ -23,7 +23,7 @@ from services.payment.handlers import PAYMENTS
 from services.payment.merchants import Merchants, UnknownShop
 from services.payment.outside import PaymentNotified, RefundShown, TransferShown
 from services.payment.shown import ProviderRefund, ProviderTransfer, Trade
-from services.payment.wechatpay import BadCallback, BadSignature, Callback, Family, WechatPay
+from services.payment.wechatpay import BadCallback, BadSignature, Callback, Family
 
 CALLBACK_BYTES_MAX = 64 * 1024
 
@@ -95,9 +95,9 @@ class Door:
         try:
             if request.url.query:
                 raise NotOurs(400, "our notify_url has no query string")
-            provider = self._merchants.of(shop)
-            callback = await provider.open_callback(request.headers, raw)
-            await self._store(callback, await self._report(callback, family, provider), shop)
+            callback = await self._merchants.of(shop).open_callback(request.headers, raw)
+            owners = self._owners(callback, family, shop)
+            await self._store(callback, await self._report(callback, family), owners)
         except BadSignature as problem:
             if not problem.is_probe:
                 log.warning("a callback with a bad signature", family=family, shop=shop[:32], problem=str(problem))
@@ -113,22 +113,32 @@ class Door:
             return _fail(problem.http, str(problem)), "not-ours"
         return Response(status_code=204), "stored"
 
-    async def _report(self, callback: Callback, family: Family, provider: WechatPay) -> Shown:
-        """The callback as a report of one record. Raises BadCallback or NotOurs."""
+    def _owners(self, callback: Callback, family: Family, shop: str) -> Collection[str]:
+        """The shops whose it may be. What was begun by hand is told to the one address that its account has on the
+        merchant platform, and a service provider's account acts for many. Raises NotOurs."""
         if not callback.event_type.startswith(EVENTS[family]):
             raise NotOurs(400, f"{callback.event_type[:64]} does not belong here")
+        resource = callback.resource
+        if family == "transfer":
+            owners = [shop] if resource.get("mch_id") == self._merchants.of(shop).merchant.mchid else []
+        else:
+            owners = [name for name, one in self._merchants.of_one_account(shop).items() if one.owns(resource)]
+        if not owners:
+            raise NotOurs(400, f"another merchant's {family}")
+        return owners
+
+    async def _report(self, callback: Callback, family: Family) -> Shown:
+        """The callback as a report of one record. Raises BadCallback or NotOurs."""
         try:
             if family == "pay":
-                return _payment(callback, provider)
+                return _payment(callback)
             if family == "refund":
-                return _refund(callback, provider)
-            return await self._transfer(callback, provider)
+                return _refund(callback)
+            return await self._transfer(callback)
         except ValidationError as problem:
             raise BadCallback(f"{problem.error_count()} fields are missing or wrong") from problem
 
-    async def _transfer(self, callback: Callback, provider: WechatPay) -> TransferShown:
-        if callback.resource.get("mch_id") != provider.merchant.mchid:
-            raise NotOurs(400, "another merchant's transfer")
+    async def _transfer(self, callback: Callback) -> TransferShown:
         transfer = ProviderTransfer.model_validate(callback.resource)
         found = await self._records.aggregate(
             [{"$match": {TRANSFER_FIELD: transfer.out_bill_no}}, {"$limit": 1}, {"$project": {"_id": 1}}]
@@ -139,12 +149,12 @@ class Door:
             {"order_id": found[0]["_id"], "number": transfer.out_bill_no, "transfer": transfer, "by": "callback"}
         )
 
-    async def _store(self, callback: Callback, report: Shown, shop: str) -> None:
+    async def _store(self, callback: Callback, report: Shown, owners: Collection[str]) -> None:
         record = await self._engine.read(PAYMENTS, report.order_id)
         if record is None:
             raise NotOurs(404, "unknown order")
         payment = record.state
-        if payment is not None and payment.status != "new" and payment.shop != shop:
+        if payment is not None and payment.status != "new" and payment.shop not in owners:
             raise NotOurs(400, "another shop's order")
         at = self._engine.clock()
         await self._engine.hear(Heard(report, message_id("callback", callback.id), at, answers_travel=False))
@@ -157,16 +167,12 @@ TRANSFERS_ONLY: dict[str, Any] = {TRANSFER_FIELD: {"$gt": ""}}
 """The few payments an index on that field needs to hold."""
 
 
-def _payment(callback: Callback, provider: WechatPay) -> PaymentNotified:
+def _payment(callback: Callback) -> PaymentNotified:
     trade = Trade.model_validate(callback.resource)
-    if not provider.owns(callback.resource):
-        raise NotOurs(400, "another merchant's payment")
     return PaymentNotified.model_validate({"order_id": trade.out_trade_no, "trade": trade})
 
 
-def _refund(callback: Callback, provider: WechatPay) -> RefundShown:
-    if not provider.owns(callback.resource):
-        raise NotOurs(400, "another merchant's refund")
+def _refund(callback: Callback) -> RefundShown:
     refund = ProviderRefund.model_validate(callback.resource)
     return RefundShown.model_validate(
         {"order_id": refund.out_trade_no, "number": refund.out_refund_no, "refund": refund, "by": "callback"}

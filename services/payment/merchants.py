@@ -71,6 +71,11 @@ class Merchants:
         except KeyError:
             raise UnknownShop(shop) from None
 
+    def of_one_account(self, shop: str) -> Mapping[str, WechatPay]:
+        """This shop and all others that the same account signs for, as a service provider does. Raises UnknownShop."""
+        mchid = self.of(shop).merchant.mchid
+        return {name: one for name, one in self._shops.items() if one.merchant.mchid == mchid}
+
     def at_the_door(self, shop: str) -> WechatPay:
         """The same for somebody who waits for an answer. Raises the problem payment-provider-away."""
         try:

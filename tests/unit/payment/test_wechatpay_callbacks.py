@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -24,9 +25,9 @@ from services.payment.effects import Effects
 from services.payment.handlers import PAYMENTS
 from services.payment.keyfolder import KeyFolder
 from services.payment.merchants import Merchants
-from services.payment.model import Payment, Payout, Refund, payout_number
+from services.payment.model import Payment, Payout, Receipt, Refund, payout_number
 from services.payment.outside import QueryRefund, RefundUnanswered
-from services.payment.wechatpay import BadCallback, BadSignature
+from services.payment.wechatpay import BadCallback, BadSignature, WechatPay
 from tests.unit.payment.given import CASE, NOON, ORDER, PAID_FEN, fen, number, open_payment, refund_document, trade
 from tests.unit.payment.key_files import Ticks, copied
 from tests.unit.payment.provider import Provider, text
@@ -142,12 +143,14 @@ class Records:
 
 
 class House:
-    """A payment service that hears callbacks: the house's own shop and "tea", with an open payment of each."""
+    """A payment service that hears callbacks: the house's own shop and "tea", with an open payment of each. `more`
+    shops there may be."""
 
-    def __init__(self, provider: Provider, tea: Provider) -> None:
+    def __init__(self, provider: Provider, tea: Provider, more: Mapping[str, WechatPay] = MappingProxyType({})) -> None:
         self.store = MemoryStore(PAYMENTS)
         self.engine = Engine("payment", {PAYMENTS: self.store}, MemoryBroker(), lambda: provider.now)
-        merchants = Merchants({"": provider.client(), "tea": tea.client(KeyFolder(tea.keys, Ticks()), "tea")})
+        house = {"": provider.client(), "tea": tea.client(KeyFolder(tea.keys, Ticks()), "tea")}
+        merchants = Merchants({**house, **more})
         Effects(merchants).join(self.engine)
         self.engine.perform(QueryRefund, self._query_refund)
         self.asked_about: list[str] = []
@@ -314,6 +317,43 @@ async def test_a_refund_callback_finds_its_order(house: House, provider: Provide
         assert answer.status_code == http
     await house.engine.relay.drain(30.0)
     assert house.asked_about == [number()]  # made by hand: the provider is asked what it is
+
+
+async def test_what_a_service_provider_does_by_hand_is_told_to_one_address_for_all_its_shops(
+    provider: Provider, tea: Provider, tmp_path: Path
+) -> None:
+    """Its account has one address on the merchant platform, and acts for many sub-merchants."""
+    sub_mchids, clients = {"rice": "1900000777", "oil": "1900000999"}, {}
+    for shop, sub_mchid in sub_mchids.items():
+        folder = copied(tea.keys, tmp_path / shop)
+        (folder / "sub-mchid.txt").write_text(sub_mchid)
+        clients[shop] = tea.client(KeyFolder(folder), shop)
+    house = House(provider, tea, clients)
+    await house.open(shop="oil")
+    paid = house.store.documents[ORDER]
+    state = paid_for(await house.payment())
+    paid["state"] = state.model_dump(mode="json")
+    shown = refund_document("SUCCESS")
+    shown["refund_status"] = shown.pop("status")
+
+    async def told(shop: str, sub_mchid: str) -> int:
+        parties = {"sp_mchid": text(tea.keys, "mchid.txt"), "sub_mchid": sub_mchid}
+        raw = tea.callback("REFUND.SUCCESS", {**shown, **parties})
+        answer = await house.http.post(f"/callbacks/refund/{shop}", content=raw, headers=tea.headers(raw))
+        return answer.status_code
+
+    assert await told("rice", "1900000000") == 400, "a sub-merchant that is none of our shops"
+    assert await told("rice", sub_mchids["rice"]) == 400, "the order is another shop's"
+    assert house.asked_about == []
+    assert await told("rice", sub_mchids["oil"]) == 204
+    await house.engine.relay.drain(30.0)
+    assert house.asked_about == [number()]
+    await house.http.aclose()
+
+
+def paid_for(payment: Payment) -> Payment:
+    receipt = Receipt(amount=fen(PAID_FEN), transaction_id="4200000000000000000000000001", paid_at=NOON)
+    return payment.model_copy(update={"status": "paid", "receipt": receipt})
 
 
 async def test_a_transfer_callback_finds_its_order(house: House, provider: Provider, tea: Provider) -> None:
