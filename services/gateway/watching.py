@@ -26,6 +26,9 @@ from services.gateway.tokens import Caller
 LOOK_EVERY_SECONDS = 1.0
 LOOK_SECONDS = 2.0
 """How long the order service may take for one look; heartbeats and expiries wait for it."""
+GONE_SECONDS = 15.0
+"""An order that was there is gone once nobody knows it for so long: a database that was replaced, and has not heard of
+it yet, does not know the newest ones for up to ten seconds."""
 HEARTBEAT_SECONDS = 15.0
 BEGIN_SECONDS = 30.0
 """Whoever was let in and never began to listen is forgotten then."""
@@ -42,11 +45,13 @@ _HEARTBEAT = b": still here\n\n"
 
 @dataclass(slots=True)
 class _Order:
-    """An order that somebody watches: its newest known state, as the order service shows it, and whose it is then."""
+    """An order that somebody watches: its newest known state, as the order service shows it, and whose it is then.
+    `missed_at`: since when nobody knows it any more (monotonic, s)."""
 
     version: int
     view: bytes
     owner: str | None
+    missed_at: float | None = None
     viewers: set[Viewer] = field(default_factory=set)
     exists: bool = True
 
@@ -204,6 +209,8 @@ class Watch:
         watched, changed = iter(list(self._orders)), []
         while ids := list(islice(watched, ORDERS_AT_ONCE)):
             known = await self._versions(ids)
+            for id in known.keys() & self._orders.keys():
+                self._orders[id].missed_at = None
             changed += [id for id in ids if id in self._orders and known.get(id) != self._orders[id].version]
         return changed
 
@@ -221,7 +228,8 @@ class Watch:
         if order is None:
             return
         if answer.status == 404:
-            order.exists = False
+            order.missed_at = self.monotonic() if order.missed_at is None else order.missed_at
+            order.exists = self.monotonic() - order.missed_at < GONE_SECONDS
         elif answer.status == 200:
             _learn(order, _version(answer), answer.body)
 

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from services.gateway import live
 from services.gateway.clients import Answer, Services
-from services.gateway.watching import BEGIN_SECONDS, HEARTBEAT_SECONDS, PER_CALLER_MAX, Watch
+from services.gateway.watching import BEGIN_SECONDS, GONE_SECONDS, HEARTBEAT_SECONDS, PER_CALLER_MAX, Watch
 from tests.unit.gateway.listening import Listener, Orders, events
 from tests.unit.gateway.world import World, expect_problem
 
@@ -140,7 +140,26 @@ async def test_it_ends_when_the_order_is_not_there_any_more(orders: Orders) -> N
     await listener.until(2)
     orders.world.fake.owners.clear()
     await orders.look(orders.known.clear)
+    assert not listener.task.done()
+    orders.world.now += timedelta(seconds=GONE_SECONDS)
+    await orders.look()
     assert events(await listener.end())[-1] == ("end", "", {"code": "unknown-order"})
+
+
+async def test_a_replaced_database_that_has_not_heard_of_a_new_order_ends_nothing(orders: Orders) -> None:
+    """It answers from what it last had, for up to ten seconds; more than once, if need be."""
+    listener = orders.listen()
+    await listener.until(2)
+    owners, known = dict(orders.world.fake.owners), dict(orders.known)
+    for _ in range(2):
+        orders.world.fake.owners.clear()
+        await orders.look(orders.known.clear)
+        orders.world.now += timedelta(seconds=10)
+        orders.world.fake.owners.update(owners)
+        await orders.look(lambda: orders.known.update(known))
+    await orders.look(orders.moves)
+    heard = [(name, id) for name, id, _ in events(await listener.until(4))]
+    assert heard == [("order", "1"), ("order", "2")]
 
 
 async def test_it_ends_when_the_gateway_stops(orders: Orders) -> None:
