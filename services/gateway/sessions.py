@@ -30,12 +30,14 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What somebody gets who signs in or refreshes. `seconds`: how long the access token lasts."""
+    """What somebody gets who signs in or refreshes. `claims`: what the tokens of this session say; `seconds`: how long
+    the access token lasts."""
 
     session: str
     subject: str
     access: str
     refresh: str
+    claims: Mapping[str, Any]
     seconds: int = LIFE_SECONDS
 
     def document(self) -> dict[str, Any]:
@@ -114,7 +116,7 @@ class Sessions:
 
     def _opened(self, kind: Kind, subject: str, id: str, turn: int, claims: Mapping[str, Any]) -> Opened:
         access = self._signer.access(kind, subject, id, claims)
-        return Opened(id, subject, access, f"{id}.{turn}.{self._mark(kind, id, str(turn))}")
+        return Opened(id, subject, access, f"{id}.{turn}.{self._mark(kind, id, str(turn))}", claims)
 
     def _mark(self, kind: Kind, id: str, turn: str) -> str:
         return self._vault.mark("refresh", kind, id, turn)

@@ -127,7 +127,8 @@ async def _refreshed(here: Identity, kind: Kind, wanted: Refresh) -> Response:
     opened = await here.sessions.refresh(kind, wanted.refresh_token)
     if kind == "staff":
         member = await here.staff.find(opened.subject)
-        if member is None or member.disabled:
+        # Its session was ended with the change, unless something broke between the two.
+        if member is None or member.disabled or member.role != opened.claims["role"]:
             await here.sessions.end(opened.session)
             raise ended()
     return _answer(opened)

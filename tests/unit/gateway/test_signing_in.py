@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 
 from services.gateway.passwords import factor_step
 from services.gateway.sessions import Sessions
+from services.gateway.staff import Person
 from services.gateway.tokens import LIFE_SECONDS, Kind
 from services.gateway.vault import Vault
 from tests.unit.gateway.desk import PHONE, Desk, desk
@@ -151,6 +152,25 @@ async def test_another_role_or_other_secrets_sign_out(li: Desk) -> None:
     expect_problem(await wang.sign_in(staff_id="wang"), 401, "sign-in-refused")
     wang.take(renewed["password"], renewed["otpauth"])
     assert (await wang.sign_in(staff_id="wang")).json()["role"] == "finance"
+
+
+@pytest.mark.real
+async def test_who_signed_in_under_a_role_that_was_taken_away_does_not_go_on_with_it(li: Desk) -> None:
+    """A crash between the change of an account and the end of its sessions; the same change again finds nothing to do,
+    so it ends none."""
+    boss = (await li.signed_in())["access_token"]
+    made = (await li.ask("PUT", "/admin/v1/staff/wang", boss, NEW)).json()
+    wang = Desk(li.world)
+    wang.take(made["password"], made["otpauth"])
+    found = (await wang.sign_in(staff_id="wang")).json()
+    book = li.world.people.staff
+    member = await book.find("wang")
+    assert member is not None
+    assert await book.change(member, Person(NEW["name"], "finance", NEW["phone"]))
+    assert (await li.ask("PUT", "/admin/v1/staff/wang", boss, {**NEW, "role": "finance"})).status_code == 200
+    body = {"refresh_token": found["refresh_token"]}
+    expect_problem(await wang.ask("POST", "/admin/v1/session/refresh", None, body), 401, "session-ended")
+    expect_problem(await wang.ask("GET", "/admin/v1/orders", found["access_token"]), 401, "session-ended")
 
 
 @pytest.mark.real
