@@ -64,6 +64,8 @@ class MiniProgram:
         self._token = ""
         self._token_until = 0.0
         self._one_at_a_time = asyncio.Lock()
+        self._failures = 0
+        self._trouble = ""
 
     async def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a call that WeChat accepted (errcode 0). A token that ended meanwhile is renewed once. Makes at
@@ -79,12 +81,19 @@ class MiniProgram:
         return await self._call(path, body, await self._valid_token())
 
     async def _valid_token(self) -> str:
+        """Who waited while somebody else got no answer gets none either: one after the other they would wait in line
+        for as many time limits, each in a place that other work needs."""
+        failures = self._failures
         async with self._one_at_a_time:
-            if clock.monotonic() >= self._token_until:
-                try:
-                    await self._renew()
-                except NoAnswer as problem:
-                    raise NoAnswer(False, problem.code) from problem  # the token's call, not the caller's
+            if clock.monotonic() < self._token_until:
+                return self._token
+            if self._failures > failures:
+                raise NoAnswer(False, self._trouble)
+            try:
+                await self._renew()
+            except NoAnswer as problem:
+                self._failures, self._trouble = self._failures + 1, problem.code
+                raise NoAnswer(False, problem.code) from problem  # the token's call, not the caller's
             return self._token
 
     async def _renew(self) -> None:

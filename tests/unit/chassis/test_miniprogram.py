@@ -161,3 +161,13 @@ async def test_a_token_call_without_an_answer_leaves_the_call_unsent(answer: Any
     assert not problem.value.sent
     assert api.used == []
     assert await api.post() == OK, "the next call asks again"
+
+
+async def test_those_who_wait_for_a_token_without_an_answer_do_not_wait_one_after_the_other() -> None:
+    """A token call that hangs costs its whole time limit; for a hundred in line it would be a hundred of them."""
+    api = Api([OK], [httpx.ReadTimeout("slow"), token(1)])
+    found = await asyncio.gather(*(api.post() for _ in range(100)), return_exceptions=True)
+    assert [(type(one), str(one)) for one in found] == [(NoAnswer, "ReadTimeout")] * 100
+    assert not any(one.sent for one in found if isinstance(one, NoAnswer))
+    assert (len(api.asked), api.used) == (1, [])
+    assert await api.post() == OK, "who comes later asks again"
