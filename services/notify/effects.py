@@ -7,12 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import httpx
 import structlog
-from pydantic import TypeAdapter
 
 from chassis import clock
 from chassis.engine import Engine
@@ -27,6 +25,7 @@ from services.notify.alibaba import AlibabaSms
 from services.notify.clients import Answer, Seen, Wechat
 from services.notify.erasing import CustomersForgotten, ForgetCustomer, ForgetCustomers
 from services.notify.handlers import NOTICES
+from services.notify.keyfolder import sms_account, wechat_templates
 from services.notify.limits import e164, sms_values, subscribe_data
 from services.notify.model import (
     SUPERSEDES,
@@ -76,21 +75,6 @@ LOST_QUOTA = "43101"
 log = structlog.get_logger()
 
 
-def wechat_templates(keys: Path) -> dict[str, WechatTemplate]:
-    """`templates.json` of the keys folder, by outcome."""
-    return TypeAdapter(dict[str, WechatTemplate]).validate_json(read_key(keys, "templates.json"))
-
-
-def sms_account(keys: Path) -> SmsAccount:
-    """`sms-templates.json` of the keys folder."""
-    return SmsAccount.model_validate_json(read_key(keys, "sms-templates.json"))
-
-
-def push_token(keys: Path) -> str:
-    """`push-token.txt` of the keys folder, which WeChat signs its pushes with; empty when the shop takes none."""
-    return read_key(keys, "push-token.txt") if (keys / "push-token.txt").exists() else ""
-
-
 class SmsSender(Protocol):
     """One SMS provider. `find`: what became of the message with `mark`, sent between two times (UTC)."""
 
@@ -122,7 +106,7 @@ class Senders:
 
 @asynccontextmanager
 async def senders(settings: NotifySettings) -> AsyncIterator[Senders]:
-    """Open everything the settings name. Leaves the process with exit code 2 when a key file is missing."""
+    """Open everything the settings name, with key files that were looked at before (`keyfolder.expect_keys`)."""
     keys, url, seconds = settings.keys, settings.provider_url, settings.provider_seconds
     account = sms_account(keys)
     limits = httpx.Limits(max_connections=128, max_keepalive_connections=32)

@@ -12,10 +12,11 @@ from chassis.settings import load
 from contracts import notify
 from services.notify.api import router
 from services.notify.confirmations import confirmations
-from services.notify.effects import Senders, forgetting, overtaking, performers, push_token, senders, wanting
+from services.notify.effects import Senders, forgetting, overtaking, performers, senders, wanting
 from services.notify.erasing import ERASURES, ForgetCustomers
 from services.notify.figures import count_notices
 from services.notify.handlers import NOTICES
+from services.notify.keyfolder import expect_keys, push_token
 from services.notify.settings import NotifySettings
 from services.notify.subscriptions import NAME as LEDGER
 from services.notify.subscriptions import Subscriptions
@@ -28,7 +29,10 @@ Opening = Callable[[NotifySettings], AbstractAsyncContextManager[Senders]]
 
 
 def service(settings: NotifySettings, *, opening: Opening = senders) -> Service:
-    """The whole service, ready to run. `opening` is another one where no real provider is asked."""
+    """The whole service, ready to run. `opening` is another one where no real provider is asked. Leaves the process
+    with exit code 2 when a key file of the providers is missing or broken."""
+    if opening is senders:
+        expect_keys(settings.keys)
 
     @asynccontextmanager
     async def wire(parts: Parts) -> AsyncIterator[Sequence[APIRouter]]:
