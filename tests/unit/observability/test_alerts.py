@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 
+from services.payment.differences import KINDS
+from services.payment.outside import Worry
 from tests.support.metrics import ROOT, registered
 from tests.support.promql import labels_in, metrics_in
 
@@ -73,6 +75,25 @@ def test_a_paragraph_has_an_alert() -> None:
     named = set(re.findall(r"`(tuidan_[a-z_]+)", section))
     known = set(registered()) | {series for metric in registered().values() for series in metric.series}
     assert named <= known, named - known
+
+
+def section(heading: str) -> str:
+    """What stands under a heading of the second order."""
+    text = (ROOT / "docs/operating.md").read_text(encoding="utf-8")
+    return text[text.index(f"\n## {heading}\n") + 1 :].split("\n## ", 1)[0]
+
+
+def test_each_word_that_an_alert_may_name_is_explained() -> None:
+    """Whoever is called at night with `closed-refund-moved` reads what it is, and what not to do."""
+    rows = re.findall(r"^\| (`.+?) \| (.+) \| (.+) \|$", section("Payments that need attention"), re.MULTILINE)
+    words = [word for names, *_ in rows for word in re.findall(r"`([a-z-]+)`", names)]
+    assert sorted(words) == sorted((*get_args(Worry), "what"))
+    assert all(len(meaning) > 20 and len(do) > 10 for _, meaning, do in rows[1:])
+
+
+def test_each_kind_of_difference_is_explained() -> None:
+    known = section("Reconciliation")
+    assert {kind for kind in KINDS if f"`{kind}`" not in known} == set()
 
 
 def test_each_service_that_is_asked_is_missed_when_it_is_gone() -> None:
