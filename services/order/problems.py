@@ -31,8 +31,8 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
     "already-cancelled": (409, "订单已取消。", "The order is cancelled already."),
     "already-shipped": (
         409,
-        "订单已发货,不能取消;请在收货后申请退货。",
-        "The order has been shipped and cannot be cancelled. Ask for a return after delivery.",
+        "订单已送达,不能取消;需要退货请联系客服。",
+        "The order has been delivered and cannot be cancelled. For a return, write to our service.",
     ),
     "already-completed": (409, "订单已完成,不能取消。", "The order is completed and cannot be cancelled."),
     "cancellation-open": (
@@ -75,7 +75,7 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "Whoever asked may not approve it. Ask a second person.",
     ),
     "note-required": (422, "拒绝时请填写给顾客的说明。", "Say why it is rejected; the customer reads it."),
-    "remark-required": (422, "原因为“其他”时请填写说明。", "The reason “other” needs a remark."),
+    "remark-required": (422, "选择该取消原因时请填写说明。", "This reason needs a remark."),
     "unknown-task": (404, "没有这个任务。", "There is no such task."),
     "already-resolved": (409, "该任务已处理。", "The task has been dealt with already."),
     "not-a-choice": (

@@ -12,6 +12,7 @@ from chassis.record import Heard, Refusal
 from contracts import payment
 from contracts.message import CaseId, Message, Money, RefundNumber
 from contracts.order import CancellationNotAccepted, Reason
+from services.order.problems import problem
 from tests.unit.order.told import (
     CASE,
     CLOSE_REFUSED,
@@ -343,6 +344,7 @@ def test_too_late_wishes_say_why() -> None:
 
     order = paid_order().hears(SHIP, DeliverOrder(order_id=ID, by=STAFF))
     assert refusal_of(order, cancel()) == "already-shipped"
+    assert "已送达" in problem("already-shipped").zh, "who has the parcel is not sent away until it comes"
     order.hears(CompleteOrder(order_id=ID, by=STAFF))
     assert refusal_of(order, cancel()) == "already-completed"
     assert refusal_of(Told(), cancel()) == "unknown-order"

@@ -135,6 +135,15 @@ def test_other_needs_a_text(family: str, remark: str) -> None:
     assert paid_order().hears(wish(family, "other", "so")).order.cases[0].reason.remark == "so"
 
 
+def test_any_reason_may_need_a_text_and_is_not_called_other_then() -> None:
+    smell = SMELL.model_copy(update={"text_required": True})
+    reasons = ReasonList(version=1, reasons=(*BUILT_IN.reasons, smell))
+    said = problem_of(refused(reasons=reasons))
+    assert said.code == "remark-required"
+    assert "其他" not in said.zh
+    assert "other" not in said.en
+
+
 @pytest.mark.parametrize(
     "text", ["see https://a.example", "www.shop", "去 shop.com 看", "a\nb", "好😀", "x" * 101, "\u202ex"]
 )
