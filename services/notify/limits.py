@@ -26,7 +26,7 @@ _ADDRESS = re.compile(
 )
 _AMOUNT_MAX = 10**10 - 1
 
-_LABELS: tuple[tuple[str, str], ...] = (
+MEANINGS: tuple[tuple[str, str], ...] = (
     ("编号", "order"),
     ("单号", "order"),
     ("金额", "amount"),
@@ -77,7 +77,7 @@ def time_text(at: datetime) -> str:
 
 
 def _meaning(label: str) -> str:
-    return next((meaning for part, meaning in _LABELS if part in label), "note")
+    return next((meaning for part, meaning in MEANINGS if part in label), "note")
 
 
 def _text_for(label: str, words: Words) -> str:
