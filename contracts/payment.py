@@ -30,6 +30,8 @@ RefusalReason = Literal["not-paid", "more-than-was-paid", "account-abnormal", "t
 WITH_THE_SHOP = "RETURNED_TO_MERCHANT"
 """Stands where the provider's word would, for a refund whose money went to the shop's bank in the end."""
 
+OUTSIDE_ROUTE = "线下退款"
+"""The `route` of money that the shop paid back outside of this system, the way it agreed on with its customer."""
 
 REASON_BYTES_MAX = 80
 """WeChat Pay: a refund's `reason` (pay.weixin.qq.com/doc/v3/merchant/4012556457), in bytes of UTF-8."""

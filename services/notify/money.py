@@ -10,6 +10,7 @@ import re
 from datetime import datetime
 from typing import Literal
 
+from contracts.payment import OUTSIDE_ROUTE
 from contracts.zone import CHINA
 
 Language = Literal["zh", "en"]
@@ -47,7 +48,12 @@ def confirmation(by: datetime | None, language: Language) -> tuple[str, str]:
 def arrival(route: str, expected_by: datetime | None, language: Language) -> tuple[str, str]:
     """When the money arrives, as a part of a sentence and as a hint for a small field. `route` is where it goes in
     the provider's words (`user_received_account`: `支付用户零钱`, `招商银行信用卡0403`); empty when not known."""
-    if _WALLET.search(route):
+    if route == OUTSIDE_ROUTE:
+        words = {
+            "zh": ("由商家按与您约定的方式退还", "按与您约定的方式退还"),
+            "en": ("as agreed with the shop", "As agreed"),
+        }
+    elif _WALLET.search(route):
         words = {
             "zh": ("预计几分钟内退回微信零钱", "几分钟内退回微信零钱"),
             "en": ("to your WeChat wallet, usually within minutes", "Wallet: in minutes"),
@@ -74,6 +80,8 @@ def arrival(route: str, expected_by: datetime | None, language: Language) -> tup
 
 def receiver(route: str, language: Language) -> str:
     """Where the money goes, for people."""
+    if route == OUTSIDE_ROUTE:
+        return "您与商家约定的账户" if language == "zh" else "the account that you agreed on with the shop"
     if language == "zh":
         return "微信零钱" if _WALLET.search(route) else route or "您的原支付账户"
     return "your WeChat wallet" if _WALLET.search(route) else route or "the account you paid from"

@@ -65,7 +65,7 @@ class Cancellation(BaseModel):
     def of(cls, order: Order, case: Case) -> Cancellation:
         """The facts of `case`, as they are known now."""
         language = order.contact.language
-        refund_facts = case.refund
+        refund_facts, another_way = case.refund, case.refund.another_way if case.refund else ""
         reason = reason_in_words(case.reason, language, case.words)
         return cls(
             order_id=order.order_id,
@@ -82,7 +82,7 @@ class Cancellation(BaseModel):
             refund_reason=payment.cut(reason, payment.REASON_BYTES_MAX),
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),
-            solution=solution_of(case.reason, case.words, case.solution, language),
+            solution=solution_of(case.reason, case.words, case.solution, language, another_way),
             solution_unpaid=solution_unpaid(case.reason, case.solution, language),
             route=refund_facts.route if refund_facts else "",
             payer_minor=refund_facts.payer_minor if refund_facts else None,
@@ -98,7 +98,7 @@ class Cancellation(BaseModel):
             matched=matched_refunds(order),
             good=case.parcel.good_of(case.lines) if case.parcel else (),
             expected_by=expected_by(refund_facts.route, refund_facts.accepted_at)
-            if refund_facts and refund_facts.accepted_at
+            if refund_facts and refund_facts.accepted_at and another_way != "outside"
             else None,
         )
 

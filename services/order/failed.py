@@ -9,6 +9,7 @@ from contracts.inventory import StockHoldRefused, StockNotTakenAgain
 from contracts.message import Event, Message, RefundNumber
 from contracts.order import Actor
 from contracts.payment import (
+    OUTSIDE_ROUTE,
     WITH_THE_SHOP,
     RefundAccepted,
     RefundDelayed,
@@ -34,6 +35,7 @@ LATE_FOR_CUSTOMER_DAYS = 3
 def learn(case: Case, message: Event) -> Case:
     """The case with what the message says about its refund or its refusal."""
     if isinstance(message, RefundAccepted):
+        same = case.refund if case.refund is not None and case.refund.number == message.refund_number else None
         facts = RefundFacts(
             number=message.refund_number,
             former=_former(case, message.refund_number),
@@ -42,6 +44,8 @@ def learn(case: Case, message: Event) -> Case:
             accepted_at=message.accepted_at,
             payer_minor=message.payer_refund.amount_minor if message.payer_refund else None,
             confirm_by=message.confirm_by,
+            settled_at=same.settled_at if same else None,
+            received_minor=same.received_minor if same else None,
         )
         return case.model_copy(update={"refund": facts})
     if isinstance(message, RefundSettled):
@@ -100,9 +104,12 @@ def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> 
 
 
 def _is_news(case: Case, message: RefundAccepted) -> bool:
-    """A number that was not known yet; or the first one, and a person's decision has led to it."""
+    """A number that was not known yet; or the first one, and a person's decision has led to it; or one whose money was
+    paid outside since."""
     if case.refund is None:
         return case.road == "resumed"
+    if message.route == OUTSIDE_ROUTE != case.refund.route:
+        return True
     return message.refund_number not in (case.refund.number, *case.refund.former)
 
 

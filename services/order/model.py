@@ -11,7 +11,7 @@ from chassis.saga import Run
 from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, RefundNumber, Report
 from contracts.notify import Addressee
 from contracts.order import Actor, CancelledLine, Contact, PlaceOrder, PricedLine, Reason
-from contracts.payment import RefusalReason
+from contracts.payment import OUTSIDE_ROUTE, RefusalReason
 from services.order.exchange import Exchange
 from services.order.offer import Coupon, PriceRules, Product
 from services.order.policies import Ruling, Verdict
@@ -95,6 +95,11 @@ class RefundFacts(_Part):
     confirm_by: AwareDatetime | None = None
     settled_at: AwareDatetime | None = None
     received_minor: int | None = None
+
+    @property
+    def another_way(self) -> Literal["", "by-transfer", "outside"]:
+        """Which other way than it came the money goes back; empty: the same."""
+        return "outside" if self.route == OUTSIDE_ROUTE else "by-transfer" if self.confirm_by else ""
 
 
 class Request(_Part):

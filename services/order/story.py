@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from chassis.telemetry import masked
+from contracts.payment import OUTSIDE_ROUTE
 from contracts.zone import CHINA
 from services.order.cancellation import Cancellation
 from services.order.colours import colour_of
@@ -76,8 +77,16 @@ def _facts(order: Order, moment: Moment) -> dict[str, str]:
     }
     channel = moment.detail.get("channel", "")
     facts["channel_zh"], facts["channel_en"] = _CHANNELS.get(channel, _SMS)
+    facts["route_zh"], facts["route_en"] = _route(moment.detail.get("route", ""))
     case = order.case(moment.case_id) if moment.case_id else None
     return facts if case is None else {**facts, **_case_facts(order, case)}
+
+
+def _route(route: str) -> tuple[str, str]:
+    """Where the money of a line goes, in Chinese and English."""
+    if route == OUTSIDE_ROUTE:
+        return "您与商家约定的账户", "the account that you agreed on with the shop"
+    return route or "原支付账户", "your WeChat balance" if "零钱" in route else "the account it was paid from"
 
 
 def _case_facts(order: Order, case: Case) -> dict[str, str]:
@@ -89,8 +98,6 @@ def _case_facts(order: Order, case: Case) -> dict[str, str]:
         "who_en": who_en,
         "reason_zh": reason_in_words(case.reason, "zh", case.words),
         "reason_en": reason_in_words(case.reason, "en", case.words),
-        "route_zh": known.route or "原支付账户",
-        "route_en": "your WeChat balance" if "零钱" in known.route else "the account it was paid from",
         "received": money(case.amount.amount_minor, case.amount.currency),
     }
     if refund is not None:

@@ -60,6 +60,14 @@ _SOLUTIONS = {
         "您的订单照常处理,如有疑问请联系客服。",
         "Your order goes on as before. Questions? Write to us.",
     ),
+    "by-transfer": (
+        "款项改由微信转账退还,如有疑问请联系客服。",
+        "The money comes as a WeChat transfer. Questions? Write to us.",
+    ),
+    "outside": (
+        "款项按与您约定的方式退还,如有疑问请联系客服。",
+        "The money is paid back as agreed with you. Questions? Write to us.",
+    ),
     "stays-cancelled": (
         "订单仍为已取消,客服会与您联系退还这笔付款。",
         "Your order stays cancelled. Our service will contact you about this payment.",
@@ -193,11 +201,12 @@ def solution_in_words(about: str, language: Language) -> str:
     return _pick(_SOLUTIONS[about], language)
 
 
-def solution_of(reason: Reason, words: ReasonWords | None, own: str, language: Language) -> str:
+def solution_of(reason: Reason, words: ReasonWords | None, own: str, language: Language, another_way: str = "") -> str:
     """What the shop does about it: what the wish said (`own`), or its reason; with an apology where it was not the
-    customer's wish."""
+    customer's wish. A reason speaks, as a rule, of money that goes back the way it came: where it goes `another_way`
+    that is said instead."""
     of_reason = _pick((words.solution_zh, words.solution_en), language) if words is not None else ""
-    said = own or of_reason
+    said = own or (solution_in_words(another_way, language) if another_way else of_reason)
     return _pick(_APOLOGIES[reason.family], language) + said if said else solution_in_words(reason.family, language)
 
 

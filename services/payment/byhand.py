@@ -6,7 +6,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts.message import CaseId, Money
-from contracts.payment import AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
+from contracts.payment import OUTSIDE_ROUTE, AdoptRefund, RefundFound, RefundNotResumed, RefundResumed, ResumeRefund
 from services.payment import payouts, refunds, saying
 from services.payment.forgotten import FORGETFUL, found_as, waits_as_transfer
 from services.payment.model import PAID_OUTSIDE, Payment, Refund, refund_number
@@ -158,7 +158,7 @@ def _settle_outside(payment: Payment, refund: Refund, wish: ResumeRefund, at: da
             "accepted_at": refund.accepted_at or at,
             "settled_at": at,
             "payer_refund": refund.amount,
-            "route": "线下退款",
+            "route": OUTSIDE_ROUTE,
             "provider_code": PAID_OUTSIDE,
             "proof": wish.proof,
             "wake_at": None,

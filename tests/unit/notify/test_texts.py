@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import pytest
 
 from contracts.notify import Outcome
+from contracts.payment import OUTSIDE_ROUTE
 from services.notify.limits import subscribe_data
 from services.notify.money import amount_text
 from services.notify.texts import TEXTS, words_for
@@ -56,7 +57,7 @@ def test_nothing_is_needed_but_the_outcome(outcome: Outcome, language: Literal["
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("route", ["", "支付用户零钱", "招商银行信用卡0403"])
+@pytest.mark.parametrize("route", ["", "支付用户零钱", "招商银行信用卡0403", OUTSIDE_ROUTE])
 def test_the_hint_is_never_cut(outcome: Outcome, language: Literal["zh", "en"], route: str) -> None:
     words = words_for(tell(outcome=outcome, to=addressee(language=language), route=route), NOW)
     assert subscribe_data({"thing4": "温馨提示"}, words)["thing4"] == words.note
@@ -78,6 +79,18 @@ def test_when_the_money_arrives(outcome: Outcome, language: Literal["zh", "en"],
     text = words_for(tell(outcome=outcome, to=addressee(language=language), route=route), NOW).text
     assert when in text
     assert ("2025年3月4日" if language == "zh" else "2025-03-04") in text
+
+
+@pytest.mark.parametrize("outcome", ["refund-on-its-way", "refund-arrived"])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_money_that_was_paid_outside_is_in_no_wallet_and_on_no_card(
+    outcome: Outcome, language: Literal["zh", "en"]
+) -> None:
+    asked = tell(outcome=outcome, to=addressee(language=language), route=OUTSIDE_ROUTE, expected_by=None, solution="")
+    words = words_for(asked, NOW)
+    assert ("约定" if language == "zh" else "agreed") in words.text
+    untrue = (OUTSIDE_ROUTE, "原路", "零钱", "银行卡", "the way you paid", "wallet", "card", "working days")
+    assert not [said for said in untrue if said in words.text + words.note]
 
 
 def test_days_are_days_in_china() -> None:
