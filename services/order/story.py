@@ -86,7 +86,9 @@ def _route(route: str) -> tuple[str, str]:
     """Where the money of a line goes, in Chinese and English."""
     if route == OUTSIDE_ROUTE:
         return "您与商家约定的账户", "the account that you agreed on with the shop"
-    return route or "原支付账户", "your WeChat balance" if "零钱" in route else "the account it was paid from"
+    if "零钱" in route:
+        return "微信零钱", "your WeChat balance"
+    return route or "原支付账户", "the account it was paid from"
 
 
 def _case_facts(order: Order, case: Case) -> dict[str, str]:

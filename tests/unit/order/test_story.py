@@ -139,7 +139,7 @@ def test_a_customer_reads_the_whole_way() -> None:
         ("商家申请取消,已受理:商品缺货。", "Cancellation asked for by the shop and accepted: out of stock."),
         ("已通知仓库停止发货。", "The warehouse was told not to ship."),
         (
-            "退款 ¥19.00 已受理,退回支付用户零钱,预计 1月5日 17:05 前到账。",
+            "退款 ¥19.00 已受理,退回微信零钱,预计 1月5日 17:05 前到账。",
             "The refund of ¥19.00 goes to your WeChat balance and should arrive by 5 Jan 17:05.",
         ),
         ("商品已退回库存。", "The goods are back in stock."),
