@@ -26,6 +26,7 @@ def is_mongo_address(url: str) -> bool:
 
 
 def _mongo_address(url: str) -> str:
+    url = url.strip()  # one that comes from a file ends in a line feed, which the driver takes for a database's name
     if not is_mongo_address(url):
         raise ValueError(MONGO_WRONG)  # not the driver's own words, which may repeat a part of a password
     return url

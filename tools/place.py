@@ -36,6 +36,7 @@ def database_and_keys() -> tuple[str, Path]:
 
 def readable(url: str) -> str:
     """An address of MongoDB that was named. Ends the command when the driver could make nothing of it."""
+    url = url.strip()
     if not is_mongo_address(url if "://" in url else f"mongodb://{url}"):  # HOST:PORT will do
         refuse(f"MongoDB: {MONGO_WRONG}")
     return url

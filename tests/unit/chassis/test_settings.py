@@ -124,6 +124,14 @@ def test_an_address_that_the_driver_can_read_is_taken_as_it_is(address: str, mon
     assert load(ServiceSettings).mongo == address
 
 
+@pytest.mark.parametrize("end", ["\n", "/\n", "/?replicaSet=rs0\r\n"])
+def test_an_address_from_a_file_may_end_in_a_line_feed(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    """`kubectl create secret --from-file` takes a file as it is, and every editor ends it so."""
+    for name, value in (GOOD | {"TUIDAN_MONGO": f"mongodb://shop:hunter2@db:27017{end}"}).items():
+        monkeypatch.setenv(name, value)
+    assert load(ServiceSettings).mongo == f"mongodb://shop:hunter2@db:27017{end}".strip()
+
+
 def test_keys_are_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         load(SigningSettings)
