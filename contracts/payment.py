@@ -198,13 +198,15 @@ class RefundAttempted(Event):
 
 @EVENTS.carries("refund-settled.v1")
 class RefundSettled(Event):
-    """The money has arrived at the customer. `amount` is what the customer received (`payer_refund`)."""
+    """The money has arrived at the customer. `amount` is what the customer received (`payer_refund`), `route` where, in
+    the provider's words: another card, perhaps, than `RefundAccepted` named. Empty in older ones."""
 
     order_id: OrderId
     case_id: CaseId
     refund_number: RefundNumber
     amount: Money
     settled_at: AwareDatetime
+    route: str = ""
 
 
 @answered_by(yes=RefundSettled)

@@ -56,6 +56,7 @@ def learn(case: Case, message: Event) -> Case:
             "former": _former(case, message.refund_number),
             "settled_at": message.settled_at,
             "received_minor": message.amount.amount_minor,
+            "route": message.route or known.route,
         }
         return case.model_copy(update={"refund": known.model_copy(update=settled)})
     if isinstance(message, RefundRefused | StockHoldRefused | StockNotTakenAgain):

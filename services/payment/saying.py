@@ -158,6 +158,7 @@ def settled(payment: Payment, refund: Refund) -> RefundSettled:
         refund_number=refund.live_number,
         amount=refund.payer_refund,
         settled_at=refund.settled_at,
+        route=refund.route,
     )
 
 

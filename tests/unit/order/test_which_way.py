@@ -56,6 +56,14 @@ def test_money_that_was_paid_outside_is_not_said_to_be_on_the_card_that_took_non
     assert second["expected_by"] is None, "no provider has a say in when it comes"
 
 
+def test_money_that_arrived_on_another_card_is_not_said_to_be_on_the_one_that_took_none() -> None:
+    order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF), held())
+    order.hears(accepted().model_copy(update={"route": CARD}), released(), told("refund-on-its-way"))
+    order.hears(settled().model_copy(update={"route": "招商银行借记卡0123"}))
+    assert last_notice(order).route == "招商银行借记卡0123"
+    assert CARD in words(order), "the line of before says what was true then"
+
+
 def test_word_that_it_is_paid_outside_takes_nothing_from_what_has_arrived() -> None:
     order = paid_order().hears(cancel(reason=OUT_OF_STOCK, by=STAFF), held())
     order.hears(accepted().model_copy(update={"route": CARD}), released(), told("refund-on-its-way"))

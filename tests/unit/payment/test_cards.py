@@ -34,6 +34,16 @@ def test_another_card_is_named_for_the_same_refund() -> None:
     expect(story.hear(shown("SUCCESS")), RefundSettled)
 
 
+def test_money_that_arrives_on_another_card_says_on_which() -> None:
+    story = abnormal()
+    story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
+    story.hear(shown("PROCESSING"))
+    story.hear(watch_refund())
+    seen = shown("SUCCESS")
+    there = seen.refund.model_copy(update={"user_received_account": "招商银行借记卡0123"})
+    assert expect(story.hear(seen.model_copy(update={"refund": there})), RefundSettled).route == "招商银行借记卡0123"
+
+
 def test_a_card_that_is_refused_is_told_and_another_may_be_named() -> None:
     story = abnormal()
     story.hear(CardGiven(order_id=ORDER, case_id=CASE, card=CARD))
