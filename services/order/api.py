@@ -87,7 +87,7 @@ def _add_commands(router: APIRouter, engine: Engine, catalogue: Catalogue, views
             raise Problem(
                 422,
                 "invalid-request",
-                "地址与内容中的任务号不一致。",
+                "地址与内容中的待办号不一致。",
                 "The task in the path is not the one in the body.",
             )
         goods = "".join(f"/{line.line_no}:{line.good}:{line.damaged}" for line in asked.goods)

@@ -138,7 +138,7 @@ def _check(rules: tuple[Rule, ...]) -> None:
 def _same_case(case_id: str, asked: WithdrawCancellation | DecideCancellation) -> None:
     if asked.case_id != case_id:
         raise Problem(
-            422, "invalid-request", "地址与内容中的申请号不一致。", "The case in the path is not the one in the body."
+            422, "invalid-request", "地址与内容中的取消单号不一致。", "The case in the path is not the one in the body."
         )
 
 

@@ -76,11 +76,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
     ),
     "note-required": (422, "拒绝时请填写给顾客的说明。", "Say why it is rejected; the customer reads it."),
     "remark-required": (422, "选择该取消原因时请填写说明。", "This reason needs a remark."),
-    "unknown-task": (404, "没有这个任务。", "There is no such task."),
-    "already-resolved": (409, "该任务已处理。", "The task has been dealt with already."),
+    "unknown-task": (404, "没有这个待办。", "There is no such task."),
+    "already-resolved": (409, "该待办已处理。", "The task has been dealt with already."),
     "not-a-choice": (
         422,
-        "当前不能这样处理,请重新查看任务的选项。",
+        "当前不能这样处理,请重新查看该待办可选的处理方式。",
         "This cannot be done now. Read the task's choices again.",
     ),
     "goods-incomplete": (
