@@ -91,6 +91,13 @@ def test_each_word_that_an_alert_may_name_is_explained() -> None:
     assert all(len(meaning) > 20 and len(do) > 10 for _, meaning, do in rows[1:])
 
 
+def test_each_code_of_a_failing_gateway_is_explained() -> None:
+    table = (ROOT / "docs/api/errors.md").read_text(encoding="utf-8")
+    away = re.findall(r"^\| `([a-z-]+)` \| [^|]*\b503\b", table, re.MULTILINE)
+    assert len(away) > 5
+    assert [code for code in away if f"`{code}`" not in paragraph("GatewayFails")] == []
+
+
 def test_each_kind_of_difference_is_explained() -> None:
     known = section("Reconciliation")
     assert {kind for kind in KINDS if f"`{kind}`" not in known} == set()
