@@ -12,7 +12,7 @@ from threading import Thread
 
 import pytest
 
-from services.gateway.auth import right_for
+from services.gateway.auth import PROVIDER, right_for
 from services.gateway.roles import EVERYBODY
 from services.gateway.signing_in import ROUTE, StaffSignIn
 
@@ -80,3 +80,9 @@ def test_who_may_is_who_may(said: str, method: str, path: str) -> None:
     assert found is not None
     named = {role for role in EVERYBODY if role in found[1].lower()}
     assert named == right_for(method, path).roles
+
+
+def test_what_is_entered_at_providers_is_a_door_of_the_gateway() -> None:
+    entered = re.findall(r"`CALLBACK(/[a-z/]+)`", RUNBOOK)
+    assert len(entered) == 2
+    assert {right_for("POST", path).may for path in entered} == {PROVIDER}
