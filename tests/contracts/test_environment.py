@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 from pydantic_core import PydanticUndefined
@@ -47,3 +48,19 @@ def test_every_variable_is_named_and_none_besides() -> None:
 def test_the_defaults_are_the_services_own() -> None:
     given, expected = written(), read_by_services()
     assert {name for name in given if given[name] != expected[name]} <= OWN_DEFAULT_EACH
+
+
+def test_what_may_stay_empty_says_so() -> None:
+    """Whoever fills in the file sets what is empty, and no more than that."""
+    required = {
+        f"TUIDAN_{name.upper()}"
+        for settings in SETTINGS
+        for name, field in settings.model_fields.items()
+        if field.is_required()
+    }
+    lines = EXAMPLE.read_text(encoding="utf-8").splitlines()
+    for before, line in pairwise(lines):
+        name, _, value = line.partition("=")
+        if not value and not line.startswith("#") and name and name not in required:
+            assert before.startswith("#"), name
+            assert "empty" in before or "eave it out" in before, name
