@@ -22,6 +22,7 @@ from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
 
 from chassis import clock
+from chassis.consumer import PatientConsumer
 from chassis.delivery import Delivery, Receiver, in_order
 from chassis.sending import Sender
 
@@ -34,42 +35,8 @@ STUCK_AFTER_SECONDS = 60.0
 STUCK_EXIT_CODE = 70
 METADATA_MS = 60_000
 """How long a partition that was added may go unseen (five minutes, if nobody says otherwise)."""
-IDLE_AFTER_MS = 1_000
-IDLE_FETCH_WAIT_MS = 50
 
 log = structlog.get_logger()
-
-
-class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]
-    """A consumer whose `getmany` returns only when there is something: after an empty poll FastStream sleeps before it
-    looks again, which would add to the latency of every hop.
-
-    Where an empty fetch is held for a short time only (the embedded broker answers it after its full waiting time),
-    the time grows while nothing comes, so that an idle service costs little.
-
-    `gather_ms`: how long it waits for more before it looks, unless it lately found as much as it may take."""
-
-    def __init__(self, *topics: str, gather_ms: int = 0, **options: Any) -> None:
-        super().__init__(*topics, **options)
-        self._gather_seconds = gather_ms / 1_000
-        self._behind = False
-
-    async def getmany(self, *partitions: Any, timeout_ms: int = 0, max_records: int | None = None) -> Any:
-        """Records by partition, never none."""
-        if self._gather_seconds and not self._behind:
-            await clock.pause(self._gather_seconds)
-        found = await self._getmany(*partitions, max_records=max_records)
-        self._behind = max_records is not None and sum(map(len, found.values())) >= max_records
-        return found
-
-    async def _getmany(self, *partitions: Any, max_records: int | None) -> Any:
-        fetcher = self._fetcher
-        while True:
-            found = await super().getmany(*partitions, timeout_ms=IDLE_AFTER_MS, max_records=max_records)
-            if found:
-                fetcher._fetch_max_wait_ms = self._fetch_max_wait_ms
-                return found
-            fetcher._fetch_max_wait_ms = max(self._fetch_max_wait_ms, IDLE_FETCH_WAIT_MS)
 
 
 class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]

@@ -24,7 +24,7 @@ REPLACEMENTS = [
     "chassis/expressions.py",
 ]
 """What the simulation replaces the drivers with: they are in no figure."""
-REAL = ["chassis/bus.py", "chassis/sending.py", "chassis/mongo.py", "services/gateway/pool.py"]
+REAL = ["chassis/bus.py", "chassis/consumer.py", "chassis/sending.py", "chassis/mongo.py", "services/gateway/pool.py"]
 """What the simulation replaces: real drivers, that no world can reach."""
 
 _watches: list[tuple[coverage.Coverage, Path]] = []

@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, RecordMetadata
+from confluent_kafka import Producer
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, KafkaMessage
+from structlog.testing import capture_logs
 
-from chassis.bus import PatientConsumer
+from chassis.consumer import PatientConsumer
 from tests.support.kafka import Broker, Raw
 from tests.support.waiting import until, within
 from tests.unit.chassis.buses import new_name
@@ -203,5 +206,42 @@ async def test_the_consumer_can_be_told_how_long_to_wait(kafka: Broker) -> None:
         found = await asyncio.wait_for(waiting, 10)
         assert [record.value for record in found[TopicPartition(topic, 0)]] == [b"x"]
         assert consumer._fetcher._fetch_max_wait_ms == 7
+    finally:
+        await consumer.stop()
+
+
+async def test_what_one_partition_holds_takes_nothing_from_the_others(
+    kafka: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asked for everything, aiokafka drops what it took from one partition when the next one cannot be read, and goes
+    on behind it. `PatientConsumer` stands on its buffer, and on a partition that raises being read anew."""
+    monkeypatch.setattr("aiokafka.codec.has_lz4", lambda: False)
+    topic = kafka.create_topic(new_name("canary"), 2)
+    whole, broken = TopicPartition(topic, 0), TopicPartition(topic, 1)
+    stranger = Producer({"bootstrap.servers": kafka.address, "compression.type": "lz4", "log_level": 0})
+    stranger.produce(topic, b"x" * 1_000, partition=1)
+    stranger.flush(10)
+    plain = Producer({"bootstrap.servers": kafka.address, "log_level": 0})
+    plain.produce(topic, b"heard", partition=0)
+    plain.flush(10)
+    consumer = PatientConsumer(bootstrap_servers=kafka.address, fetch_max_wait_ms=20, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        consumer.assign([whole, broken])
+        fetched = consumer._fetcher._records
+        await until(lambda: {whole, broken} <= set(fetched))
+        fetched.move_to_end(broken)
+        with capture_logs() as logs:
+            found = await consumer.getmany(max_records=20)
+            assert {place: [record.value for record in some] for place, some in found.items()} == {whole: [b"heard"]}
+            with pytest.raises(KafkaError):
+                await consumer.getmany(max_records=20)
+        assert [(line["topic"], line["partition"]) for line in logs] == [(topic, 1), (topic, 1)]
+        plain.produce(topic, b"heard too", partition=0)
+        plain.flush(10)
+        await until(lambda: whole in fetched)
+        found = await consumer.getmany(max_records=20)
+        assert [record.value for record in found[whole]] == [b"heard too"]
+        assert await consumer.position(broken) == 0, "nothing is passed over"
     finally:
         await consumer.stop()

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 
 from chassis import bus as bus_module
 from chassis import clock, sending, service
-from chassis.bus import STUCK_EXIT_CODE, KafkaBus, PatientConsumer
+from chassis.bus import STUCK_EXIT_CODE, KafkaBus
+from chassis.consumer import PatientConsumer
 from chassis.delivery import Receiver
 from chassis.relay import TooLarge
 from chassis.sending import Unsent
@@ -275,6 +276,8 @@ async def test_what_a_service_sets_is_what_its_consumer_does(bench: KafkaBench, 
 
 def unconnected(gather_ms: int) -> PatientConsumer:
     consumer = PatientConsumer(bootstrap_servers="127.0.0.1:1", gather_ms=gather_ms)
-    consumer._fetcher = SimpleNamespace(_fetch_max_wait_ms=0)
+    come = asyncio.get_running_loop().create_future()
+    come.set_result(None)
+    consumer._fetcher = SimpleNamespace(_fetch_max_wait_ms=0, _records={}, _create_fetch_waiter=lambda: come)
     consumer._closed = True  # nothing of it is open, and it would complain
     return consumer
