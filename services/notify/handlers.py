@@ -49,6 +49,10 @@ def tell_customer(notice: Notice | None, asked: TellCustomer, at: datetime) -> D
         return _go_on(_changed(anew, tried=notice.tried), at)
     if notice.superseded_at is not None and notice.told_at is None:
         return _next(_changed(notice, superseded_at=None), at)
+    if not notice.ended:
+        # Nothing changes, and it is remembered all the same (a copy is saved): heard once more after the notice was
+        # dropped, from a topic that is read again, it would be taken for a wish that has become true again.
+        return _changed(notice), ()
     return notice, _answer(notice)
 
 

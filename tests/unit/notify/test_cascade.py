@@ -83,9 +83,9 @@ def test_without_a_phone_wechat_is_followed_by_the_inbox() -> None:
 
 def test_asked_again_while_under_way_changes_nothing() -> None:
     story = Story().hears(tell())
-    before = story.record
+    before = story.notice
     assert story.hears(tell()).said == []
-    assert story.record is before
+    assert story.notice == before
 
 
 def test_asked_again_when_told_repeats_the_answer_word_for_word() -> None:

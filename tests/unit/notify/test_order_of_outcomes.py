@@ -91,6 +91,15 @@ def test_what_is_asked_for_again_is_true_again() -> None:
     assert story.hears(tell(outcome="refund-delayed")).told().channel == "inbox"
 
 
+def test_a_wish_from_before_that_is_heard_once_more_is_not_true_again() -> None:
+    again = tell(outcome="refund-delayed")
+    story = waiting().hears(again, id="asked-again")
+    assert story.said == []
+    dropped = overtake(story).notice
+    assert story.hears(again, id="asked-again").said == []
+    assert story.notice is dropped
+
+
 def test_a_look_under_way_finds_nobody_waiting() -> None:
     story = waiting().rings()
     late = story.sight("absent")
