@@ -29,8 +29,8 @@ knows what came of it."""
 
 SWEEP_LIMIT = 200
 PERFORMING_MAX = 128
-REPORT_TRIES_MAX = 5
 REPORT_BACKOFF_SECONDS = 0.5
+REPORT_BACKOFF_MAX_SECONDS = 1.0
 
 log = structlog.get_logger()
 
@@ -219,15 +219,18 @@ class Relay:
             traceparent=traceparent,
             settles=said.id,
         )
-        for attempt in range(1, REPORT_TRIES_MAX + 1):
+        tries = 0
+        while True:
             try:
                 await self._hear(heard)
                 return
-            except StoreUnavailable:
-                if attempt == REPORT_TRIES_MAX:
-                    log.warning("an outcome could not be stored, the sweep asks again", intent=said.wire)
-                    return
-                await asyncio.sleep(REPORT_BACKOFF_SECONDS * attempt)
+            except StoreUnavailable as trouble:
+                # It is known here and nowhere else: whoever gave it up would have to ask anew, and a provider of
+                # messages that cannot be asked would make the customer be told once more, by another channel.
+                tries += 1
+                if tries == 1:
+                    log.warning("an outcome waits for the store", intent=said.wire, problem=str(trouble)[:300])
+                await asyncio.sleep(min(REPORT_BACKOFF_MAX_SECONDS, REPORT_BACKOFF_SECONDS * tries))
                 heard = replace(heard, at=self._clock())
             except Exception:  # why: the intent stays unsaid, so the sweep takes it up again
                 telemetry.EFFECTS_FAILED.labels(said.wire).inc()
