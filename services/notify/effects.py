@@ -170,7 +170,10 @@ def performers(
         )
 
     async def send_wechat(intent: SendWechat, attempt: int) -> ChannelAnswered:
-        return await within(intent, "wechat", attempt, lambda: _by_wechat(senders, subscriptions, intent))
+        answered = await within(intent, "wechat", attempt, lambda: _by_wechat(senders, subscriptions, intent))
+        # Outside the time that a call has: what WeChat has answered does not become unknown because a ledger is slow.
+        await _note(senders, subscriptions, intent, answered)
+        return answered
 
     async def send_sms(intent: SendSms, attempt: int) -> ChannelAnswered:
         return await within(intent, intent.provider, attempt, lambda: _by_sms(senders, intent))
@@ -264,11 +267,7 @@ async def _by_wechat(senders: Senders, subscriptions: Subscriptions, intent: Sen
         return NO_TEMPLATE
     if await _known_empty(subscriptions, intent.openid, template.template_id):
         return NO_QUOTA
-    answer = await senders.wechat.send(_message(senders, template, intent))
-    what: What | None = "sent" if answer.result == "sent" else "no-quota" if answer.code == LOST_QUOTA else None
-    if what is not None:
-        await _note(subscriptions, intent, template.template_id, what)
-    return answer
+    return await senders.wechat.send(_message(senders, template, intent))
 
 
 def _message(senders: Senders, template: WechatTemplate, intent: SendWechat) -> dict[str, Any]:
@@ -291,9 +290,20 @@ async def _known_empty(subscriptions: Subscriptions, openid: str, template_id: s
         return False  # the ledger is a hint: without it WeChat is asked
 
 
-async def _note(subscriptions: Subscriptions, intent: SendWechat, template_id: str, what: What) -> None:
-    id = f"send/{intent.notice_id}/{intent.call}"
-    fact = Fact(id=id, openid=intent.openid, template_id=template_id, what=what, source="send", at=clock.now())
+async def _note(senders: Senders, subscriptions: Subscriptions, intent: SendWechat, answered: ChannelAnswered) -> None:
+    """Write down what the call says about the customer's subscriptions."""
+    what: What | None = "sent" if answered.result == "sent" else "no-quota" if answered.code == LOST_QUOTA else None
+    template = _template(senders.wechat_templates, intent.outcome)
+    if what is None or template is None:
+        return
+    fact = Fact(
+        id=f"send/{intent.notice_id}/{intent.call}",
+        openid=intent.openid,
+        template_id=template.template_id,
+        what=what,
+        source="send",
+        at=clock.now(),
+    )
     try:
         await subscriptions.note([fact])
     except StoreUnavailable as problem:

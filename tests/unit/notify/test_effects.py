@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 
 from chassis import clock
+from chassis.projection import Document
 from chassis.relay import Performer
 from chassis.store import StoreUnavailable
 from contracts.message import CaseId, Intent, OrderId
@@ -30,6 +31,7 @@ from services.notify.model import (
 )
 from services.notify.quota import Fact
 from services.notify.subscriptions import Subscriptions
+from tests.support.waiting import give_way
 from tests.unit.notify.ledger import Shelf, ledger, nobody_is_overtaken, still_wanted
 from tests.unit.notify.outside import settings
 from tests.unit.notify.story import words
@@ -179,6 +181,23 @@ async def test_without_the_ledger_wechat_is_asked(opened: Senders) -> None:
     shelf, lane = Shelf(), Lane(Answer("sent"))
     shelf.away = True
     assert await send_all(opened, Subscriptions(shelf), lane, 1) == [Answer("sent")]
+
+
+async def test_a_ledger_that_is_slow_makes_nothing_unknown(opened: Senders) -> None:
+    """The time of the call is over as soon as anybody waits; WeChat has answered by then."""
+
+    class Slow(Shelf):
+        async def insert_new(self, documents: Iterable[Document]) -> frozenset[int]:
+            await give_way()
+            return await super().insert_new(documents)
+
+    shelf = Slow()
+    lane = Lane(Answer("sent"))
+    quick = replace(opened, wechat=cast(Wechat, lane), seconds=0)
+    report = await performing(quick, Subscriptions(shelf))[SendWechat](wechat(1, "refund-on-its-way"), 1)
+    assert isinstance(report, ChannelAnswered)
+    assert report.result == "sent"
+    assert [one["what"] for one in shelf.documents.values()] == ["sent"]
 
 
 # ── what a later outcome makes untrue ────────────────────────────────────────────────────────────────────────────────
