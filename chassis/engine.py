@@ -19,6 +19,7 @@ from chassis import telemetry, tracing
 from chassis.batcher import Batcher
 from chassis.clock import Clock
 from chassis.known import Known
+from chassis.personal import KeyMissing
 from chassis.projection import BulkResult, Projection, Update
 from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Said, Stale, hear, refused
 from chassis.relay import Performer, Publisher, Relay, TooLarge
@@ -77,9 +78,9 @@ class Reactor:
     async def _read(self, ids: Sequence[str]) -> list[Record[Any] | BaseException | None]:
         try:
             stored = await self._store.load(list(dict.fromkeys(ids)))
-        except StoreUnavailable:
-            raise
         except Exception as problem:  # why: one record that cannot be read must not hide the others
+            if _concerns_all(problem):
+                raise
             if len(ids) == 1:
                 return [problem]
             return [found for id in ids for found in await self._read([id])]
@@ -89,11 +90,11 @@ class Reactor:
         telemetry.BATCH_SIZE.labels(self._aggregate.name).observe(len(batch))
         try:
             decided = await self._decide_all(batch)
-        except StoreUnavailable:
-            raise
         except Exception as problem:  # why: one record that cannot be read or kept must not hold up the others
+            if _concerns_all(problem):
+                raise
             if len(batch) == 1:
-                return [_failed(problem)]
+                return [problem if isinstance(problem, KeyMissing) else _failed(problem)]
             return [outcome for heard in batch for outcome in await self._flight([heard])]
         return [await self._say(batch[index], decided[index]) for index in range(len(batch))]
 
@@ -187,6 +188,11 @@ class Reactor:
                 return problem
             log.warning("decided, but the topics are away: the sweep says it", problem=str(problem)[:300])
             return Outcome(decided, ())
+
+
+def _concerns_all(problem: Exception) -> bool:
+    """Whether the store is away for everybody. A record whose key is missing waits like that, too, but alone."""
+    return isinstance(problem, StoreUnavailable) and not isinstance(problem, KeyMissing)
 
 
 def _failed(problem: Exception) -> HandlerFailed:

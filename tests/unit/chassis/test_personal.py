@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any, cast
 import pytest
 from pydantic import BaseModel
 
-from chassis import clock, personal, rotation
+from chassis import clock, personal, rotation, timers
 from chassis.delivery import Delivery, Receiver
 from chassis.engine import Engine
 from chassis.keeping import Keeping
@@ -24,7 +25,7 @@ from chassis.mongo import Database
 from chassis.personal import KeyMissing, Ring, WrongKeyFile, add_key, make_first_keys, read_ring
 from chassis.private import is_personal, private_fields
 from chassis.projection import Update
-from chassis.record import Record
+from chassis.record import Heard, Record
 from chassis.rotation import Overtaken, Progress, keys_in_use, seal_anew
 from contracts.message import Private
 from services.notify.handlers import NOTICES
@@ -330,6 +331,27 @@ async def test_a_record_whose_key_is_gone_waits_for_it(folder: Path) -> None:
     assert await late.unsaid(told.START.replace(year=2030), 10) == [], "the sweep goes on with the others"
     (folder / "personal-1.key").write_text(key)
     assert set(await late.load(["o0"])) == {"o0"}
+
+
+async def test_a_record_whose_key_is_gone_holds_up_no_other(folder: Path) -> None:
+    database = MemoryDatabase(ring=Ring(folder))
+    waits = Story().hears(tell()).answer("unreached").record
+    lost, other, third = (
+        replace(waits, id=f"case-{n}/refund-on-its-way", version=0, fresh=waits.journal) for n in (1, 2, 3)
+    )
+    await database.store(NOTICES).save([lost, other, third])
+    database.collections[NOTICES.name].documents[lost.id]["state"]["asked"]["to"]["phone"] = "sealed.9." + "A" * 60
+    at = waits.wake_at
+    assert at is not None
+    engine = Engine("notify", {NOTICES: database.store(NOTICES)}, MemoryBroker(), lambda: at)
+
+    wishes = [Heard(tell(case_id=f"case-{n}", part=True), f"again-{n}", at) for n in (1, 2)]
+    came_of = await asyncio.gather(*(engine.hear(wish) for wish in wishes), return_exceptions=True)
+    assert [isinstance(one, KeyMissing) for one in came_of] == [True, False]
+    asked = [engine.read(NOTICES, record.id) for record in (lost, other)]
+    shown = await asyncio.gather(*asked, return_exceptions=True)
+    assert [isinstance(one, KeyMissing) for one in shown] == [True, False]
+    assert await timers.ring(engine) == 2
 
 
 @pytest.mark.parametrize(
