@@ -256,11 +256,11 @@ class Service:
                 await _flush_last(engine)
 
     def _start_loops(self, engine: Engine) -> list[asyncio.Task[None]]:
-        settings = self._settings
+        settings, unheard = self._settings, timers.Unheard()
         return [
             asyncio.create_task(every(seconds, work, what))
             for seconds, work, what in (
-                (settings.timers_every_seconds, lambda: timers.ring(engine), "timers"),
+                (settings.timers_every_seconds, lambda: timers.ring(engine, unheard), "timers"),
                 (settings.sweep_every_seconds, lambda: engine.relay.sweep(engine.stores), "sweep"),
                 (settings.sweep_after_seconds * FLUSH_SHARE, lambda: engine.relay.flush(engine.stores), "flush"),
             )

@@ -296,14 +296,8 @@ async def _note(senders: Senders, subscriptions: Subscriptions, intent: SendWech
     template = _template(senders.wechat_templates, intent.outcome)
     if what is None or template is None:
         return
-    fact = Fact(
-        id=f"send/{intent.notice_id}/{intent.call}",
-        openid=intent.openid,
-        template_id=template.template_id,
-        what=what,
-        source="send",
-        at=clock.now(),
-    )
+    id, at = f"send/{intent.notice_id}/{intent.call}", clock.now()
+    fact = Fact(id=id, openid=intent.openid, template_id=template.template_id, what=what, source="send", at=at)
     try:
         await subscriptions.note([fact])
     except StoreUnavailable as problem:

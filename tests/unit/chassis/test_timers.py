@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -104,6 +105,32 @@ async def test_one_timer_that_cannot_be_heard_holds_up_no_other() -> None:
     assert [(line["event"], line["record"]) for line in lines] == [("a timer could not be heard", "b")]
     assert sorted(sent.key for sent in process.topics.sent) == ["a", "c"]
     assert (await process.record("b")).wake_at == T0, "it keeps its timer and rings again"
+
+
+async def test_many_timers_that_cannot_be_heard_hold_up_none_behind_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an upgrade that was taken back: they stay due, and stand first in line."""
+    monkeypatch.setattr(timers, "DUE_LIMIT", 2)
+    torn = Aggregate("jars", Jar)
+
+    @torn.wakes
+    def break_for_some(jar: Jar | None, rang: Woke, at: datetime) -> tuple[Jar | None, list[Message]]:
+        if rang.record_id.startswith("torn"):
+            raise ZeroDivisionError
+        decided, says = ring(jar, rang, at)
+        return decided, list(says)
+
+    process = rig(MemoryStore(torn), torn, clock=Clock(T0 + seconds(9)))
+    await process.store.save([jar_with(f"torn-{n}", wake_at=T0 + seconds(n)) for n in range(4)])
+    await process.store.save([jar_with("whole", wake_at=T0 + seconds(8))])
+    unheard = timers.Unheard()
+    with structlog.testing.capture_logs() as lines:
+        rung = [await timers.ring(process.engine, unheard) for _ in range(100)]
+    assert (rung.count(1), rung.count(0)) == (1, 99)
+    told = [line["record"] for line in lines]
+    assert {told.count(f"torn-{n}") for n in range(4)} <= {5, 6, 7}, "tried again later and later"
+    await process.store.save([replace(await process.record("torn-0"), wake_at=None)])
+    await timers.ring(process.engine, unheard)
+    assert len(unheard) == 3, "what is due no more is forgotten"
 
 
 @pytest.mark.parametrize("change", [{}, {"polished": 1}])
