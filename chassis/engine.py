@@ -122,7 +122,7 @@ class Reactor:
             await self._store.load([id for id in wanted if id not in assumed]) if len(assumed) < len(wanted) else {}
         )
         records = {**assumed, **stored}
-        there = frozenset(records)
+        doubtful = set(wanted) - set(records)
         for index in indexes:
             id = ids[index]
             record = records.get(id) or Record(id)
@@ -136,18 +136,23 @@ class Reactor:
                 continue
             decided[index] = outcome
             records[id] = outcome.record
+            if outcome.repeat and not isinstance(batch[index].message, Woke):
+                doubtful.add(id)
         unsure = {id for id in assumed if not records[id].fresh}
         self._known.forget(unsure)
         lost = await self._save([record for record in records.values() if record.fresh])
-        return lost | unsure | await self._hidden(set(wanted) - there, records)
+        return lost | unsure | await self._mistaken(doubtful - unsure, records)
 
-    async def _hidden(self, absent: set[str], records: Mapping[str, Record[Any]]) -> set[str]:
-        """Of the records that were not found, and about which nothing is stored now, those that exist all the same. A
-        save would have shown it; a refusal, or "nothing to do", would be told about something that is there."""
-        unsaved = sorted(id for id in absent if id not in records or not records[id].fresh)
+    async def _mistaken(self, doubtful: set[str], records: Mapping[str, Record[Any]]) -> set[str]:
+        """Of the records that were not found, or in which a message stood as heard before, and about which nothing is
+        stored now, those that the majority has otherwise. A save would have shown it. A refusal, or "nothing to do",
+        would be told about something that is there; a message would be passed over that only a primary without its
+        majority has written down, and that is taken back. (A timer that is taken back rings again.)"""
+        unsaved = sorted(id for id in doubtful if id not in records or not records[id].fresh)
         if not unsaved:
             return set()
-        return set(await self._store.load(unsaved, certain=True))
+        certain = await self._store.load(unsaved, certain=True)
+        return {id for id in unsaved if certain.get(id) != _as_stored(records.get(id))}
 
     async def _save(self, records: Sequence[Record[Any]]) -> set[str]:
         if not records:
@@ -188,6 +193,11 @@ class Reactor:
                 return problem
             log.warning("decided, but the topics are away: the sweep says it", problem=str(problem)[:300])
             return Outcome(decided, ())
+
+
+def _as_stored(record: Record[Any] | None) -> Record[Any] | None:
+    """None for one that was made to decide on, because there is none."""
+    return record if record is not None and record.version else None
 
 
 def _concerns_all(problem: Exception) -> bool:
