@@ -7,7 +7,7 @@ fields. What was stored plainly before there were keys is read as it is, and sea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,8 @@ from chassis.personal import KeyMissing, Ring, key_of
 from chassis.private import private_fields, with_private
 from chassis.record import Aggregate, Record
 from chassis.store import entries_to_documents, from_document, to_document
+
+TORN_TOLD_MAX = 10_000
 
 log = structlog.get_logger()
 
@@ -32,6 +34,7 @@ class Keeping:
         self.ring = ring
         self._private = private_fields(aggregate.state)
         self._personal: dict[str, bool] = {}
+        self._torn: set[str] = set()
 
     # ── into a document ──────────────────────────────────────────────────────────────────────────────────────────────
     def document(self, record: Record[Any]) -> dict[str, Any]:
@@ -68,13 +71,31 @@ class Keeping:
             return replace(record, pruned=True)
         return record
 
-    def readable(self, documents: Iterable[Mapping[str, Any]]) -> list[Record[Any]]:
-        """Read records back; one that cannot be read is told to the log and left out, so it holds up no other."""
+    async def first_readable(
+        self, look: Callable[[int], Awaitable[Sequence[Mapping[str, Any]]]], limit: int
+    ) -> list[Record[Any]]:
+        """Read back what `look(how many)` finds first, without what cannot be read: as many more are looked for, else
+        those, which stay the first for good, would hold up all others."""
+        torn = 0
+        while True:
+            found = await look(limit + torn)
+            records = self._readable(found)
+            if len(found) < limit + torn or len(found) - len(records) == torn:
+                return records
+            torn = len(found) - len(records)
+
+    def _readable(self, documents: Iterable[Mapping[str, Any]]) -> list[Record[Any]]:
+        """Those that can be read; each other is told to the log, once."""
         found: list[Record[Any]] = []
         for document in documents:
             try:
                 found.append(self.record(document))
             except (ValidationError, KeyError, TypeError, KeyMissing) as problem:
+                if document["_id"] in self._torn:
+                    continue
+                if len(self._torn) >= TORN_TOLD_MAX:
+                    self._torn.clear()
+                self._torn.add(document["_id"])
                 log.error("a stored record cannot be read", record=document["_id"], error=type(problem).__name__)
         return found
 

@@ -130,8 +130,9 @@ class MemoryRecords:
             await self._line.through(self._write, lambda: self._marked(gone))
 
     async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
-        found = await self._line.through(self._read, lambda: self._unsaid(stored(before), limit))
-        return self._keeping.readable(found)
+        return await self._keeping.first_readable(
+            lambda most: self._line.through(self._read, lambda: self._unsaid(stored(before), most)), limit
+        )
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         return await self._line.through(self._write, lambda: self._claimed(record, stored(at)))

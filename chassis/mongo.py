@@ -188,10 +188,10 @@ class MongoStore:
         )
 
     async def unsaid(self, before: datetime, limit: int) -> list[Record[Any]]:
-        found = await self._collection.find(
-            {"unsaid.0": {"$exists": True}, "touched_at": {"$lt": before}}, sort=[("touched_at", 1)], limit=limit
+        wanted = {"unsaid.0": {"$exists": True}, "touched_at": {"$lt": before}}
+        return await self._keeping.first_readable(
+            lambda most: self._collection.find(wanted, sort=[("touched_at", 1)], limit=most), limit
         )
-        return self._keeping.readable(found)
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         result = await self._collection.update_all(

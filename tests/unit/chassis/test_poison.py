@@ -7,8 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+import structlog
+from pydantic import field_validator
 
 from chassis.engine import Engine, HandlerFailed
+from chassis.keeping import Keeping
 from chassis.memory import MemoryStore
 from chassis.projection import BulkResult, Projection, Update
 from chassis.record import Aggregate, Heard
@@ -16,11 +19,14 @@ from chassis.store import Store, Unstorable
 from tests.unit.chassis.jars import (
     FULL,
     JARS,
+    T0,
     DropJar,
     Jar,
     JarSeen,
     PutMarbles,
     heard,
+    jar_with,
+    seconds,
 )
 from tests.unit.chassis.rig import Clock, Rig, Shaky, Topics, rig
 
@@ -74,6 +80,31 @@ async def test_a_record_that_cannot_be_read_hurts_nobody_else(jars: Aggregate[Ja
     )
     assert not isinstance(outcomes[0], BaseException)
     assert isinstance(outcomes[1], HandlerFailed)
+
+
+class Picky(Jar):
+    """What an older version makes of a jar that a newer one has saved."""
+
+    @field_validator("jar_id")
+    @classmethod
+    def be_known(cls, id: str) -> str:
+        if id.startswith("newer"):
+            raise ValueError("a word that is not known yet")
+        return id
+
+
+async def test_records_that_cannot_be_read_do_not_hide_what_is_unsaid_behind_them(
+    store: Store, jars: Aggregate[Jar]
+) -> None:
+    for age in range(5):
+        await store.save([jar_with(f"newer-{age}", touched_at=T0 - seconds(100 + age))])
+    await store.save([jar_with(f"a{age}", touched_at=T0 - seconds(age)) for age in (50, 60, 70)])
+    store._keeping = Keeping(Aggregate(jars.name, Picky))  # type: ignore[attr-defined]
+    with structlog.testing.capture_logs() as lines:
+        for _ in range(3):
+            assert [record.id for record in await store.unsaid(T0, 2)] == ["a70", "a60"]
+    assert sorted(line["record"] for line in lines) == [f"newer-{age}" for age in range(5)], "each is told once"
+    assert [record.id for record in await store.unsaid(T0, 10)] == ["a70", "a60", "a50"]
 
 
 async def test_a_message_that_no_topic_takes_hurts_nobody_else() -> None:
