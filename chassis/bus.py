@@ -252,9 +252,13 @@ class KafkaBus(ConsumerRebalanceListener):  # type: ignore[misc]
         log.info("partitions assigned", count=len(assigned))
 
     async def _watch(self) -> None:
-        """Leave the process when records wait but nothing moves: a consumer that is stuck looks alive from outside."""
+        """Leave the process when records wait but nothing moves: a consumer that is stuck looks alive from outside. And
+        when nothing will be sent any more: what waits for that waits for ever."""
         while True:
             await asyncio.sleep(STUCK_AFTER_SECONDS / 4)
+            if self._sender.has_died:
+                log.critical("nothing can be sent any more: leaving, to be started again")
+                os._exit(STUCK_EXIT_CODE)
             consumer = self._find_consumer()
             if consumer is None or self._in_hand.locked():
                 self._progress_at = clock.monotonic()

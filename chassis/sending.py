@@ -77,9 +77,15 @@ class Sender:
                 log.warning("a broker has refused a record for good", problem=repr(sent.exception())[:300])
                 numbers.__init__(numbers.transactional_id, numbers.transaction_timeout_ms)
 
+    @property
+    def has_died(self) -> bool:
+        """Whether nothing will ever be sent any more: aiokafka's own task for it ends, for good, when Kafka answers the
+        wish for a new number (see `_note_end`) with an error that it does not expect."""
+        return self._producer is not None and self._producer._sender.sender_task.done()
+
     async def ping(self) -> bool:
-        """Whether a broker answers, and what is put in line is sent: aiokafka's own task for it may have died."""
-        if self._producer is None or self._producer._sender.sender_task.done():
+        """Whether a broker answers, and what is put in line is sent."""
+        if self._producer is None or self.has_died:
             return False
         try:
             async with asyncio.timeout(PING_SECONDS):

@@ -222,6 +222,24 @@ async def test_a_consumer_that_stands_still_ends_the_process(
     await bus.stop()
 
 
+async def test_a_producer_whose_own_task_has_died_ends_the_process(
+    bench: KafkaBench, topic: str, ears: Ears, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when Kafka gives it no number: nothing is ever sent again, so what is being heard never comes to its end."""
+    left: list[int] = []
+    monkeypatch.setattr(bus_module, "STUCK_AFTER_SECONDS", 0.2)
+    monkeypatch.setattr(os, "_exit", left.append)
+    bus = KafkaBus(bench.broker.address, new_name("group"), fetch_wait_ms=20)
+    bus.listen([topic], Receiver("tests", ears, bus, clock.now))
+    await bus.start()
+    assert bus._sender._producer is not None
+    async with bus._in_hand:
+        bus._sender._producer._sender.sender_task.cancel()
+        await until(lambda: left, "it leaves")
+    assert left[0] == STUCK_EXIT_CODE
+    await bus.stop()
+
+
 async def test_a_batch_that_does_not_end_is_waited_for_once_not_at_each_step_of_the_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
