@@ -15,15 +15,21 @@ from typing import Any
 from chassis.record import Record
 
 KNOWN_MAX = 512
-"""As many as may be under way at once; each is some ten thousand bytes."""
+"""As many as may be under way at once."""
+TEXT_MAX = 8_000_000
+"""Characters of what they have said, which is most of a record: it takes some six bytes of memory for each, so all
+that are kept take fifty megabytes at most. An order of twenty lines has thirteen thousand, one of 2,000 a million."""
 
 
 class Known:
-    """The last `size_max` records that were saved here."""
+    """The last `size_max` records that were saved here, fewer where they are large."""
 
-    def __init__(self, size_max: int = KNOWN_MAX) -> None:
+    def __init__(self, size_max: int = KNOWN_MAX, text_max: int = TEXT_MAX) -> None:
         self._size_max = size_max
+        self._text_max = text_max
         self._records: OrderedDict[str, Record[Any]] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._text = 0
 
     def among(self, ids: Iterable[str]) -> dict[str, Record[Any]]:
         """Those that are known."""
@@ -34,10 +40,12 @@ class Known:
         wake_at = record.wake_at and _in_milliseconds(record.wake_at)
         version = record.version + 1
         shown = replace(record, version=version, fresh=(), pruned=False, wake_at=wake_at, unsaid_before=record.unsaid)
+        self.forget([record.id])
         self._records[record.id] = shown
-        self._records.move_to_end(record.id)
-        if len(self._records) > self._size_max:
-            self._records.popitem(last=False)
+        self._sizes[record.id] = size = _text_of(record)
+        self._text += size
+        while len(self._records) > self._size_max or self._text > self._text_max:
+            self.forget([next(iter(self._records))])
 
     def marked(self, id: str, said: frozenset[str]) -> None:
         """These ids were taken off what the stored record has still to say."""
@@ -49,6 +57,11 @@ class Known:
         """What is stored may be another by now."""
         for id in ids:
             self._records.pop(id, None)
+            self._text -= self._sizes.pop(id, 0)
+
+
+def _text_of(record: Record[Any]) -> int:
+    return sum(len(said.body) for entry in record.journal for said in entry.said)
 
 
 def _in_milliseconds(time: datetime) -> datetime:

@@ -10,7 +10,7 @@ import pytest
 
 from chassis.known import Known
 from chassis.memory import MemoryStore
-from chassis.record import Aggregate, Heard, Record
+from chassis.record import Aggregate, Entry, Heard, Record, Said
 from chassis.store import Store, StoreUnavailable
 from contracts.message import message_id
 from tests.unit.chassis.jars import (
@@ -152,3 +152,26 @@ def test_only_so_many_are_known_the_newest_ones() -> None:
     for id in ("a", "b", "a", "c"):
         known.saved(Record(id, touched_at=datetime(2026, 1, 1, tzinfo=UTC)))
     assert set(known.among(["a", "b", "c"])) == {"a", "c"}
+
+
+def test_large_records_do_not_fill_the_memory() -> None:
+    """Five hundred orders of two hundred lines each were more than a container has."""
+
+    def saved(id: str, length: int) -> Record[Any]:
+        said = Said(f"{id}/0", "jar-seen.v1", "jars.events", id, "x" * length, "h", T0)
+        return Record(id, journal=(Entry("h", (said,)),))
+
+    known = Known(size_max=3, text_max=100)
+    for id, length in (("a", 30), ("b", 60), ("a", 40)):
+        known.saved(saved(id, length))
+    assert set(known.among("abc")) == {"a", "b"}, "what is saved again counts once"
+    known.saved(saved("c", 1))
+    assert set(known.among("abc")) == {"a", "c"}, "the one saved longest ago goes"
+    known.forget(["a"])
+    known.saved(saved("b", 99))
+    assert set(known.among("abc")) == {"b", "c"}, "what is forgotten counts no more"
+    known.saved(saved("d", 101))
+    assert not known.among("abcd"), "one that is too large alone is not kept either"
+    for id in "abcd":
+        known.saved(saved(id, 1))
+    assert set(known.among("abcd")) == {"b", "c", "d"}
