@@ -20,7 +20,7 @@ class Batcher(Generic[I, O]):
         self, work: Callable[[Sequence[I]], Awaitable[Sequence[O | BaseException]]], *, size_max: int = 500
     ) -> None:
         self._work = work
-        self._size_max = size_max
+        self.size_max = size_max
         self._waiting: deque[tuple[I, asyncio.Future[O]]] = deque()
         self._running: asyncio.Task[None] | None = None
 
@@ -35,7 +35,7 @@ class Batcher(Generic[I, O]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                size = min(len(self._waiting), self._size_max)
+                size = min(len(self._waiting), self.size_max)
                 batch = [self._waiting.popleft() for _ in range(size)]
                 await self._settle(batch)
         finally:

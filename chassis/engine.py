@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from chassis import telemetry, tracing
 from chassis.batcher import Batcher
 from chassis.clock import Clock
-from chassis.known import Known
+from chassis.known import Known, Room
 from chassis.personal import KeyMissing
 from chassis.projection import BulkResult, Projection, Update
 from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Said, Stale, hear, refused
@@ -60,7 +60,8 @@ class Reactor:
         self._relay = relay
         self._tallies = tallies
         self._known = Known()
-        self._batcher: Batcher[Heard, Outcome] = Batcher(self._flight)
+        self._room = Room()
+        self._batcher: Batcher[Heard, Outcome] = Batcher(self._flight, size_max=self._room.after(()))
         self._readings: Batcher[str, Record[Any] | None] = Batcher(self._read)
 
     def marked(self, id: str, said: frozenset[str]) -> None:
@@ -121,6 +122,7 @@ class Reactor:
         stored = (
             await self._store.load([id for id in wanted if id not in assumed]) if len(assumed) < len(wanted) else {}
         )
+        self._batcher.size_max = self._room.after(stored.values())
         records = {**assumed, **stored}
         doubtful = set(wanted) - set(records)
         for index in indexes:

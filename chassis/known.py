@@ -7,7 +7,7 @@ decided without a save (a refusal, a repeat, "nothing to do") is decided again o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -19,6 +19,28 @@ KNOWN_MAX = 512
 TEXT_MAX = 8_000_000
 """Characters of what they have said, which is most of a record: it takes some six bytes of memory for each, so all
 that are kept take fifty megabytes at most. An order of twenty lines has thirteen thousand, one of 2,000 a million."""
+
+
+TOGETHER_MAX = 500
+TEXT_TOGETHER_MAX = 4_000_000
+TEXT_USUAL = 40_000
+"""What a record is taken for that nobody has seen yet: some sixty lines."""
+
+
+class Room:
+    """How many records fit into memory together, by the size of those that were loaded lately: five hundred orders of
+    two hundred lines, all that waited during an outage, take more than half a gigabyte, and would do so again after
+    each start."""
+
+    def __init__(self) -> None:
+        self._usual = float(TEXT_USUAL)
+
+    def after(self, loaded: Collection[Record[Any]]) -> int:
+        """How many, now that these were loaded."""
+        if loaded:
+            mean = sum(map(_text_of, loaded)) / len(loaded)
+            self._usual += (mean - self._usual) * min(1.0, len(loaded) / 10)
+        return max(1, min(TOGETHER_MAX, int(TEXT_TOGETHER_MAX / max(1.0, self._usual))))
 
 
 class Known:

@@ -14,7 +14,7 @@ import structlog
 from chassis import telemetry
 from chassis.engine import Engine
 from chassis.personal import KeyMissing
-from chassis.record import Aggregate, Decided, Heard
+from chassis.record import Aggregate, Heard
 from chassis.store import StoreUnavailable
 from contracts.message import Woke, message_id
 
@@ -54,20 +54,16 @@ class Unheard:
         self._kept[place][one] = (looks, looks)
 
 
-def _still_set(woke: Woke, outcome: Decided[Any]) -> bool:
-    """Whether the timer stands where it stood: it would be found due for ever."""
-    return outcome.record.wake_at == woke.due
-
-
-async def _hear(engine: Engine, aggregate: Aggregate[Any], woke: Woke, now: datetime) -> Decided[Any]:
-    """Let a timer be heard, also one set a second time for a moment it has rung at already, as it is when the clock
-    steps back between. The version names that second time alike for whoever else rings it."""
+async def _hear(engine: Engine, aggregate: Aggregate[Any], woke: Woke, now: datetime) -> bool:
+    """Let a timer be heard; whether it stands where it stood: it would be found due for ever. Also one that was set a
+    second time for a moment it has rung at already, as it is when the clock steps back between. The version names that
+    second time alike for whoever else rings it."""
     place, moment = f"{aggregate.name}/{woke.record_id}", f"woke/{woke.due}"
     outcome = await engine.hear_at(aggregate, Heard(woke, message_id(place, moment), now))
-    if outcome.repeat and _still_set(woke, outcome):
+    if outcome.repeat and outcome.record.wake_at == woke.due:
         again = message_id(place, f"{moment}/{outcome.record.version}")
-        return await engine.hear_at(aggregate, Heard(woke, again, now))
-    return outcome
+        outcome = await engine.hear_at(aggregate, Heard(woke, again, now))
+    return outcome.record.wake_at == woke.due
 
 
 async def ring(engine: Engine, unheard: Unheard | None = None) -> int:
@@ -87,7 +83,7 @@ async def ring(engine: Engine, unheard: Unheard | None = None) -> int:
         for woke, outcome in zip(rings, outcomes, strict=True):
             if isinstance(outcome, BaseException):
                 log.error("a timer could not be heard", record=woke.record_id, problem=repr(outcome)[:300])
-            elif _still_set(woke, outcome):
+            elif outcome:
                 log.error("a timer rang and was left set", record=woke.record_id)
             else:
                 rung += 1
