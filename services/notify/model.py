@@ -49,7 +49,9 @@ providers list a message some time after they took it. After the last look the n
 _ON_THE_WAY: tuple[Outcome, ...] = ("refund-on-its-way", "late-payment-refunded", "refund-delayed")
 
 SUPERSEDES: dict[Outcome, tuple[Outcome, ...]] = {
-    "refund-to-confirm": _ON_THE_WAY,
+    "order-cancelled": ("cancellation-begun",),
+    "refund-on-its-way": ("cancellation-begun",),
+    "refund-to-confirm": (*_ON_THE_WAY, "cancellation-begun"),
     "cancellation-refused": ("cancellation-begun",),
     "refund-failed": (*_ON_THE_WAY, "refund-to-confirm", "cancellation-begun"),
     "refund-arrived": (*_ON_THE_WAY, "refund-to-confirm", "refund-failed", "cancellation-begun"),

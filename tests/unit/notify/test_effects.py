@@ -194,7 +194,7 @@ async def test_a_ledger_that_is_slow_makes_nothing_unknown(opened: Senders) -> N
     shelf = Slow()
     lane = Lane(Answer("sent"))
     quick = replace(opened, wechat=cast(Wechat, lane), seconds=0)
-    report = await performing(quick, Subscriptions(shelf))[SendWechat](wechat(1, "refund-on-its-way"), 1)
+    report = await performing(quick, Subscriptions(shelf))[SendWechat](wechat(1, "refund-delayed"), 1)
     assert isinstance(report, ChannelAnswered)
     assert report.result == "sent"
     assert [one["what"] for one in shelf.documents.values()] == ["sent"]

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import pytest
 
+from chassis import timers
 from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.record import Heard
@@ -19,6 +20,7 @@ from contracts.notify import TellCustomer
 from services.notify.clients import Answer, Seen, Wechat
 from services.notify.effects import CALLS_AT_ONCE, Senders, overtaking, performers, senders, wanting
 from services.notify.handlers import NOTICES
+from services.notify.model import ONCE_MORE_AFTER
 from tests.support.waiting import give_way, until
 from tests.unit.notify.ledger import ledger
 from tests.unit.notify.outside import settings
@@ -117,3 +119,25 @@ async def test_what_a_later_outcome_made_untrue_while_it_waited_for_its_turn_is_
     await engine.relay.drain(5)
     later = outside.told[outside.told.index(("wechat", "o-0")) + 1 :]
     assert ("sms", "case-0/refund-delayed/1") not in later, "the customer reads: still on its way, after: it arrived"
+
+
+@pytest.mark.parametrize("later", ["refund-on-its-way", "refund-to-confirm"])
+async def test_who_has_read_what_comes_of_it_does_not_read_then_that_a_cancellation_begins(
+    opened: Senders, later: str
+) -> None:
+    store, outside, clock = MemoryStore(NOTICES), Providers(), Clock()
+    engine = process(store, opened, outside, clock)
+    outside.wechat_answer = Answer("unreached", "ConnectError")
+    await engine.hear(wish(0, outcome="cancellation-begun"))
+    await engine.relay.drain(5)
+    outside.wechat_answer = Answer("sent")
+    await engine.hear(wish(0, outcome=later))
+    await engine.relay.drain(5)
+    clock.at += ONCE_MORE_AFTER
+    await timers.ring(engine)
+    await engine.relay.drain(5)
+    assert outside.told == [("wechat", "o-0")]
+    begun = await engine.read(NOTICES, "case-0/cancellation-begun")
+    assert begun is not None
+    assert begun.state is not None
+    assert begun.state.superseded_at == NOW
