@@ -29,6 +29,8 @@ knows what came of it."""
 
 SWEEP_LIMIT = 200
 PERFORMING_MAX = 128
+OF_ONE_KIND_MAX = 48
+"""A provider that hangs holds two kinds at most (the call, and the look for what came of it): the others go on."""
 REPORT_BACKOFF_SECONDS = 0.5
 REPORT_BACKOFF_MAX_SECONDS = 1.0
 
@@ -71,6 +73,7 @@ class Relay:
         self._saving: set[tuple[str, str]] = set()
         self._performing: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PERFORMING_MAX)
+        self._slots_of_kind: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(OF_ONE_KIND_MAX))
         self._noting: set[asyncio.Task[None]] = set()
         self.marked: Callable[[str, str, frozenset[str]], None] = lambda place, record_id, said: None
         """Is told which messages of which record were marked in the database."""
@@ -201,7 +204,7 @@ class Relay:
                 intent_type, performer = self.performers[said.wire]
                 intent = intent_type.model_validate_json(said.body)
                 about = {"key": said.key, "case": said.saga, "message": said.id, "attempt": attempt}
-                async with self._slots:
+                async with self._slots_of_kind[said.wire], self._slots:
                     with tracing.span(self.source, f"perform {said.wire}", said.traceparent, **about) as within:
                         report = await performer(intent, attempt)
             except Exception:  # why: the intent stays unsaid, so the sweep performs it again

@@ -9,12 +9,14 @@ import pytest
 
 from chassis import relay as relay_module
 from chassis.memory import MemoryStore
-from chassis.record import Heard
+from chassis.record import Heard, Said
 from contracts.message import message_id
 from tests.support.waiting import give_way, until
 from tests.unit.chassis.jars import (
     JARS,
+    T0,
     JarPolished,
+    Polish,
     Polished,
     PolishJar,
     heard,
@@ -34,6 +36,24 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def polish(id: str, **more: Any) -> Heard:
     return heard(PolishJar(jar_id="a"), id, **more)
+
+
+class Hanging:
+    """Performs when its gate opens."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.begun = 0
+
+    async def __call__(self, intent: Polish, attempt: int) -> Polished:
+        self.begun += 1
+        await self.gate.wait()
+        return Polished(jar_id=intent.jar_id)
+
+
+def intent(wire: str, number: int) -> Said:
+    body = Polish(jar_id="a").model_dump_json()
+    return Said(id=f"{wire}/{number}", topic=None, key="a", wire=wire, body=body, at=T0, cause="")
 
 
 def restarted(process: Rig) -> Rig:
@@ -194,15 +214,31 @@ async def test_an_intent_that_nobody_performs_stays_for_those_who_do(process: Ri
 
 
 async def test_effects_are_bounded(process: Rig) -> None:
-    process.polisher.gate = asyncio.Event()
-    most = relay_module.PERFORMING_MAX
-    await asyncio.gather(*(process.engine.hear(heard(PolishJar(jar_id=f"jar-{n}"), f"h{n}")) for n in range(most + 20)))
-    await until(lambda: len(process.polisher.attempts) >= most)
-    await give_way()
-    assert len(process.polisher.attempts) == most
-    process.polisher.gate.set()
+    relay, hanging, kinds = process.engine.relay, Hanging(), 4
+    for kind in range(kinds):
+        relay.performers[f"kind-{kind}"] = (Polish, hanging)
+    per_kind, most = relay_module.OF_ONE_KIND_MAX, relay_module.PERFORMING_MAX
+    for kind in range(kinds):
+        await relay.say("jars", "a", [intent(f"kind-{kind}", n) for n in range(per_kind + 20)])
+        await give_way()
+        assert hanging.begun == min(most, per_kind * (kind + 1))
+    assert per_kind * kinds > most
+    hanging.gate.set()
     await process.settle()
-    assert len(process.polisher.attempts) == most + 20
+    assert hanging.begun == (per_kind + 20) * kinds
+
+
+async def test_effects_of_a_kind_that_hangs_leave_room_for_the_others(process: Rig) -> None:
+    relay, hanging, quick = process.engine.relay, Hanging(), Hanging()
+    quick.gate.set()
+    relay.performers |= {"call": (Polish, hanging), "look": (Polish, hanging), "other": (Polish, quick)}
+    for kind in ("call", "look"):
+        await relay.say("jars", "a", [intent(kind, n) for n in range(relay_module.PERFORMING_MAX)])
+    await give_way()
+    await relay.say("jars", "a", [intent("other", n) for n in range(200)])
+    await until(lambda: quick.begun == 200)
+    hanging.gate.set()
+    await process.settle()
 
 
 async def test_a_stop_waits_for_effects_for_a_while_and_no_longer(process: Rig) -> None:
