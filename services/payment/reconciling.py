@@ -49,9 +49,6 @@ PAGE = 500
 PAGES_BETWEEN_WORDS = 20
 # The provider takes 150 calls a second from a merchant, and customers come first.
 QUESTIONS_AT_ONCE = 4
-STARTED_AT_ONCE = 32
-"""Days that one look begins, of many shops or after days without service. Bills take their time, and what is being
-performed is bounded (`relay.PERFORMING_MAX`): refunds would wait behind them."""
 # Nothing happened on that day (pay.weixin.qq.com/doc/v3/merchant/4013071254).
 NOTHING_HAPPENED = "NO_STATEMENT_EXIST"
 # Nobody shows a sub-merchant's account to its service provider: then the trade bill alone is compared.
@@ -226,15 +223,13 @@ class Nightly:
         shops = [shop for shop in self._shops() if self._has_a_name_of_its_own(shop)]
         due = {id_of(shop, day): (shop, day) for day in days_due(at) for shop in shops}
         self._started &= due.keys()
-        begun = 0
         for id, (shop, day) in due.items():
-            if id in self._started or begun >= STARTED_AT_ONCE:
+            if id in self._started:
                 continue
             wish = StartReconciliation(reconciliation_id=id, shop=shop, day=day.isoformat(), by="nightly")
-            decided = await self._engine.hear(
+            await self._engine.hear(
                 Heard(wish, message_id(f"reconciliation/{id}", "nightly"), at, answers_travel=False)
             )
-            begun += decided is not None and decided.stored
             self._started.add(id)
 
     @staticmethod

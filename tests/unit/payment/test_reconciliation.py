@@ -8,14 +8,13 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from chassis.record import Heard
-from chassis.relay import PERFORMING_MAX
 from contracts.message import CaseId, OrderId
 from contracts.payment import RefundPayment
 from services.payment.calling import NoAnswer, Refused
 from services.payment.outside import RefundRejected
 from services.payment.reconciliation import ASKED_TOGETHER, RETRY_AFTER, ROUND_WAIT, ROUNDS_MAX, TRIES_MAX
 from services.payment.reconciliation_record import CloseDifference, Reconciliation, days_due, id_of, ready_at
-from services.payment.reconciling import QUESTIONS_AT_ONCE, STARTED_AT_ONCE, Nightly
+from services.payment.reconciling import QUESTIONS_AT_ONCE, Nightly
 from tests.unit.payment.bill_files import fund_bill, moved, paid, refunded, trade_bill
 from tests.unit.payment.counting_house import DAY, MORNING, CountingHouse, FakeProvider, refund, trade
 from tests.unit.payment.given import fen
@@ -393,24 +392,6 @@ async def test_started_while_under_way_it_goes_on(house: CountingHouse, provider
 
 
 # ── nights ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-async def test_the_bills_of_many_shops_leave_room_for_refunds(house: CountingHouse) -> None:
-    """All at once they take every place that there is for calls, for as long as their bills take."""
-    house.clock.now = MORNING
-    shops = [f"shop-{n:03}" for n in range(PERFORMING_MAX)]
-    house.nightly = Nightly(house.engine, lambda: shops)
-    await house.nightly.start_due()
-    assert len(house.days.documents) == STARTED_AT_ONCE < PERFORMING_MAX / 2
-    await house.drain()
-    restarted = CountingHouse(house.provider, house)
-    restarted.nightly = Nightly(restarted.engine, lambda: shops)
-    while len(house.days.documents) < 7 * len(shops):
-        before = len(house.days.documents)
-        await restarted.nightly.start_due()
-        await restarted.drain()
-        assert len(house.days.documents) - before <= STARTED_AT_ONCE
-        assert len(house.days.documents) > before, "what was begun before a restart takes nobody's place"
-
-
 async def test_every_morning_yesterday_and_what_was_missed(house: CountingHouse) -> None:
     house.clock.now = MORNING - timedelta(seconds=1)
     await house.nightly.start_due()
