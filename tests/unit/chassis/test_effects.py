@@ -237,6 +237,7 @@ async def test_effects_of_a_kind_that_hangs_leave_room_for_the_others(process: R
     await give_way()
     await relay.say("jars", "a", [intent("other", n) for n in range(200)])
     await until(lambda: quick.begun == 200)
+    assert hanging.begun == 2 * relay_module.OF_ONE_KIND_MAX
     hanging.gate.set()
     await process.settle()
 

@@ -189,6 +189,8 @@ def query_before_resend() -> Holds:
         attempts.append(attempt)
 
     class Provider:
+        merchant = SimpleNamespace(mchid="1900000001")
+
         async def refund(self, *args: object) -> ProviderRefund:
             raise Refused(403, "USER_ACCOUNT_ABNORMAL", "")
 
@@ -260,7 +262,7 @@ class Kept:
     def __init__(self, *documents: dict[str, Any]) -> None:
         self._documents = documents
 
-    async def find(self, filter: object, *, fields: object = None) -> list[dict[str, Any]]:
+    async def find(self, filter: object, *, fields: object = None, limit: int = 0) -> list[dict[str, Any]]:
         return list(self._documents)
 
     async def update_all(self, updates: object) -> None:
