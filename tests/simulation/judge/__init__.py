@@ -16,6 +16,7 @@ from tests.simulation.judge import (
     exchanges,
     figures,
     hearing,
+    kept,
     lives,
     messages,
     money,
@@ -68,6 +69,7 @@ _LIST = (
     Check(
         "ended-cases-money", "I01", "a completed case gave back its amount, an undone one nothing", money.ended_cases
     ),
+    Check("nothing-kept", "I01", "of what was paid only the price of goods is kept", kept.nothing_kept, final=True),
     Check(
         "one-refund-at-a-time", "I02", "one effective refund or transfer per case, numbered well", money.one_at_a_time
     ),
@@ -121,6 +123,7 @@ _LIST = (
     Check("buried-rightly", "I13", "dead letters are true, and none is of our own making", hearing.buried_rightly),
     Check("repeats-change-nothing", "I14", "a repeat changes nothing", hearing.repeats_change_nothing),
     Check("whole-fen", "I15", "amounts are whole fen and shares add up", money.whole_fen),
+    Check("fair-shares", "I15", "pieces give back their share of the price", kept.fair_shares),
     Check(
         "nothing-personal",
         "I16",

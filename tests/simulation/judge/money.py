@@ -153,7 +153,7 @@ def whole_fen(reading: Reading) -> Iterable[Violation]:
 def _shares(story: Story) -> Iterator[Violation]:
     if sum(map(story.worth, story.lines)) != story.total:
         yield Violation("I15", story.order_id, f"its lines do not add up to {story.total} fen")
-    back: dict[int, int] = {}
+    back = story.given_back
     returned = by_hand = short = 0
     for case in story.cases.values():
         is_late = case.accepted["reason"]["code"] == "late-payment"
@@ -167,8 +167,6 @@ def _shares(story: Story) -> Iterator[Violation]:
             yield Violation("I15", case.case_id, f"its lines do not add up to {case.amount} fen")
         if case.status == "completed":
             by_hand += 0 if given or is_late else case.refunded
-            for line in given:
-                back[line["line_no"]] = back.get(line["line_no"], 0) + line["amount_minor"]
     for no in story.lines:
         left, worth = story.left(no), story.worth(no)
         if left < 0 or back.get(no, 0) > worth:

@@ -94,6 +94,15 @@ class Story:
         """What was paid for a line, without what went over into another one."""
         return int(self.lines[line_no]["paid_minor"]) - self.moved.get(line_no, 0)
 
+    @property
+    def given_back(self) -> dict[int, int]:
+        """Fen by line number that completed cases gave back with its pieces."""
+        back: dict[int, int] = {}
+        for case in self.cases.values():
+            for line in case.accepted["lines"] if case.status == "completed" else ():
+                back[line["line_no"]] = back.get(line["line_no"], 0) + line["amount_minor"]
+        return back
+
     # ── what its events do ───────────────────────────────────────────────────────────────────────────────────────────
     def placed(self, body: Row) -> None:
         if self.state != "not-placed":

@@ -26,6 +26,7 @@ from tests.unit.simulation.spoils import Spoil, some_by_hand
 from tests.unit.simulation.spoils_books import was_compared
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
+from tests.unit.simulation.spoils_kept import came_too_late_and_lies_with_a_person, given_back_by_hand_in_two_parts
 from tests.unit.simulation.spoils_restored import was_restored
 from tests.unit.simulation.spoils_said import an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, asks, is_placed, shop
@@ -65,6 +66,13 @@ def test_goods_that_come_back_without_what_went_back_by_hand_are_fine() -> None:
     scene = shop()
     some_by_hand(scene, short=500, by_hand=500)
     assert list(CHECKS["whole-fen"](scene.evidence())) == []
+
+
+@pytest.mark.parametrize("change", [given_back_by_hand_in_two_parts, came_too_late_and_lies_with_a_person])
+def test_money_that_went_back_otherwise_or_waits_is_not_kept(change: Change) -> None:
+    scene = shop()
+    change(scene)
+    assert [one for check in ("nothing-kept", "fair-shares") for one in CHECKS[check](scene.evidence())] == []
 
 
 def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
