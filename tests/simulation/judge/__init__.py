@@ -9,6 +9,7 @@ from typing import Literal
 
 from tests.simulation.evidence import Evidence, Violation
 from tests.simulation.judge import (
+    addressed,
     afterwards,
     books,
     confirmed,
@@ -108,6 +109,8 @@ _LIST = (
     Check("wishes-kept", "I06", "what was promised to a person was done", lives.wishes_kept),
     Check("told-once", "I07", "one message per outcome of a case, one more only where nobody knew", notices.told_once),
     Check("told-the-truth", "I07", "customers hear what is true and was asked for", notices.told_the_truth),
+    Check("told-the-right-one", "I07", "a message reaches the one who placed the order", addressed.right_one),
+    Check("told-true-amounts", "I07", "the amount that customers read is the true one", addressed.true_amounts),
     Check("one-end", "I07", "no case tells two ends", notices.one_end),
     Check("everybody-told", "I07", "everybody was told how it ended", notices.everybody_told, final=True),
     Check(

@@ -25,10 +25,11 @@ FINDING = timedelta(minutes=15)
 
 @dataclass(slots=True)
 class Purse:
-    """One case's money. `live`: fen by number that were accepted and did not come back; `arrived`: those that reached
-    the customer; `closed`: refund numbers that are dead; `numbers`: everything that was tried."""
+    """One case's money. `sent`: fen by number that were accepted; `live`: those that did not come back; `arrived`:
+    those that reached the customer; `closed`: refund numbers that are dead; `numbers`: everything that was tried."""
 
     case_id: str
+    sent: dict[str, int] = field(default_factory=dict)
     live: dict[str, int] = field(default_factory=dict)
     arrived: dict[str, int] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
@@ -161,7 +162,7 @@ class Books:
 
 def _note(purse: Purse, kind: str, number: str, amount: int) -> None:
     if kind.endswith("-accepted"):
-        purse.live[number] = amount
+        purse.sent[number] = purse.live[number] = amount
     elif kind in ARRIVED:
         purse.arrived[number] = purse.arrived.get(number, 0) + amount
     elif kind in CAME_BACK:

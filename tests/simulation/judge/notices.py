@@ -8,12 +8,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.simulation.evidence import Row, Violation
+from tests.simulation.judge.ledger import OURS
 from tests.simulation.judge.reading import Reading
 from tests.simulation.judge.stories import CaseStory
 
 FINAL = ("refund-arrived", "refund-failed", "order-cancelled", "cancellation-refused")
 STAND_INS = ("late-payment-refunded", "refund-to-confirm", "refund-delayed")
 """Outcomes that may use the template of `refund-on-its-way` where an account has none for them."""
+
+ON_ITS_WAY = ("refund-on-its-way", *STAND_INS)
 
 ORDER_FIELDS = ("character_string1", "order")
 SHOWN_MAX = 32
@@ -91,7 +94,7 @@ def _carried(reading: Reading, asked: Mapping[tuple[str, str], int]) -> dict[tup
     by_shown = {order_id[-SHOWN_MAX:]: order_id for order_id, _ in asked}
     found: dict[tuple[str, str], Carried] = defaultdict(Carried)
     for line in reading.evidence.messages:
-        shown = next((str(line["values"][name]) for name in ORDER_FIELDS if name in line["values"]), None)
+        shown = shown_order(line)
         if shown is None:
             continue
         order_id, outcome = by_shown.get(shown[-SHOWN_MAX:], shown), line["template_name"]
@@ -102,11 +105,16 @@ def _carried(reading: Reading, asked: Mapping[tuple[str, str], int]) -> dict[tup
     return found
 
 
+def shown_order(line: Row) -> str | None:
+    """The order that a line of the message book names, or the end of its id; None where it names none."""
+    return next((str(line["values"][name]) for name in ORDER_FIELDS if name in line["values"]), None)
+
+
 # ── true ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def told_the_truth(reading: Reading) -> Iterable[Violation]:
-    """A customer hears that money arrived only when the ledger has it (or a person settled it outside), that nothing
-    had to be paid back only when nothing was paid; hears nothing that no case asked for; and what is said to have left
-    by a channel has left by it.
+    """A customer hears that money is on its way only when the provider has taken it, that it arrived only when the
+    ledger has it (or a person settled it outside), that nothing had to be paid back only when nothing was paid; hears
+    nothing that no case asked for; and what is said to have left by a channel has left by it.
     """
     asked = _asked(reading)
     carried = _carried(reading, asked)
@@ -116,11 +124,22 @@ def told_the_truth(reading: Reading) -> Iterable[Violation]:
         case_id, outcome = body["case_id"], body["outcome"]
         if outcome == "refund-arrived" and not _arrived(reading, case_id):
             yield Violation("I07", case_id, "told that the refund arrived, the ledger does not have it")
+        if outcome in ON_ITS_WAY and not _taken(reading, case_id, outcome):
+            yield Violation("I07", case_id, f"told {outcome}, the provider has not taken it")
         if outcome == "order-cancelled" and not _without_money(reading, body["order_id"], case_id):
             yield Violation("I07", case_id, "told that nothing was paid, but the order was paid")
         about = carried.get((body["order_id"], outcome))
         if body["channel"] != "inbox" and (about is None or body["channel"] not in about.channels):
             yield Violation("I07", case_id, f"{outcome} is said to have left by {body['channel']}, but it did not")
+
+
+def _taken(reading: Reading, case_id: str, outcome: str) -> bool:
+    """Whether a refund was accepted under any number of the case; for a transfer, whether it was."""
+    refunds = {body["refund_number"] for body in reading.bodies("refund-found.v1")}
+    numbers = reading.books.purse(case_id).sent
+    if outcome != "refund-to-confirm":
+        return bool(numbers) or case_id in reading.settled_outside
+    return any(OURS.fullmatch(number) is None and number not in refunds for number in numbers)
 
 
 def _arrived(reading: Reading, case_id: str) -> bool:

@@ -12,13 +12,14 @@ from typing import Any
 
 from chassis.delivery import Delivery
 from contracts.message import CATALOGUE, Event, Message, message_id
+from sandbox.subscribe import openid_of
 from services.analytics.projections import PROJECTIONS
 from tests.simulation.evidence import Asked, Attempt, Evidence
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 LATER = AT + timedelta(days=10)
 WHEN = AT.isoformat().replace("+00:00", "Z")
-PHONE, NAME, OPENID = "13800001234", "张三丰", "openid-of-c1"
+PHONE, NAME, OPENID = "13800001234", "张三丰", openid_of("c1")
 CUSTOMER = {"customer_id": "c1", "openid": OPENID, "phone": PHONE, "name": NAME, "language": "zh"}
 REASON = {"family": "customer", "code": "changed-mind", "remark": ""}
 BY = {"kind": "customer", "id": "c1", "role": ""}
@@ -230,11 +231,12 @@ class Scene:
         empty = {"out_refund_no": None, "out_bill_no": None, "openid": OPENID, "code": None, "time": WHEN}
         self.money.append({**line, **empty, **numbers})
 
-    def carries(self, order_id: str, outcome: str, channel: str = "wechat") -> None:
+    def carries(self, order_id: str, outcome: str, channel: str = "wechat", **more: Any) -> None:
         """A line of the providers' message book."""
-        values = {"character_string1": order_id} if channel == "wechat" else {"order": order_id}
-        about = {"template": "t", "template_name": outcome, "message_id": "m", "time": WHEN, "to": OPENID}
-        self.messages.append({"id": len(self.messages) + 1, "channel": channel, "values": values, **about})
+        by_wechat = {"character_string1": order_id, "amount2": "¥9.00"}, OPENID
+        values, to = by_wechat if channel == "wechat" else ({"order": order_id, "amount": "¥9.00"}, f"+86{PHONE}")
+        about = {"template": "t", "template_name": outcome, "message_id": "m", "time": WHEN, "to": to, "values": values}
+        self.messages.append({"id": len(self.messages) + 1, "channel": channel, **about, **more})
 
     def figures(self) -> None:
         """What analytics writes when it reads the topics."""

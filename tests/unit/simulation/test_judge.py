@@ -354,8 +354,9 @@ async def seen_in(house: House) -> Scene:
     scene.money.extend((await house.sandbox.get("/_ledger/money", params={"limit": 10_000})).json()["lines"])
     scene.ledger_violations.extend((await house.sandbox.get("/_ledger/check")).json()["violations"])
     for notice in scene.documents["notify"]["notices"].values():
-        asked = notice["state"]["asked"]
-        scene.carries(asked["order_id"], asked["outcome"], notice["state"]["channel"])
+        asked, amount = notice["state"]["asked"], notice["state"]["words"]["amount"]
+        values = {"order": asked["order_id"], "amount": amount}
+        scene.carries(asked["order_id"], asked["outcome"], notice["state"]["channel"], values=values)
     scene.figures()
     return scene
 

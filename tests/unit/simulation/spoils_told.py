@@ -1,0 +1,64 @@
+"""What may be wrong with whom a message reached and what it said, in the shop of `tales`, and which check has to see
+it."""
+
+from __future__ import annotations
+
+from sandbox.subscribe import openid_of
+from tests.unit.simulation.given import Scene
+from tests.unit.simulation.spoils import seen_by
+from tests.unit.simulation.spoils_said import SPOILS
+from tests.unit.simulation.tales import BACK, KEPT, TOTAL
+
+__all__ = ["SPOILS"]
+
+
+def _line(scene: Scene, order_id: str, outcome: str) -> dict[str, object]:
+    """The line of the message book about this."""
+    (line,) = (
+        one
+        for one in scene.messages
+        if (one["values"]["character_string1"], one["template_name"]) == (order_id, outcome)
+    )
+    return line
+
+
+# ── to whom ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+@seen_by("told-the-right-one")
+def told_somebody_else_by_wechat(scene: Scene) -> None:
+    _line(scene, BACK, "refund-arrived")["to"] = openid_of("c2")
+
+
+@seen_by("told-the-right-one")
+def told_somebody_else_by_short_message(scene: Scene) -> None:
+    scene.carries(BACK, "refund-arrived", "sms-tencent", to="+8613800009999")
+
+
+# ── what ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@seen_by("told-true-amounts")
+def told_another_amount_than_was_asked_for(scene: Scene) -> None:
+    _line(scene, BACK, "refund-arrived")["values"] = {"character_string1": BACK, "amount2": "¥90.00"}
+
+
+@seen_by("told-true-amounts")
+def told_no_amount(scene: Scene) -> None:
+    _line(scene, BACK, "refund-arrived")["values"] = {"character_string1": BACK, "amount2": "0"}
+
+
+@seen_by("told-true-amounts")
+def more_was_told_than_arrived(scene: Scene) -> None:
+    scene.rewords("tell-customer.v2", BACK, outcome="refund-arrived", amount_minor=TOTAL + 1)
+
+
+@seen_by("told-true-amounts")
+def more_was_told_than_is_to_be_given_back(scene: Scene) -> None:
+    scene.rewords("tell-customer.v2", KEPT, amount_minor=TOTAL * 10)
+
+
+@seen_by("told-the-truth")
+def told_that_it_is_on_its_way_and_nobody_took_it(scene: Scene) -> None:
+    scene.money[:] = [line for line in scene.money if line["kind"] != "refund-accepted"]
+
+
+@seen_by("told-the-truth")
+def told_to_confirm_a_transfer_that_is_none(scene: Scene) -> None:
+    scene.rewords("customer-told.v2", BACK, outcome="refund-to-confirm")
