@@ -57,7 +57,7 @@ class Evidence:
     processes, by what they are. `calm`: nothing failed, nothing was repeated, no process stopped. `emptied`: how often
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
     `read_stale`: services that were once shown what a replaced primary last had. `restored`: the databases were put
-    back as they had been before.
+    back as they had been before. `skewed`: some process had a wrong clock.
     """
 
     at: datetime
@@ -78,6 +78,7 @@ class Evidence:
     emptied: int = 0
     read_stale: frozenset[str] = frozenset()
     restored: bool = False
+    skewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ class World:
         self.door = Door(self.loop, self.network)
         self.people_gone = False
         self.calm = False
+        self.skewed = False
         self._middle: Evidence | None = None
         self._found: list[Violation] = []
 
@@ -151,6 +152,7 @@ class World:
             random.seed(f"spans/{plan.seed}")  # where spans get their ids from
             tracing.begin("world", SpanProcessor())
         self.calm = not plan.faults and not plan.rolling
+        self.skewed = any(fault["kind"] == "skew" for fault in plan.faults)
         outcome = Outcome(plan.seed, "", [])
         try:
             self._run(self._live(plan))
@@ -295,6 +297,7 @@ class World:
             emptied=broker.emptied,
             read_stale=frozenset(name for name, one in self.house.storages.items() if one.read_stale),
             restored=self.door.loss.lost.is_set(),
+            skewed=self.skewed,
         )
 
     def _stories(self, violations: Sequence[Violation]) -> list[str]:

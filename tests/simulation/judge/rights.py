@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
 from tests.simulation.evidence import Row, Violation
+from tests.simulation.judge.ledger import OURS
 from tests.simulation.judge.reading import Reading
 from tests.simulation.judge.stories import CaseStory
 
+UNDO_WINDOW = timedelta(seconds=9)
 APPROVERS = ("supervisor", "finance")
 
 
 def before_it_begins(reading: Reading) -> Iterable[Violation]:
     """A cancellation that needed approval moved money only after somebody else who may had said yes; what was taken
-    back or rejected moved none. Customer service cancels nothing that is paid.
+    back or rejected moved none, and none moves while a customer may still think better of it (unless clocks were
+    wrong). Customer service cancels nothing that is paid.
     """
+    sent = {} if reading.evidence.skewed else _first_sent(reading)
     decided = {body["case_id"]: body for body in reading.bodies("cancellation-decided.v1")}
     for story in reading.stories.values():
         for case in story.cases.values():
@@ -22,9 +27,22 @@ def before_it_begins(reading: Reading) -> Iterable[Violation]:
             if numbers and case.because in ("withdrawn", "rejected"):
                 yield Violation("I19", case.case_id, f"was {case.because}, and money was tried: {sorted(numbers)}")
             yield from _decided_rightly(case, decided.get(case.case_id), bool(numbers))
+            over = datetime.fromisoformat(case.accepted["accepted_at"]) + UNDO_WINDOW
+            if case.accepted.get("waits_for") == "undo-window" and sent.get(case.case_id, over) < over:
+                yield Violation("I19", case.case_id, f"money moved at {sent[case.case_id]}, not before {over}")
             by = case.accepted["by"]
             if by.get("role") == "customer-service" and case.opened_in != "pending-payment" and numbers:
                 yield Violation("I19", case.case_id, "customer service sent back money")
+
+
+def _first_sent(reading: Reading) -> dict[str, datetime]:
+    """By case: when money was first asked for under one of its numbers."""
+    found: dict[str, datetime] = {}
+    for line in reading.evidence.money:
+        ours = OURS.fullmatch(str(line.get("out_refund_no")))
+        if ours is not None:
+            found.setdefault(ours["case"], datetime.fromisoformat(line["time"]))
+    return found
 
 
 def _decided_rightly(case: CaseStory, decision: Row | None, moved: bool) -> Iterator[Violation]:

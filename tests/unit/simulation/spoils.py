@@ -257,7 +257,7 @@ def pieces_on_their_way_for_ever(scene: Scene) -> None:
 
 @seen_by("somebody-goes-on", "everything-ended")
 def a_case_that_lies_with_nobody(scene: Scene) -> None:
-    scene.state(*ORDERS, KEPT)["cases"] = [case(KEPT, "open", "refund the payment")]
+    scene.state(*ORDERS, KEPT).update(cases=[case(KEPT, "open", "refund the payment")], tasks=[])
 
 
 @seen_by("everything-ended")

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
-from tests.unit.simulation.given import Scene, yuan
-from tests.unit.simulation.spoils import ORDERS, SPOILS, seen_by, some_by_hand
-from tests.unit.simulation.tales import BACK, PRICE, TOTAL, UNPAID
+from tests.simulation.evidence import Asked
+from tests.unit.simulation.given import AT, WHEN, Body, Scene, yuan
+from tests.unit.simulation.spoils import ORDERS, RESERVATIONS, SPOILS, seen_by, some_by_hand
+from tests.unit.simulation.tales import BACK, GONE, KEPT, PRICE, TOTAL, UNPAID, is_placed
 
 __all__ = ["SPOILS"]
+
+ONE: Body = {"line_no": 1, "damaged": 0}
 
 
 # ── money that stays ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -41,6 +44,91 @@ def one_piece_for_the_price_of_two(scene: Scene) -> None:
     scene.rewords("cancellation-accepted.v1", BACK, lines=[line], amount=yuan(PRICE * 2))
 
 
+# ── what was answered ────────────────────────────────────────────────────────────────────────────────────────────────
+def _answered(scene: Scene, who: str, what: str, body: Body, status: int = 200, order_id: str = BACK) -> None:
+    scene.asked.append(Asked(AT, who, what, order_id, body, status, {}))
+
+
+@seen_by("answers-kept")
+def said_to_be_taken_back(scene: Scene) -> None:
+    _answered(scene, "c1", "withdraw", {})
+
+
+@seen_by("answers-kept")
+def said_to_be_rejected(scene: Scene) -> None:
+    _answered(scene, "s-finance", "decide", {"approve": False, "note": "no"})
+
+
+@seen_by("answers-kept")
+def said_to_be_dealt_with(scene: Scene) -> None:
+    _answered(scene, "s-finance", "resolve", {"choice": "settled-outside", "note": "receipt 17"}, order_id=KEPT)
+
+
+@seen_by("answers-kept")
+def a_parcel_that_was_reported(scene: Scene) -> None:
+    _answered(scene, "s-warehouse", "report", {"found": "delivered"}, order_id=GONE)
+
+
+@seen_by("answers-kept")
+def said_to_be_delivered(scene: Scene) -> None:
+    _answered(scene, "s-warehouse", "deliver", {}, order_id=GONE)
+
+
+@seen_by("placed-once")
+def placed_twice_with_one_key(scene: Scene) -> None:
+    is_placed(scene, "shop-again")
+    scene.asked.pop()
+
+
+@seen_by("sent-when-wanted")
+def sent_before_its_customer_wants_it(scene: Scene) -> None:
+    body = {"order_id": GONE, "number": 1, "kind": "later-delivery", "deliver_after": "2026-01-09T16:00:00Z"}
+    scene.hears((*ORDERS, GONE), "later", ("alternative-taken.v1", {**body, "taken_at": WHEN, "occurred_at": WHEN}))
+
+
+def came_back(scene: Scene, good: int) -> None:
+    """The parcel of `GONE` is in the house again, with so many good pieces."""
+    _answered(scene, "s-warehouse", "report", {"found": "returned", "goods": [{**ONE, "good": good}]}, order_id=GONE)
+    line = {"line_no": 1, "product_id": "tea", "quantity": 1}
+    body = {"order_id": GONE, "case_id": f"{GONE}-c1", "lines": [line]}
+    scene.hears((*RESERVATIONS, GONE), "take it back", ("stock-taken-back.v1", body))
+
+
+@seen_by("as-counted")
+def more_on_the_shelf_than_was_found_good(scene: Scene) -> None:
+    came_back(scene, good=0)
+
+
+@seen_by("as-counted")
+def less_on_the_shelf_than_was_found_good(scene: Scene) -> None:
+    came_back(scene, good=2)
+
+
+# ── what nobody asks for ─────────────────────────────────────────────────────────────────────────────────────────────
+@seen_by("shown-to-a-person")
+def undone_and_nobody_looks(scene: Scene) -> None:
+    scene.forgets((*ORDERS, KEPT), f"ask a person about {KEPT}")
+    scene.loses("staff-task-raised.v2", KEPT)
+
+
+@seen_by("shown-to-a-person")
+def a_person_was_asked_and_sees_nothing(scene: Scene) -> None:
+    scene.state(*ORDERS, KEPT)["tasks"].clear()
+
+
+@seen_by("announced")
+def cancelled_by_the_shop_in_silence(scene: Scene) -> None:
+    by, reason = {"kind": "staff", "id": "s2", "role": "supervisor"}, {"family": "merchant", "code": "out-of-stock"}
+    scene.rewords("cancellation-accepted.v1", BACK, by=by, reason={**reason, "remark": ""})
+
+
+@seen_by("before-it-begins")
+def money_moved_while_it_could_be_taken_back(scene: Scene) -> None:
+    reason = {"family": "customer", "code": "found-better", "remark": ""}
+    scene.rewords("cancellation-accepted.v1", BACK, reason=reason, waits_for="undo-window")
+
+
+# ── all is well ──────────────────────────────────────────────────────────────────────────────────────────────────────
 def given_back_by_hand_in_two_parts(scene: Scene) -> None:
     """A part of the money of `BACK` went back by hand, the rest with its goods."""
     some_by_hand(scene, short=500, by_hand=500)

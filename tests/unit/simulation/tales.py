@@ -237,9 +237,19 @@ def is_undone(scene: Scene, order_id: str) -> None:
     kept = scene.hears(("inventory", "reservations", order_id), keeping, ("stock-kept.v1", of_case))
     heard = tells(scene, order_id, kept, "refund-failed")
     ends(scene, order_id, heard, "undone", because="account-abnormal")
+    calls_a_person(scene, order_id)
     scene.state("order", "orders", order_id).update(cases=[case(order_id, "undone", "tell the customer why not")])
     scene.state("payment", "payments", order_id)["refunds"].append(refund(order_id, "refused"))
     scene.state("inventory", "reservations", order_id)["cases"] = {f"{order_id}-c1": {"status": "kept"}}
+
+
+def calls_a_person(scene: Scene, order_id: str) -> None:
+    """Somebody is asked to look at its case."""
+    task = {"task_id": f"{order_id}-c1-t1", "case_id": f"{order_id}-c1", "kind": "refund-refused"}
+    body = {**task, "order_id": order_id, "what": "the refund was refused", "raised_at": WHEN}
+    scene.hears(("order", "orders", order_id), f"ask a person about {order_id}", ("staff-task-raised.v2", body))
+    known: Body = {**task, "done_at": None, "done_by": "", "facts": {}}
+    scene.state("order", "orders", order_id)["tasks"].append(known)
 
 
 def is_shipped(scene: Scene, order_id: str) -> None:

@@ -15,7 +15,9 @@ import pytest
 
 from chassis.mongo import Database
 from contracts.message import message_id
+from services.order.handlers import ORDERS
 from tests.scenarios.power import AGGREGATES, House, build
+from tests.simulation.evidence import Asked
 from tests.simulation.judge import CHECKS, judge, same_after_replay, since
 from tests.simulation.judge.stories import Story
 from tests.support.fixtures import mongo_url as mongo_url  # noqa: PLC0414 - a fixture comes by its name
@@ -26,7 +28,12 @@ from tests.unit.simulation.spoils import Spoil, some_by_hand
 from tests.unit.simulation.spoils_books import was_compared
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
-from tests.unit.simulation.spoils_kept import came_too_late_and_lies_with_a_person, given_back_by_hand_in_two_parts
+from tests.unit.simulation.spoils_kept import (
+    came_back,
+    came_too_late_and_lies_with_a_person,
+    given_back_by_hand_in_two_parts,
+    sent_before_its_customer_wants_it,
+)
 from tests.unit.simulation.spoils_restored import was_restored
 from tests.unit.simulation.spoils_said import an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, asks, is_placed, shop
@@ -73,6 +80,26 @@ def test_money_that_went_back_otherwise_or_waits_is_not_kept(change: Change) -> 
     scene = shop()
     change(scene)
     assert [one for check in ("nothing-kept", "fair-shares") for one in CHECKS[check](scene.evidence())] == []
+
+
+def test_what_came_back_as_it_was_counted_is_fine() -> None:
+    scene = shop()
+    came_back(scene, good=1)
+    assert list(CHECKS["as-counted"](scene.evidence())) == []
+
+
+def test_a_parcel_may_leave_before_its_day_where_the_warehouse_says_so() -> None:
+    scene = shop()
+    sent_before_its_customer_wants_it(scene)
+    scene.asked.append(Asked(AT, "s-warehouse", "ship", GONE, {"early": True}, 0, {}))
+    assert list(CHECKS["sent-when-wanted"](scene.evidence())) == []
+
+
+def test_an_order_whose_placing_was_not_answered_may_be_there() -> None:
+    scene = shop()
+    is_placed(scene, "shop-again")
+    scene.asked[-1] = replace(scene.asked[-1], status=0, answer={})
+    assert list(CHECKS["placed-once"](scene.evidence())) == []
 
 
 def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
@@ -324,8 +351,9 @@ def test_what_shrinks_or_changes_is_reported(change: Change) -> None:
 
 def test_an_ended_case_stays_as_it_ended() -> None:
     before, after = shop(), shop()
-    ends = [entry for entry in after.record("order", "orders", KEPT)["journal"] if entry["said"]]
-    ends[-1]["said"].clear()
+    journal = after.record("order", "orders", KEPT)["journal"]
+    (end,) = (entry for entry in journal if any("undone" in said["wire"] for said in entry["said"]))
+    end["said"].clear()
     assert "I05" in {violation.invariant for violation in since(before.evidence(), after.evidence())}
 
 
@@ -343,8 +371,9 @@ async def house(tmp_path: Path, mongo_url: str) -> AsyncIterator[House]:
 
 async def seen_in(house: House) -> Scene:
     """The house as evidence. Its channels take everything and write nothing down: that is done here for them; and
-    nobody counts in it."""
+    nobody counts in it, or notes what was asked for."""
     scene = Scene(at=house.now, stock={"tea": 10, "cup": 10})
+    scene.asked.extend(Asked(AT, "c1", "place", "", {}, 0, {}) for _ in house.stores[ORDERS].documents)
     for service, aggregates in AGGREGATES.items():
         for aggregate in aggregates:
             scene.documents[service][aggregate.name] = house.stores[aggregate].documents
