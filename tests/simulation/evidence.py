@@ -58,6 +58,7 @@ class Evidence:
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
     `read_stale`: services that were once shown what a replaced primary last had. `restored`: the databases were put
     back as they had been before. `skewed`: some process had a wrong clock.
+    `nightly`: each day's bills are compared in the night after it.
     """
 
     at: datetime
@@ -79,6 +80,7 @@ class Evidence:
     read_stale: frozenset[str] = frozenset()
     restored: bool = False
     skewed: bool = False
+    nightly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

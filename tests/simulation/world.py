@@ -298,6 +298,7 @@ class World:
             read_stale=frozenset(name for name, one in self.house.storages.items() if one.read_stale),
             restored=self.door.loss.lost.is_set(),
             skewed=self.skewed,
+            nightly=self.house.shape.nightly,
         )
 
     def _stories(self, violations: Sequence[Violation]) -> list[str]:

@@ -199,6 +199,8 @@ _LIST = (
         restored="only",
     ),
     Check("books-agree", "I29", "the books agree with whole bills", books.agree, final=True),
+    Check("found-by-hand", "I29", "compared bills show refunds by hand", books.found_by_hand, final=True),
+    Check("every-night", "I29", "each night the day's bills are looked at", books.every_night, final=True),
     Check("closed-as-wished", "I29", "what a person closed stays closed", books.closed_as_wished, final=True),
     Check("rules-kept", "I19", "who has to wait for what follows from the rules", rights.rules_kept, calm=True),
 )

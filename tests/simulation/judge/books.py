@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 
+from sandbox.clock import CHINA
 from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.reading import Reading
+
+THE_NOON_AFTER = timedelta(hours=36)
+"""From the beginning of a day: its bills are there at half past ten of the next one."""
 
 
 def agree(reading: Reading) -> Iterable[Violation]:
@@ -38,6 +43,45 @@ def closed_as_wished(reading: Reading) -> Iterable[Violation]:
         if wished.get(place) != closed.get(place):
             id, n = place
             yield Violation("I29", id, f"difference {n} was closed by {wished.get(place)}, says {closed.get(place)}")
+
+
+def found_by_hand(reading: Reading) -> Iterable[Violation]:
+    """A refund that somebody made by hand stands in the bill of its day: when that day is compared, the payment service
+    knows of it, or a difference says that nobody here knows its order.
+    """
+    compared = {(str(day["shop"]), str(day["day"])) for day in _days(reading) if day["status"] == "done"}
+    listed = {str(one["subject"]) for day in _days(reading) for one in day["differences"]}
+    payments = reading.of("payment", "payments")
+    for line in reading.evidence.money if compared else ():
+        number, order_id = str(line.get("out_refund_no")), str(line["out_trade_no"])
+        payment = payments.get(order_id)
+        if line["kind"] != "refund-accepted" or number not in reading.books.by_hand.get(order_id, ()):
+            continue
+        known = {one["number"] for one in (payment.state.get("refunds") or ())} if payment is not None else set()
+        day = datetime.fromisoformat(line["time"]).astimezone(CHINA).date().isoformat()
+        if (_shop(reading, order_id), day) in compared and number not in known | listed:
+            yield Violation("I29", number, f"was made by hand for {order_id}, {day} was compared, nobody knows of it")
+
+
+def every_night(reading: Reading) -> Iterable[Violation]:
+    """Where bills are compared by night, each day on which somebody paid was taken up by the noon after it."""
+    if not reading.evidence.nightly:
+        return
+    begun = {(str(day["shop"]), str(day["day"])) for day in _days(reading)}
+    for line in reading.evidence.money:
+        day = datetime.fromisoformat(line["time"]).astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
+        if line["kind"] != "payment" or day + THE_NOON_AFTER > reading.evidence.at:
+            continue
+        if (_shop(reading, str(line["out_trade_no"])), day.date().isoformat()) not in begun:
+            yield Violation(
+                "I29", str(day.date()), f"{line['out_trade_no']} was paid, and the day's bills were never looked at"
+            )
+
+
+def _shop(reading: Reading, order_id: str) -> str:
+    """Which shop an order belongs to; the house where its payment is not known."""
+    payment = reading.of("payment", "payments").get(order_id)
+    return str(payment.state.get("shop") or "") if payment is not None and payment.state else ""
 
 
 def _days(reading: Reading) -> Iterator[Row]:

@@ -54,6 +54,7 @@ class Scene:
     final: bool = True
     calm: bool = True
     emptied: int = 0
+    nightly: bool = False
     behind: dict[tuple[str, str], int] = field(default_factory=dict)
     """Records at the end of a topic that a group has not read yet."""
 
@@ -80,6 +81,7 @@ class Scene:
             sizes=self.sizes,
             calm=self.calm,
             emptied=self.emptied,
+            nightly=self.nightly,
         )
 
     # ── documents ────────────────────────────────────────────────────────────────────────────────────────────────────

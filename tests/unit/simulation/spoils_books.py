@@ -7,7 +7,7 @@ from typing import Any
 from tests.simulation.evidence import Asked
 from tests.unit.simulation.given import AT, Scene
 from tests.unit.simulation.spoils import seen_by
-from tests.unit.simulation.tales import BACK
+from tests.unit.simulation.tales import BACK, GONE
 
 DAY = "house/2026-01-05"
 
@@ -19,7 +19,8 @@ def was_compared(scene: Scene) -> dict[str, Any]:
     differences = [{**healed, "remark": ""}, {**closed, "remark": "first"}]
     scene.hears(("payment", "reconciliations", DAY), f"compare {DAY}")
     day = scene.state("payment", "reconciliations", DAY)
-    day.update(reconciliation_id=DAY, status="done", problem="", wake_at=None, differences=differences)
+    about = {"reconciliation_id": DAY, "shop": "", "day": "2026-01-05"}
+    day.update(about, status="done", problem="", wake_at=None, differences=differences)
     for remark in ("first", "second"):
         wish = {"reconciliation_id": DAY, "n": 2, "remark": remark}
         scene.asked.append(Asked(AT, "s-finance", "close-difference", "", wish, 200, {}))
@@ -39,6 +40,45 @@ def a_bill_that_nobody_could_read(scene: Scene) -> None:
 @seen_by("books-agree")
 def a_day_that_was_given_up(scene: Scene) -> None:
     was_compared(scene)["status"] = "failed"
+
+
+@seen_by("every-night")
+def a_night_without_bills(scene: Scene) -> None:
+    scene.nightly = True
+
+
+BY_HAND = "2000" + "7" * 24
+
+
+@seen_by("found-by-hand")
+def refunded_by_hand_and_never_found(scene: Scene) -> None:
+    was_compared(scene)
+    scene.pays("refund-accepted", GONE, 1, out_refund_no=BY_HAND)
+
+
+def refunded_by_hand(scene: Scene) -> None:
+    """And the payment knows of it."""
+    refunded_by_hand_and_never_found(scene)
+    found: dict[str, Any] = {
+        "case_id": "",
+        "number": BY_HAND,
+        "closed_numbers": [],
+        "payout": None,
+        "status": "settled",
+    }
+    scene.state("payment", "payments", GONE)["refunds"].append({**found, "found": True})
+
+
+def refunded_by_hand_and_an_open_difference(scene: Scene) -> None:
+    """Nobody here knows the order: the comparison says so."""
+    refunded_by_hand_and_never_found(scene)
+    scene.state("payment", "reconciliations", DAY)["differences"][0]["subject"] = BY_HAND
+
+
+def refunded_by_hand_on_another_day(scene: Scene) -> None:
+    """Whose bill is not compared yet: it was past midnight in China."""
+    refunded_by_hand_and_never_found(scene)
+    scene.money[-1]["time"] = "2026-01-05T16:00:00Z"
 
 
 @seen_by("closed-as-wished")

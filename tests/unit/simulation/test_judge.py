@@ -25,7 +25,12 @@ from tests.unit.order.roads import found
 from tests.unit.order.told import ID, OPENED, RESERVED, Told, cancel, place
 from tests.unit.simulation.given import AT, LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
 from tests.unit.simulation.spoils import Spoil, some_by_hand
-from tests.unit.simulation.spoils_books import was_compared
+from tests.unit.simulation.spoils_books import (
+    refunded_by_hand,
+    refunded_by_hand_and_an_open_difference,
+    refunded_by_hand_on_another_day,
+    was_compared,
+)
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
 from tests.unit.simulation.spoils_kept import (
@@ -110,6 +115,23 @@ def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
     assert list(CHECKS["books-agree"](scene.evidence())) == []
     day["status"], day["wake_at"] = "failed", AT
     assert list(CHECKS["books-agree"](scene.evidence())) == [], "it is tried again by itself"
+
+
+@pytest.mark.parametrize(
+    "change", [refunded_by_hand, refunded_by_hand_and_an_open_difference, refunded_by_hand_on_another_day]
+)
+def test_a_refund_by_hand_that_is_known_or_cannot_be_yet_is_fine(change: Change) -> None:
+    scene = shop()
+    change(scene)
+    assert list(CHECKS["found-by-hand"](scene.evidence())) == []
+
+
+def test_a_day_that_is_not_over_or_was_looked_at_is_fine() -> None:
+    scene = shop()
+    scene.nightly, scene.at = True, AT + timedelta(hours=18)
+    assert list(CHECKS["every-night"](scene.evidence())) == []
+    was_compared(scene)["status"], scene.at = "fetching", LATER
+    assert list(CHECKS["every-night"](scene.evidence())) == []
 
 
 def test_after_a_restore_only_what_can_still_hold_is_asked() -> None:
