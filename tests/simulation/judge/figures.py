@@ -45,7 +45,11 @@ def facts(reading: Reading) -> Iterable[Violation]:
 
 
 def _compare(subject: str, document: Row, told: list[dict[str, Any]]) -> Iterator[Violation]:
-    """Every field that the judge knows must have a value that an event gives it."""
+    """Every field that the judge knows has a value that an event gives it, and is there if its event was counted: of
+    several parts that make up one document each comes with its own event."""
+    for one in told:
+        if _parts(one) <= document.keys() and not one.keys() <= document.keys():
+            yield Violation("I11", subject, f"has no {sorted(one.keys() - document.keys())}")
     for field in {field for one in told for field in one}:
         if field not in document:
             continue
@@ -109,26 +113,35 @@ Fact = Iterator[tuple[str, str, dict[str, Any]]]
 
 
 def _order(body: Row) -> Fact:
+    """Orders are counted by the first line of each month, product, … they have."""
+    seen: set[tuple[str, str]] = set()
     for line in body["lines"]:
+        about = {"month": _month(body["occurred_at"]), "product": line["product_id"], "category": line["category"]}
+        about["group"] = body["customer_group"]
+        first_of = {by: int((by, about[by]) not in seen) for by in about}
+        seen |= set(about.items())
         yield (
             "facts_order_lines",
             f"{body['order_id']}/{line['line_no']}",
             {
                 "order_id": body["order_id"],
-                "product": line["product_id"],
                 "quantity": line["quantity"],
                 "amount_minor": line["paid_minor"],
-                "group": body["customer_group"],
-                "month": _month(body["occurred_at"]),
+                "first_of": first_of,
+                **about,
             },
         )
 
 
 def _case(part: str) -> Any:
     def tell(body: Row) -> Fact:
-        facts = {"month": _month(body["occurred_at"])}
-        if part != "undone":
+        facts: dict[str, Any] = {"month": _month(body["occurred_at"])}
+        if part == "undone":
+            facts["because"] = body["because"]
+        else:
             facts |= {
+                "group": body["customer_group"],
+                "lines": [_line(line) for line in body["lines"]],
                 "reason": body["reason"].get("word") or body["reason"]["code"],
                 "family": body["reason"]["family"],
                 "whole": body["whole"],
@@ -144,8 +157,14 @@ def _case(part: str) -> Any:
     return tell
 
 
+def _line(line: Row) -> dict[str, Any]:
+    what = {name: line[name] for name in ("category", "quantity", "amount_minor")}
+    return {"product": line["product_id"], **what}
+
+
 def _refund(body: Row) -> Fact:
-    fact = {"case_id": body["case_id"], "order_id": body["order_id"], "amount_minor": body["amount"]["amount_minor"]}
+    fact = {name: body[name] for name in ("case_id", "order_id")}
+    fact |= {"amount_minor": body["amount"]["amount_minor"], "month": _month(body["settled_at"])}
     yield "facts_refunds", body["refund_number"], fact
 
 
@@ -156,6 +175,7 @@ def _attempt(body: Row) -> Fact:
 
 def _notice(body: Row) -> Fact:
     fact = {name: body[name] for name in ("case_id", "order_id", "outcome", "channel")}
+    fact["month"] = _month(body["told_at"])
     yield "facts_notices", f"{body['case_id']}/{body['outcome']}", fact
 
 
@@ -166,12 +186,19 @@ def _back(body: Row) -> Fact:
 
 
 def _rating(body: Row) -> Fact:
-    fact = {"order_id": body["order_id"], "stars": body["stars"], "outcome": body["outcome"]}
+    fact = {name: body[name] for name in ("order_id", "stars", "outcome")}
+    fact |= {"reason": body["reason"].get("word") or body["reason"]["code"], "group": body["customer_group"]}
+    fact |= {"month": _month(body["occurred_at"]), "answers": [f"{q}={a}" for q, a in sorted(body["answers"].items())]}
     yield "facts_ratings", body["case_id"], fact
 
 
 def _saved(body: Row) -> Fact:
-    yield "facts_saved_orders", f"{body['order_id']}/{body['number']}", {"kind": body["kind"]}
+    yield "facts_saved_orders", f"{body['order_id']}/{body['number']}", _kept(body)
+
+
+def _kept(body: Row) -> dict[str, Any]:
+    about = {"order_id": body["order_id"], "group": body["customer_group"], "month": _month(body["occurred_at"])}
+    return {"kind": body["kind"], **about}
 
 
 _TELLS: Mapping[str, Any] = {

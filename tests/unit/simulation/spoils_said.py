@@ -176,6 +176,31 @@ def counted_wrongly(scene: Scene) -> None:
     scene.documents["analytics"]["facts_refunds"][f"{BACK}-c1-1"]["amount_minor"] = TOTAL - 1
 
 
+@seen_by("facts")
+def counted_without_its_amount(scene: Scene) -> None:
+    del scene.documents["analytics"]["facts_refunds"][f"{BACK}-c1-1"]["amount_minor"]
+
+
+@seen_by("facts")
+def an_order_that_is_none(scene: Scene) -> None:
+    scene.documents["analytics"]["facts_order_lines"][f"{BACK}/1"]["first_of"]["month"] = 0
+
+
+@seen_by("facts")
+def counted_for_another_group(scene: Scene) -> None:
+    scene.documents["analytics"]["facts_cases"][f"{BACK}-c1"]["completed"]["group"] = "another"
+
+
+@seen_by("facts")
+def counted_for_other_goods(scene: Scene) -> None:
+    scene.documents["analytics"]["facts_cases"][f"{BACK}-c1"]["completed"]["lines"][0]["product"] = "cup"
+
+
+@seen_by("facts")
+def money_of_another_month(scene: Scene) -> None:
+    scene.documents["analytics"]["facts_refunds"][f"{BACK}-c1-1"]["month"] = "2025-12"
+
+
 @seen_by("products")
 def an_old_revision_is_shown(scene: Scene) -> None:
     body = {"product_id": "tea", "name": "tea", "category": "goods", "offers_minor": [300], "revision": 2}
