@@ -6,7 +6,7 @@ and no case may be lost or paid twice.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,13 @@ from rich.console import Console
 
 from tools.drill.course import Course, Place, Seen, run
 from tools.drill.doors import Doors
+from tools.drill.judge import Evidence, Kill
 from tools.drill.lag import watch
 from tools.drill.load import IN_FLIGHT
 from tools.drill.plan import VICTIMS, blows, shares, weather
 from tools.drill.report import Outcome
 from tools.drill.trouble import bring_weather, strike
+from tools.replay.judge.sides import Check
 from tools.replay.knock import Pace
 
 __all__ = ["Orders", "drill"]
@@ -55,5 +57,16 @@ async def drill(
             watch({name: place.address(name) for name in VICTIMS}, pace, seen.lags, transport),
         )
 
+    async def more(doors: Doors, evidence: Evidence) -> list[Check]:
+        return [killed_at_all(evidence.kills)] if orders.kill_every else []
+
     course = Course(VICTIMS, orders.seed, orders.count, shares(orders.seed), orders.patience, orders.in_flight)
-    return await run(place, course, console, pace, troubles, transport=transport)
+    return await run(place, course, console, pace, troubles, more, transport)
+
+
+def killed_at_all(kills: Sequence[Kill]) -> Check:
+    """Services were to be killed: a load that is over before the first kill has not tried it."""
+    check = Check(("确有服务被强杀", "services were killed while orders came"), compared=len(kills))
+    if not kills:
+        check.differences.append("nobody was killed; ask for more orders (--count), or for none (--kill-every 0)")
+    return check

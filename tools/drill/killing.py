@@ -69,6 +69,11 @@ class Raid:
         return max(IN_FLIGHT, self.count) if self.chosen else IN_FLIGHT
 
     @property
+    def least(self) -> int:
+        """How many faults must strike, or nothing was tried: all that were chosen; one of those that are drawn."""
+        return len(self.chosen) or int(self.every > 0)
+
+    @property
     def count(self) -> int:
         """How many orders that makes."""
         return max(1, round(self.rate * self.minutes * 60))
@@ -120,7 +125,7 @@ async def drill_kill(
 
     async def more(doors: Doors, evidence: Evidence) -> list[Check]:
         return [
-            all_recovered(siege.struck),
+            all_recovered(siege.struck, raid.least),
             await stock_agrees(doors),
             await figures_agree(doors, evidence, pace),
             dead_letters(addresses["broker"]),
@@ -172,13 +177,16 @@ def well_by(raid: Raid, plan: Plan, addresses: Mapping[str, str]) -> Well:
     return well
 
 
-def all_recovered(struck: Sequence[Struck]) -> Check:
-    """Every fault was survived."""
+def all_recovered(struck: Sequence[Struck], least: int) -> Check:
+    """Every fault was survived, and at least so many have struck: the load may have been over before, or the victim
+    down by itself."""
     check = Check(("每次故障后都恢复", "recovered from every fault"))
     for one in struck:
         check.compared += not one.left_alone
         if not one.left_alone and one.recovered_in is None:
             check.differences.append(f"{one.fault.victim}: not well again after {one.fault.kind} at {one.at:.0f} s")
+    if check.compared < least:
+        check.differences.append(f"{check.compared} faults have struck, {least} must; ask for a longer load")
     return check
 
 

@@ -38,7 +38,15 @@ class Found:
 
 def judge(found: Found) -> list[Check]:
     """Every line of the verdict."""
-    return [_once(found), _listed(found), _in_the_books(found), _ended(found), _compared(found), *_others(found)]
+    return [
+        _wished(found),
+        _once(found),
+        _listed(found),
+        _in_the_books(found),
+        _ended(found),
+        _compared(found),
+        *_others(found),
+    ]
 
 
 def figures(found: Found) -> dict[Fate, tuple[int, int, int, int]]:
@@ -48,6 +56,21 @@ def figures(found: Found) -> dict[Fate, tuple[int, int, int, int]]:
         sums[story.fate].update(orders=1, refused=len(story.refused), wanted=story.wanted, got=found.got(story))
     names = ("orders", "refused", "wanted", "got")
     return {fate: tuple(sums[fate][name] for name in names) for fate in FATES}  # type: ignore[misc]
+
+
+def _wished(found: Found) -> Check:
+    """Who is refused everything gets nothing, and nothing would be right then: no wish is refused for which there is no
+    reason, and some refunds were made that the backup does not know."""
+    check = Check(("无故不拒,确有遗忘", "no wish was refused without a reason, and refunds were forgotten"))
+    for story in found.stories:
+        counts = ("again",) if story.fate == "new" else ("first", "second")
+        check.compared += 1
+        check.differences += [
+            f"{story.fate} {story.order_id}: {one}" for one in story.refused if one.startswith(counts)
+        ]
+    if not found.forgotten:
+        check.wrong("no refund was made between the backup and the loss")
+    return check
 
 
 def _once(found: Found) -> Check:

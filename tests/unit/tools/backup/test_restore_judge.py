@@ -47,6 +47,24 @@ def test_what_never_went_back_is_seen() -> None:
     assert "again o1: wanted 100, ledger 0" in violations(world(movements={}))
 
 
+def test_a_shop_that_refuses_everything_does_not_pass() -> None:
+    nothing = world(movements={}, forgotten={}, orders={}, payments={})
+    nothing.stories[0].wanted = 0
+    nothing.stories[0].refused.append("first: 503 try-later")
+    assert violations(nothing) == [
+        "again o1: first: 503 try-later",
+        "no refund was made between the backup and the loss",
+    ]
+
+
+def test_what_had_its_money_before_may_be_refused_and_what_had_not_may_not() -> None:
+    again, new = world(), world("new", movements={"o1": [movement("o1-c1-1")]})
+    for one in (again, new):
+        one.stories[0].refused.append("again: 409 more-than-was-bought")
+    assert violations(again) == []
+    assert violations(new) == ["new o1: again: 409 more-than-was-bought"]
+
+
 def test_a_refund_that_closed_does_not_count() -> None:
     dead = [movement("o1-c1-1"), movement("o1-c1-0", arrived=0, came_back=1)]
     assert violations(world(movements={"o1": dead})) == []

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from tests.unit.tools.drill.fake_world import Clock, FakeWorld
 from tests.unit.tools.drill.given import case_id, violations
-from tools.drill import Orders, drill
+from tools.drill import Orders, drill, killed_at_all
 from tools.drill.doors import PLENTY_MINOR, opened
 from tools.drill.judge import Kill
 from tools.drill.load import Load
@@ -30,11 +30,11 @@ COUNT = 24
 SEED = 7
 
 
-async def _drilled(world: FakeWorld, patience: float = 60.0) -> tuple[Outcome, str]:
+async def _drilled(world: FakeWorld, patience: float = 60.0, kill_every: float = 0.0) -> tuple[Outcome, str]:
     clock, text = Clock(), io.StringIO()
     outcome = await drill(
         world,
-        Orders(COUNT, SEED, kill_every=0, patience=patience, in_flight=4),
+        Orders(COUNT, SEED, kill_every, patience, in_flight=4),
         Console(file=text, width=200),
         Pace(sleep=clock.sleep, clock=clock),
         world.transport(),
@@ -125,6 +125,12 @@ async def test_money_that_left_twice_fails_the_drill() -> None:
     world.refund_twice = True
     outcome, _ = await _drilled(world)
     assert len(violations(outcome.checks)["no refund number accepted twice"]) == COUNT * 3 / 4
+
+
+async def test_a_load_that_was_over_before_anybody_was_killed_fails_the_drill() -> None:
+    outcome, _ = await _drilled(FakeWorld(), kill_every=1e6)
+    assert list(violations(outcome.checks)) == ["services were killed while orders came"]
+    assert killed_at_all([Kill(5.0, "payment", 1)]).agrees
 
 
 class OneProcess:

@@ -53,9 +53,19 @@ def test_the_report_counts_faults_by_victim_and_kind_with_the_longest_recovery()
 
 
 def test_only_who_was_hit_has_to_recover() -> None:
-    check = all_recovered(STRUCK)
+    check = all_recovered(STRUCK, 1)
     assert check.compared == 3
     assert check.differences == ["order-2: not well again after freeze at 12 s"]
+
+
+def test_a_drill_in_which_nothing_has_struck_has_proved_nothing() -> None:
+    raid = absence("redis", 1.0, seed=7, rate=0.01, instances=1, troubled=0, patience=60.0)
+    assert raid.count == 1, "and this one order may be over before the server goes away"
+    alone = Struck(20.0, raid.chosen[0], left_alone=True)
+    for struck in ([], [alone]):
+        assert all_recovered(struck, raid.least).differences == ["0 faults have struck, 1 must; ask for a longer load"]
+    assert all_recovered([Struck(20.0, raid.chosen[0], recovered_in=2.0)], raid.least).agrees
+    assert (Raid("embedded").least, Raid("embedded", every=0.0).least) == (1, 0)
 
 
 def test_a_server_that_is_away_for_long_is_the_only_fault_and_all_who_come_meanwhile_wait() -> None:
