@@ -144,6 +144,11 @@ class Shipping:
             *(trade["transaction_id"], state, EXPRESS, UNIFIED, finished, finished, now),
         )
 
+    def told(self) -> dict[str, list[dict[str, Any]]]:
+        """By the merchant's number of each payment of which something was uploaded: its parcels."""
+        rows = self._store.all("SELECT out_trade_no, parcels FROM shipping JOIN trades USING (transaction_id)")
+        return {row["out_trade_no"]: json.loads(row["parcels"]) for row in rows}
+
     def shown(self, trade: sqlite3.Row) -> dict[str, Any]:
         """The record as ``get_order`` shows it; times are seconds since the epoch, amounts fen."""
         order = {

@@ -58,7 +58,8 @@ class Evidence:
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
     `read_stale`: services that were once shown what a replaced primary last had. `restored`: the databases were put
     back as they had been before. `skewed`: some process had a wrong clock.
-    `nightly`: each day's bills are compared in the night after it.
+    `nightly`: each day's bills are compared in the night after it. `shipping`: by order, the parcels that WeChat was
+    told of.
     """
 
     at: datetime
@@ -81,6 +82,7 @@ class Evidence:
     restored: bool = False
     skewed: bool = False
     nightly: bool = False
+    shipping: Mapping[str, Sequence[Row]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -299,6 +299,7 @@ class World:
             restored=self.door.loss.lost.is_set(),
             skewed=self.skewed,
             nightly=self.house.shape.nightly,
+            shipping=sandbox.shipping.told(),
         )
 
     def _stories(self, violations: Sequence[Violation]) -> list[str]:

@@ -22,6 +22,7 @@ from tests.simulation.judge import (
     messages,
     money,
     notices,
+    overdue,
     privacy,
     promises,
     records,
@@ -111,6 +112,8 @@ _LIST = (
     Check("wishes-kept", "I06", "what was promised to a person was done", lives.wishes_kept),
     Check("answers-kept", "I06", "what was answered to be done was done", promises.answers_kept, final=True),
     Check("placed-once", "I06", "there are no more orders than were asked for", promises.placed_once, final=True),
+    Check("waited-too-long", "I06", "a person looks at money that takes days", overdue.waited_too_long, final=True),
+    Check("told-to-wechat", "I06", "WeChat knows which parcels have left", overdue.told_to_wechat, final=True),
     Check(
         "shown-to-a-person",
         "I06",

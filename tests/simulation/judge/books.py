@@ -59,7 +59,7 @@ def found_by_hand(reading: Reading) -> Iterable[Violation]:
             continue
         known = {one["number"] for one in (payment.state.get("refunds") or ())} if payment is not None else set()
         day = datetime.fromisoformat(line["time"]).astimezone(CHINA).date().isoformat()
-        if (_shop(reading, order_id), day) in compared and number not in known | listed:
+        if (shop_of(reading, order_id), day) in compared and number not in known | listed:
             yield Violation("I29", number, f"was made by hand for {order_id}, {day} was compared, nobody knows of it")
 
 
@@ -72,13 +72,13 @@ def every_night(reading: Reading) -> Iterable[Violation]:
         day = datetime.fromisoformat(line["time"]).astimezone(CHINA).replace(hour=0, minute=0, second=0, microsecond=0)
         if line["kind"] != "payment" or day + THE_NOON_AFTER > reading.evidence.at:
             continue
-        if (_shop(reading, str(line["out_trade_no"])), day.date().isoformat()) not in begun:
+        if (shop_of(reading, str(line["out_trade_no"])), day.date().isoformat()) not in begun:
             yield Violation(
                 "I29", str(day.date()), f"{line['out_trade_no']} was paid, and the day's bills were never looked at"
             )
 
 
-def _shop(reading: Reading, order_id: str) -> str:
+def shop_of(reading: Reading, order_id: str) -> str:
     """Which shop an order belongs to; the house where its payment is not known."""
     payment = reading.of("payment", "payments").get(order_id)
     return str(payment.state.get("shop") or "") if payment is not None and payment.state else ""

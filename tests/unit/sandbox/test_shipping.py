@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.app import advance, settle
+from sandbox.app import advance, settle, world_of
 from sandbox.clock import CHINA
 from tests.unit.sandbox.miniprogram import token
 from tests.unit.sandbox.shop import OPENID, Shop, text
@@ -55,7 +55,9 @@ async def test_from_payment_to_receipt(shop: Shop) -> None:
     assert await upload(shop) == 10060001
     await shop.paid(NUMBER)
     assert await state(shop) == 1
+    assert world_of(shop.app).shipping.told() == {}
     assert await upload(shop) == 0
+    assert world_of(shop.app).shipping.told() == {NUMBER: [PARCEL]}
     shown = await order(shop)
     assert (shown["order_state"], shown["paid_amount"], shown["openid"]) == (2, 100, OPENID)
     assert shown["shipping"]["finish_shipping"] is True

@@ -55,6 +55,7 @@ class Scene:
     calm: bool = True
     emptied: int = 0
     nightly: bool = False
+    shipping: dict[str, list[Body]] = field(default_factory=dict)
     behind: dict[tuple[str, str], int] = field(default_factory=dict)
     """Records at the end of a topic that a group has not read yet."""
 
@@ -82,6 +83,7 @@ class Scene:
             calm=self.calm,
             emptied=self.emptied,
             nightly=self.nightly,
+            shipping=self.shipping,
         )
 
     # ── documents ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,7 +8,7 @@ import json
 from tests.simulation.evidence import Asked
 from tests.unit.simulation.given import AT, REASON, WHEN, Scene
 from tests.unit.simulation.spoils import seen_by
-from tests.unit.simulation.spoils_told import SPOILS
+from tests.unit.simulation.spoils_kept import SPOILS
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, rates
 
 __all__ = ["SPOILS", "cancels_for_quality", "gets_a_code"]

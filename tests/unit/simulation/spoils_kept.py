@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from tests.simulation.evidence import Asked
 from tests.unit.simulation.given import AT, WHEN, Body, Scene, yuan
-from tests.unit.simulation.spoils import ORDERS, RESERVATIONS, SPOILS, seen_by, some_by_hand
+from tests.unit.simulation.spoils import ORDERS, PAYMENTS, RESERVATIONS, seen_by, some_by_hand
+from tests.unit.simulation.spoils_told import SPOILS
 from tests.unit.simulation.tales import BACK, GONE, KEPT, PRICE, TOTAL, UNPAID, is_placed
 
 __all__ = ["SPOILS"]
@@ -126,6 +129,57 @@ def cancelled_by_the_shop_in_silence(scene: Scene) -> None:
 def money_moved_while_it_could_be_taken_back(scene: Scene) -> None:
     reason = {"family": "customer", "code": "found-better", "remark": ""}
     scene.rewords("cancellation-accepted.v1", BACK, reason=reason, waits_for="undo-window")
+
+
+# ── what takes long, and what WeChat knows ───────────────────────────────────────────────────────────────────────────
+def arrives_late(scene: Scene, days: int) -> None:
+    """The refund of `BACK` takes so many days."""
+    (line,) = (one for one in scene.money if (one["kind"], one["out_trade_no"]) == ("refund-success", BACK))
+    line["time"] = (AT + timedelta(days=days)).isoformat()
+
+
+@seen_by("waited-too-long")
+def on_its_way_for_days_and_nobody_looks(scene: Scene) -> None:
+    arrives_late(scene, 4)
+
+
+@seen_by("waited-too-long")
+def never_arrived_and_nobody_looks(scene: Scene) -> None:
+    scene.money[:] = [line for line in scene.money if line["kind"] != "refund-success"]
+
+
+@seen_by("told-to-wechat")
+def left_and_wechat_does_not_know(scene: Scene) -> None:
+    scene.shipping.clear()
+
+
+@seen_by("told-to-wechat")
+def wechat_knows_another_parcel(scene: Scene) -> None:
+    scene.shipping[GONE] = [{"tracking_no": "2"}]
+
+
+@seen_by("told-to-wechat")
+def wechat_was_told_of_a_cancelled_order(scene: Scene) -> None:
+    scene.shipping[BACK] = [{"tracking_no": "1"}]
+
+
+def takes_days_and_a_person_looks(scene: Scene) -> None:
+    """A person was called because it does not arrive."""
+    arrives_late(scene, 4)
+    task = {"task_id": f"{BACK}-c1-t1", "case_id": f"{BACK}-c1", "kind": "refund-stuck", "order_id": BACK}
+    body = {**task, "what": "the refund takes long", "raised_at": WHEN}
+    scene.hears((*ORDERS, BACK), "it takes long", ("staff-task-raised.v2", body))
+
+
+def takes_three_days(scene: Scene) -> None:
+    """Nobody has to look yet."""
+    arrives_late(scene, 3)
+
+
+def went_to_another_shop(scene: Scene) -> None:
+    """Whose own mini-program has the record."""
+    scene.shipping.clear()
+    scene.state(*PAYMENTS, GONE)["shop"] = "branch"
 
 
 # ── all is well ──────────────────────────────────────────────────────────────────────────────────────────────────────

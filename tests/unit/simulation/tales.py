@@ -266,6 +266,7 @@ def is_shipped(scene: Scene, order_id: str) -> None:
     scene.state("order", "orders", order_id).update(state="shipped", dispatching=ended("take the stock off the books"))
     scene.state("inventory", "reservations", order_id)["status"] = "dispatched"
     scene.asked.append(Asked(LATER, "s-warehouse", "ship", order_id, {}, 200, {}))
+    scene.shipping[order_id] = [{"tracking_no": "1"}]
 
 
 def is_cancelled_unpaid(scene: Scene, order_id: str) -> None:

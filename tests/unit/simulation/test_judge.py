@@ -25,20 +25,9 @@ from tests.unit.order.roads import found
 from tests.unit.order.told import ID, OPENED, RESERVED, Told, cancel, place
 from tests.unit.simulation.given import AT, LATER, NAME, OPENID, PHONE, WHEN, Scene, yuan
 from tests.unit.simulation.spoils import Spoil, some_by_hand
-from tests.unit.simulation.spoils_books import (
-    refunded_by_hand,
-    refunded_by_hand_and_an_open_difference,
-    refunded_by_hand_on_another_day,
-    was_compared,
-)
+from tests.unit.simulation.spoils_books import was_compared
 from tests.unit.simulation.spoils_door import SPOILS, cancels_for_quality, gets_a_code
 from tests.unit.simulation.spoils_exchanged import with_an_exchange
-from tests.unit.simulation.spoils_kept import (
-    came_back,
-    came_too_late_and_lies_with_a_person,
-    given_back_by_hand_in_two_parts,
-    sent_before_its_customer_wants_it,
-)
 from tests.unit.simulation.spoils_restored import was_restored
 from tests.unit.simulation.spoils_said import an_answer_that_was_skipped, was_accepted_and_waits
 from tests.unit.simulation.tales import BACK, GONE, KEPT, TOTAL, asks, is_placed, shop
@@ -80,33 +69,6 @@ def test_goods_that_come_back_without_what_went_back_by_hand_are_fine() -> None:
     assert list(CHECKS["whole-fen"](scene.evidence())) == []
 
 
-@pytest.mark.parametrize("change", [given_back_by_hand_in_two_parts, came_too_late_and_lies_with_a_person])
-def test_money_that_went_back_otherwise_or_waits_is_not_kept(change: Change) -> None:
-    scene = shop()
-    change(scene)
-    assert [one for check in ("nothing-kept", "fair-shares") for one in CHECKS[check](scene.evidence())] == []
-
-
-def test_what_came_back_as_it_was_counted_is_fine() -> None:
-    scene = shop()
-    came_back(scene, good=1)
-    assert list(CHECKS["as-counted"](scene.evidence())) == []
-
-
-def test_a_parcel_may_leave_before_its_day_where_the_warehouse_says_so() -> None:
-    scene = shop()
-    sent_before_its_customer_wants_it(scene)
-    scene.asked.append(Asked(AT, "s-warehouse", "ship", GONE, {"early": True}, 0, {}))
-    assert list(CHECKS["sent-when-wanted"](scene.evidence())) == []
-
-
-def test_an_order_whose_placing_was_not_answered_may_be_there() -> None:
-    scene = shop()
-    is_placed(scene, "shop-again")
-    scene.asked[-1] = replace(scene.asked[-1], status=0, answer={})
-    assert list(CHECKS["placed-once"](scene.evidence())) == []
-
-
 def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
     scene = shop()
     day = was_compared(scene)
@@ -115,23 +77,6 @@ def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
     assert list(CHECKS["books-agree"](scene.evidence())) == []
     day["status"], day["wake_at"] = "failed", AT
     assert list(CHECKS["books-agree"](scene.evidence())) == [], "it is tried again by itself"
-
-
-@pytest.mark.parametrize(
-    "change", [refunded_by_hand, refunded_by_hand_and_an_open_difference, refunded_by_hand_on_another_day]
-)
-def test_a_refund_by_hand_that_is_known_or_cannot_be_yet_is_fine(change: Change) -> None:
-    scene = shop()
-    change(scene)
-    assert list(CHECKS["found-by-hand"](scene.evidence())) == []
-
-
-def test_a_day_that_is_not_over_or_was_looked_at_is_fine() -> None:
-    scene = shop()
-    scene.nightly, scene.at = True, AT + timedelta(hours=18)
-    assert list(CHECKS["every-night"](scene.evidence())) == []
-    was_compared(scene)["status"], scene.at = "fetching", LATER
-    assert list(CHECKS["every-night"](scene.evidence())) == []
 
 
 def test_after_a_restore_only_what_can_still_hold_is_asked() -> None:

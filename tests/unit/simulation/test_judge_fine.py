@@ -1,0 +1,82 @@
+"""What looks wrong and is not: checks of money that stays, of promises and of bills let it pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from tests.simulation.evidence import Asked
+from tests.simulation.judge import CHECKS
+from tests.unit.simulation.given import AT, LATER, Scene
+from tests.unit.simulation.spoils_books import (
+    refunded_by_hand,
+    refunded_by_hand_and_an_open_difference,
+    refunded_by_hand_on_another_day,
+    was_compared,
+)
+from tests.unit.simulation.spoils_kept import (
+    came_back,
+    came_too_late_and_lies_with_a_person,
+    given_back_by_hand_in_two_parts,
+    sent_before_its_customer_wants_it,
+    takes_days_and_a_person_looks,
+    takes_three_days,
+    went_to_another_shop,
+)
+from tests.unit.simulation.tales import GONE, is_placed, shop
+
+Change = Callable[[Scene], object]
+
+
+@pytest.mark.parametrize("change", [given_back_by_hand_in_two_parts, came_too_late_and_lies_with_a_person])
+def test_money_that_went_back_otherwise_or_waits_is_not_kept(change: Change) -> None:
+    scene = shop()
+    change(scene)
+    assert [one for check in ("nothing-kept", "fair-shares") for one in CHECKS[check](scene.evidence())] == []
+
+
+def test_what_came_back_as_it_was_counted_is_fine() -> None:
+    scene = shop()
+    came_back(scene, good=1)
+    assert list(CHECKS["as-counted"](scene.evidence())) == []
+
+
+@pytest.mark.parametrize("change", [takes_days_and_a_person_looks, takes_three_days, went_to_another_shop])
+def test_what_takes_long_and_is_seen_or_is_another_shops_is_fine(change: Change) -> None:
+    scene = shop()
+    change(scene)
+    assert [one for check in ("waited-too-long", "told-to-wechat") for one in CHECKS[check](scene.evidence())] == []
+
+
+def test_a_parcel_may_leave_before_its_day_where_the_warehouse_says_so() -> None:
+    scene = shop()
+    sent_before_its_customer_wants_it(scene)
+    scene.asked.append(Asked(AT, "s-warehouse", "ship", GONE, {"early": True}, 0, {}))
+    assert list(CHECKS["sent-when-wanted"](scene.evidence())) == []
+
+
+def test_an_order_whose_placing_was_not_answered_may_be_there() -> None:
+    scene = shop()
+    is_placed(scene, "shop-again")
+    scene.asked[-1] = replace(scene.asked[-1], status=0, answer={})
+    assert list(CHECKS["placed-once"](scene.evidence())) == []
+
+
+@pytest.mark.parametrize(
+    "change", [refunded_by_hand, refunded_by_hand_and_an_open_difference, refunded_by_hand_on_another_day]
+)
+def test_a_refund_by_hand_that_is_known_or_cannot_be_yet_is_fine(change: Change) -> None:
+    scene = shop()
+    change(scene)
+    assert list(CHECKS["found-by-hand"](scene.evidence())) == []
+
+
+def test_a_day_that_is_not_over_or_was_looked_at_is_fine() -> None:
+    scene = shop()
+    scene.nightly, scene.at = True, AT + timedelta(hours=18)
+    assert list(CHECKS["every-night"](scene.evidence())) == []
+    was_compared(scene)["status"], scene.at = "fetching", LATER
+    assert list(CHECKS["every-night"](scene.evidence())) == []
