@@ -34,6 +34,9 @@ def nothing_personal(reading: Reading) -> Iterable[Violation]:
         for field in PERSONAL_FIELDS:
             if field in blob:
                 yield Violation("I16", topic, f"an event carries {field.decode()}")
+        for value in personal:
+            if value.encode() in blob:
+                yield Violation("I16", topic, f"an event carries {_masked(value)}")
 
 
 def _personal(reading: Reading) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from tests.simulation.evidence import Row, Violation
@@ -11,6 +12,8 @@ FINISHED = ("completed", "cancelled")
 NEEDS_THE_CUSTOMER = ("intended", "unknown", "parked", "accepted", "abnormal", "paying-out")
 """A refund in one of these states may still have to be told, or sent another way."""
 WORTH_HIDING = 2
+DIGITS = re.compile(r"[0-9]{4}")
+"""In the name of where money went: a card's."""
 
 
 def hidden_as_wished(reading: Reading) -> Iterable[Violation]:
@@ -74,9 +77,15 @@ def _erased(reading: Reading) -> Iterator[tuple[str, Stored]]:
 
 
 def _personal(reading: Reading, order_id: str) -> list[str]:
-    """What was once said of the order's customer, at the door and in wishes."""
+    """What was once said of the order's customer: at the door, in wishes, and of the bank they paid from (its name with
+    the end of a card's number)."""
     found: set[str] = set()
+    for body in reading.bodies("refund-accepted.v1"):
+        if body["order_id"] == order_id and DIGITS.search(body["route"]):
+            found.add(body["route"])
     for asked in reading.evidence.asked:
+        if asked.what == "card" and asked.order_id == order_id:
+            found.add(str(asked.body["bank_account"]))
         if asked.what == "place" and asked.answer.get("order_id") == order_id:
             found.update(_of(asked.body.get("contact") or {}))
     for body in reading.bodies("place-order.v1", "open-payment.v1", "tell-customer.v2"):

@@ -218,6 +218,11 @@ def an_openid_in_an_event(scene: Scene) -> None:
     scene.rewords("order-placed.v1", UNPAID, contact={"openid": OPENID})
 
 
+@seen_by("nothing-personal")
+def a_phone_under_another_name_in_an_event(scene: Scene) -> None:
+    scene.rewords("order-shipped.v1", GONE, tracking_number=PHONE)
+
+
 def _erased(scene: Scene, order_id: str) -> None:
     scene.state(*ORDERS, order_id)["erased"] = {"at": AT}
 

@@ -212,17 +212,34 @@ def blank(part: Any) -> Any:
     return "erased" if part in (PHONE, NAME, OPENID) else part
 
 
-def test_an_order_that_everybody_has_forgotten_is_fine() -> None:
-    scene = shop()
+def forgotten_by_everybody(scene: Scene) -> None:
+    """The order `BACK` is erased, and nobody says any more whose it was."""
     scene.state("order", "orders", BACK)["erased"] = {"at": LATER}
     for collections in scene.documents.values():
         for documents in collections.values():
             for id, document in documents.items():
                 if BACK in repr(document):
                     documents[id] = blank(document)
+
+
+def test_an_order_that_everybody_has_forgotten_is_fine() -> None:
+    scene = shop()
+    forgotten_by_everybody(scene)
     evidence = scene.evidence()
     checks = ("erased-forgotten", "erased-not-needed", "nothing-invented", "everything-sent")
     assert [violation for check in checks for violation in CHECKS[check](evidence)] == []
+
+
+def test_the_bank_that_was_paid_from_and_a_card_that_was_named_are_forgotten_too() -> None:
+    scene, bank, card = shop(), "招商银行信用卡0403", "6222021234567890123"
+    scene.rewords("refund-accepted.v1", BACK, route=bank)
+    scene.asked.append(Asked(AT, "s-finance", "card", BACK, {"bank_account": card, "real_name": NAME}, 202, {}))
+    forgotten_by_everybody(scene)
+    assert list(CHECKS["erased-forgotten"](scene.evidence())) == []
+    refund = scene.state("payment", "payments", BACK)["refunds"][0]
+    for kept in (bank, card):
+        refund["kept"] = kept
+        assert list(CHECKS["erased-forgotten"](scene.evidence())), f"{kept} is still there"
 
 
 # ── everything heard once more ───────────────────────────────────────────────────────────────────────────────────────
