@@ -175,6 +175,7 @@ _LIST = (
     Check("sent-when-wanted", "I25", "no parcel leaves before its day", promises.sent_when_wanted, final=True),
     Check("many-as-told", "I27", "a command for many tasks did what it says it did", afterwards.many_as_told),
     Check("seen-as-it-was", "I26", "who watches sees an order go forward", afterwards.seen_as_it_was),
+    Check("money-is-matched", "I19", "no goods while a refund by hand is unexplained", rights.money_is_matched),
     Check("goods-before-money", "I19", "no money for a parcel that is not back", rights.goods_before_money),
     Check("nothing-twice", "I28", "after a restore nothing is paid twice", restored.nothing_twice, restored="only"),
     Check(

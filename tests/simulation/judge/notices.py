@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from tests.simulation.evidence import Row, Violation
-from tests.simulation.judge.ledger import OURS
+from tests.simulation.judge.ledger import BY_HAND, OURS
 from tests.simulation.judge.reading import Reading
 from tests.simulation.judge.stories import CaseStory
 
@@ -135,11 +135,15 @@ def told_the_truth(reading: Reading) -> Iterable[Violation]:
 
 def _taken(reading: Reading, case_id: str, outcome: str) -> bool:
     """Whether a refund was accepted under any number of the case; for a transfer, whether it was."""
-    refunds = {body["refund_number"] for body in reading.bodies("refund-found.v1")}
+    if outcome == "refund-to-confirm":
+        return bool(_transfers(reading, case_id))
+    return bool(reading.books.purse(case_id).sent) or case_id in reading.settled_outside
+
+
+def _transfers(reading: Reading, case_id: str) -> list[str]:
+    """The numbers of a case's transfers that were accepted: those of no refund."""
     numbers = reading.books.purse(case_id).sent
-    if outcome != "refund-to-confirm":
-        return bool(numbers) or case_id in reading.settled_outside
-    return any(OURS.fullmatch(number) is None and number not in refunds for number in numbers)
+    return [number for number in numbers if not (OURS.fullmatch(number) or BY_HAND.fullmatch(number))]
 
 
 def _arrived(reading: Reading, case_id: str) -> bool:
@@ -176,9 +180,18 @@ def one_end(reading: Reading) -> Iterable[Violation]:
 
 # ── in the end ───────────────────────────────────────────────────────────────────────────────────────────────────────
 def everybody_told(reading: Reading) -> Iterable[Violation]:
-    """In the end the customer of every ended case has been told how it ended, by a channel or in the inbox."""
+    """In the end the customer of every ended case has been told how it ended, by a channel or in the inbox; and so has
+    whoever ordered what was not there. Of each transfer its customer was to be told: nobody else can confirm it."""
     told = {(body["case_id"], body["outcome"]) for body in reading.bodies("customer-told.v2")}
+    asked = {(body["case_id"], body["outcome"]) for body in reading.bodies("tell-customer.v2")}
+    for case_id, purse in reading.books.purses.items():
+        if _transfers(reading, case_id) and (case_id, "refund-to-confirm") not in asked:
+            yield Violation(
+                "I07", case_id, f"{sorted(purse.sent)} can be confirmed, and its customer was not to be told"
+            )
     for story in reading.stories.values():
+        if story.short and (f"{story.order_id}-placing", "order-cancelled") not in told:
+            yield Violation("I07", story.order_id, "was not there, and its customer was never told")
         for case in story.cases.values():
             wanted = tuple(_ends_of(case, free=case.amount == 0 or case.case_id in reading.closed_unpaid))
             if wanted and not any((case.case_id, outcome) in told for outcome in wanted):

@@ -60,6 +60,22 @@ def _decided_rightly(case: CaseStory, decision: Row | None, moved: bool) -> Iter
         yield Violation("I19", case.case_id, "rejected, and money moved")
 
 
+def money_is_matched(reading: Reading) -> Iterable[Violation]:
+    """While nobody has said what a refund that was made by hand was for, no customer gets back any goods: their money
+    may have gone back with it.
+    """
+    for order_id, order in () if reading.evidence.skewed else reading.of("order", "orders").items():
+        story = reading.stories.get(order_id)
+        to_match = [task for task in order.state.get("tasks") or () if task["kind"] == "refund-made-outside"]
+        for case in story.cases.values() if story is not None else ():
+            at = datetime.fromisoformat(case.accepted["accepted_at"])
+            if not case.accepted["lines"] or case.accepted["by"]["kind"] != "customer":
+                continue
+            for task in to_match:
+                if task["raised_at"] < at and not (task["done_at"] and task["done_at"] <= at):
+                    yield Violation("I19", case.case_id, f"accepted while {task['task_id']} was open: paid by hand?")
+
+
 WAREHOUSE = ("warehouse", "supervisor", "administrator")
 
 

@@ -55,7 +55,8 @@ class ExchangeStory:
 class Story:
     """One order. `lines`: by line number the line as placed, or as an exchange made it. `state`: as the order service
     names states, `not-placed` before anything was placed. `cancelled`: pieces by line number that completed cases gave
-    back; `exchanged` and `moved`: pieces, and fen with them, that went over into another line."""
+    back; `exchanged` and `moved`: pieces, and fen with them, that went over into another line. `short`: there was too
+    little of it."""
 
     order_id: str
     state: str = "not-placed"
@@ -69,6 +70,7 @@ class Story:
     exchanges: dict[str, ExchangeStory] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     left_the_house: bool = False
+    short: bool = False
     as_placed: Row = field(default_factory=dict)
 
     @property
@@ -116,6 +118,7 @@ class Story:
     def not_placed(self, body: Row) -> None:
         if body["reason"] == "out-of-stock" and self.state == "pending-payment":
             self.state = "cancelled"
+            self.short = True
 
     def was_paid(self, body: Row) -> None:
         if self.paid is not None:

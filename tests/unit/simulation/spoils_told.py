@@ -3,11 +3,14 @@ it."""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+from contracts.message import message_id
 from sandbox.subscribe import openid_of
-from tests.unit.simulation.given import Scene
+from tests.unit.simulation.given import AT, Body, Scene
 from tests.unit.simulation.spoils import seen_by
 from tests.unit.simulation.spoils_said import SPOILS
-from tests.unit.simulation.tales import BACK, KEPT, TOTAL
+from tests.unit.simulation.tales import BACK, KEPT, TOTAL, is_placed
 
 __all__ = ["SPOILS"]
 
@@ -62,3 +65,35 @@ def told_that_it_is_on_its_way_and_nobody_took_it(scene: Scene) -> None:
 @seen_by("told-the-truth")
 def told_to_confirm_a_transfer_that_is_none(scene: Scene) -> None:
     scene.rewords("customer-told.v2", BACK, outcome="refund-to-confirm")
+
+
+# ── who was not ──────────────────────────────────────────────────────────────────────────────────────────────────────
+@seen_by("everybody-told")
+def what_was_not_there_and_nobody_was_told(scene: Scene) -> None:
+    is_placed(scene, "shop-short")
+    body = {"order_id": "shop-short", "reason": "out-of-stock"}
+    scene.hears(("order", "orders", "shop-short"), "too little", ("order-not-placed.v1", body))
+
+
+@seen_by("everybody-told")
+def a_transfer_that_nobody_was_asked_to_confirm(scene: Scene) -> None:
+    number = message_id(f"{KEPT}-c1", "payout/1").replace("-", "")
+    scene.pays("transfer-accepted", KEPT, TOTAL, out_bill_no=number)
+
+
+# ── what nobody has explained ────────────────────────────────────────────────────────────────────────────────────────
+def went_back_by_hand(scene: Scene, done_at: datetime | None) -> None:
+    """A part of the money of `BACK` went back by hand before it was cancelled; somebody said then what it was for."""
+    task: Body = {"task_id": f"{BACK}-c0-t1", "case_id": f"{BACK}-c0", "kind": "refund-made-outside", "facts": {}}
+    task |= {"raised_at": AT - timedelta(hours=2), "done_at": done_at, "done_by": "s-finance" if done_at else ""}
+    scene.state("order", "orders", BACK)["tasks"].append(task)
+
+
+@seen_by("money-is-matched")
+def cancelled_while_a_refund_by_hand_was_unexplained(scene: Scene) -> None:
+    went_back_by_hand(scene, None)
+
+
+@seen_by("money-is-matched")
+def cancelled_before_a_refund_by_hand_was_explained(scene: Scene) -> None:
+    went_back_by_hand(scene, AT + timedelta(hours=1))

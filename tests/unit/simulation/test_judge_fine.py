@@ -26,6 +26,7 @@ from tests.unit.simulation.spoils_kept import (
     takes_three_days,
     went_to_another_shop,
 )
+from tests.unit.simulation.spoils_told import went_back_by_hand
 from tests.unit.simulation.tales import GONE, is_placed, shop
 
 Change = Callable[[Scene], object]
@@ -80,3 +81,11 @@ def test_a_day_that_is_not_over_or_was_looked_at_is_fine() -> None:
     assert list(CHECKS["every-night"](scene.evidence())) == []
     was_compared(scene)["status"], scene.at = "fetching", LATER
     assert list(CHECKS["every-night"](scene.evidence())) == []
+
+
+def test_a_refund_by_hand_that_was_explained_before_is_fine() -> None:
+    scene = shop()
+    went_back_by_hand(scene, AT - timedelta(hours=1))
+    assert list(CHECKS["money-is-matched"](scene.evidence())) == []
+    went_back_by_hand(scene, None)
+    assert list(CHECKS["money-is-matched"](replace(scene.evidence(), skewed=True))) == [], "by whose clock?"
