@@ -72,7 +72,14 @@ _LIST = (
     Check(
         "ended-cases-money", "I01", "a completed case gave back its amount, an undone one nothing", money.ended_cases
     ),
-    Check("nothing-kept", "I01", "of what was paid only the price of goods is kept", kept.nothing_kept, final=True),
+    Check(
+        "nothing-kept",
+        "I01",
+        "of what was paid only the price of goods is kept",
+        kept.nothing_kept,
+        final=True,
+        restored="too",
+    ),
     Check(
         "one-refund-at-a-time", "I02", "one effective refund or transfer per case, numbered well", money.one_at_a_time
     ),
@@ -112,7 +119,14 @@ _LIST = (
     Check("wishes-kept", "I06", "what was promised to a person was done", lives.wishes_kept),
     Check("answers-kept", "I06", "what was answered to be done was done", promises.answers_kept, final=True),
     Check("placed-once", "I06", "there are no more orders than were asked for", promises.placed_once, final=True),
-    Check("waited-too-long", "I06", "a person looks at money that takes days", overdue.waited_too_long, final=True),
+    Check(
+        "waited-too-long",
+        "I06",
+        "a person looks at money that takes days",
+        overdue.waited_too_long,
+        final=True,
+        restored="too",
+    ),
     Check("told-to-wechat", "I06", "WeChat knows which parcels have left", overdue.told_to_wechat, final=True),
     Check(
         "shown-to-a-person",
@@ -123,7 +137,13 @@ _LIST = (
     ),
     Check("told-once", "I07", "one message per outcome of a case, one more only where nobody knew", notices.told_once),
     Check("told-the-truth", "I07", "customers hear what is true and was asked for", notices.told_the_truth),
-    Check("told-the-right-one", "I07", "a message reaches the one who placed the order", addressed.right_one),
+    Check(
+        "told-the-right-one",
+        "I07",
+        "a message reaches the one who placed the order",
+        addressed.right_one,
+        restored="too",
+    ),
     Check("told-true-amounts", "I07", "the amount that customers read is the true one", addressed.true_amounts),
     Check("one-end", "I07", "no case tells two ends", notices.one_end),
     Check("everybody-told", "I07", "everybody was told how it ended", notices.everybody_told, final=True),
@@ -141,7 +161,7 @@ _LIST = (
     Check("buried-rightly", "I13", "dead letters are true, and none is of our own making", hearing.buried_rightly),
     Check("repeats-change-nothing", "I14", "a repeat changes nothing", hearing.repeats_change_nothing),
     Check("whole-fen", "I15", "amounts are whole fen and shares add up", money.whole_fen),
-    Check("fair-shares", "I15", "pieces give back their share of the price", kept.fair_shares),
+    Check("fair-shares", "I15", "pieces give back their share of the price", kept.fair_shares, restored="too"),
     Check(
         "nothing-personal",
         "I16",
@@ -183,6 +203,14 @@ _LIST = (
         "I28",
         "refunds since the backup are known again",
         restored.known_again,
+        final=True,
+        restored="only",
+    ),
+    Check(
+        "payments-known-again",
+        "I28",
+        "payments since the backup are known again",
+        restored.payments_known_again,
         final=True,
         restored="only",
     ),

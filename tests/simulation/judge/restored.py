@@ -61,6 +61,18 @@ def known_again(reading: Reading) -> Iterable[Violation]:
                 yield Violation("I28", number, f"{order_id} has neither a case nor a task for it")
 
 
+def payments_known_again(reading: Reading) -> Iterable[Violation]:
+    """In the end every payment is known to its order; one of an order that is lost is an open difference."""
+    orders, payments = reading.of("order", "orders"), reading.of("payment", "payments")
+    listed = {str(one["order_id"]) for day in _days(reading) for one in day["differences"]}
+    for order_id, fen in reading.books.paid.items():
+        order, payment = orders.get(order_id), payments.get(order_id)
+        if order is None and order_id not in listed:
+            yield Violation("I28", order_id, f"{fen} fen were paid for an order that is lost, and nobody knows")
+        elif order is not None and not (payment and payment.state.get("receipt") and order.state.get("paid")):
+            yield Violation("I28", order_id, f"{fen} fen were paid before the loss, and are not known again")
+
+
 def _days(reading: Reading) -> Iterator[Row]:
     return (record.state for record in reading.of("payment", "reconciliations").values())
 

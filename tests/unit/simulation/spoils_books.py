@@ -14,8 +14,22 @@ DAY = "house/2026-01-05"
 
 def was_compared(scene: Scene) -> dict[str, Any]:
     """A day with a difference that healed and one that somebody closed, twice; what is known of it."""
-    healed = {"n": 1, "kind": "refund-not-ours", "subject": f"{BACK}-c1-1", "state": "healed", "by": "tuidan"}
-    closed = {"n": 2, "kind": "payment-not-in-bill", "subject": BACK, "state": "closed", "by": "s-finance"}
+    healed = {
+        "n": 1,
+        "order_id": BACK,
+        "kind": "refund-not-ours",
+        "subject": f"{BACK}-c1-1",
+        "state": "healed",
+        "by": "tuidan",
+    }
+    closed = {
+        "n": 2,
+        "order_id": BACK,
+        "kind": "payment-not-in-bill",
+        "subject": BACK,
+        "state": "closed",
+        "by": "s-finance",
+    }
     differences = [{**healed, "remark": ""}, {**closed, "remark": "first"}]
     scene.hears(("payment", "reconciliations", DAY), f"compare {DAY}")
     day = scene.state("payment", "reconciliations", DAY)

@@ -6,7 +6,8 @@ from services.payment.restored import NAME
 from tests.simulation.evidence import Asked
 from tests.unit.simulation.given import AT, Scene, yuan
 from tests.unit.simulation.spoils import seen_by
-from tests.unit.simulation.tales import BACK, PIECES, PRICE, TOTAL
+from tests.unit.simulation.spoils_books import was_compared
+from tests.unit.simulation.tales import BACK, GONE, PIECES, PRICE, TOTAL
 
 
 def was_restored(scene: Scene) -> None:
@@ -42,6 +43,24 @@ def a_refund_that_nobody_knows_of(scene: Scene) -> None:
 def a_refund_that_the_order_does_not_know(scene: Scene) -> None:
     was_restored(scene)
     scene.state("order", "orders", BACK)["cases"] = []
+
+
+@seen_by("payments-known-again")
+def a_payment_that_its_order_has_forgotten(scene: Scene) -> None:
+    was_restored(scene)
+    scene.state("order", "orders", BACK)["paid"] = None
+
+
+@seen_by("payments-known-again")
+def a_payment_of_a_lost_order_that_no_bill_has_shown(scene: Scene) -> None:
+    was_restored(scene)
+    del scene.documents["order"]["orders"][GONE]
+
+
+def a_payment_of_a_lost_order_that_is_listed(scene: Scene) -> None:
+    """The bills have shown it: an open difference, which a person sees."""
+    a_payment_of_a_lost_order_that_no_bill_has_shown(scene)
+    was_compared(scene)["differences"][0] |= {"order_id": GONE, "kind": "order-unknown", "state": "open"}
 
 
 @seen_by("truly-completed")

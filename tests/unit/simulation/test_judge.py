@@ -82,7 +82,7 @@ def test_days_that_were_compared_and_are_under_way_are_fine() -> None:
 def test_after_a_restore_only_what_can_still_hold_is_asked() -> None:
     restored = replace(shop().evidence(), restored=True)
     asked = {name for name, check in CHECKS.items() if check.fits(restored)}
-    only = {"nothing-twice", "known-again", "truly-completed", "books-compared"}
+    only = {"nothing-twice", "known-again", "payments-known-again", "truly-completed", "books-compared"}
     assert asked - {name for name, check in CHECKS.items() if check.fits(shop().evidence())} == only
     assert {"within-what-was-paid", "stock-balances", "everything-ended"} <= asked
     assert "nothing-invented" not in asked, "topics tell of a time that was undone"

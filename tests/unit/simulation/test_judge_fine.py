@@ -26,6 +26,7 @@ from tests.unit.simulation.spoils_kept import (
     takes_three_days,
     went_to_another_shop,
 )
+from tests.unit.simulation.spoils_restored import a_payment_of_a_lost_order_that_is_listed
 from tests.unit.simulation.spoils_told import went_back_by_hand
 from tests.unit.simulation.tales import GONE, is_placed, shop
 
@@ -89,3 +90,9 @@ def test_a_refund_by_hand_that_was_explained_before_is_fine() -> None:
     assert list(CHECKS["money-is-matched"](scene.evidence())) == []
     went_back_by_hand(scene, None)
     assert list(CHECKS["money-is-matched"](replace(scene.evidence(), skewed=True))) == [], "by whose clock?"
+
+
+def test_a_payment_of_a_lost_order_that_somebody_sees_is_fine() -> None:
+    scene = shop()
+    a_payment_of_a_lost_order_that_is_listed(scene)
+    assert list(CHECKS["payments-known-again"](replace(scene.evidence(), restored=True))) == []
