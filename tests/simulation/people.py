@@ -167,6 +167,8 @@ RULES: list[Json] = [
     | {"undo_seconds": 9},
     {"name": "asks", "way": "approve", "who": ["customer"], "codes": ["wrong-item"], "states": ["paid", "shipped"]}
     | {"approve_by": ["supervisor", "finance"]},
+    {"name": "small", "way": "allow", "who": ["supervisor"], "codes": ["delivery"], "states": ["paid"]}
+    | {"up_to_minor": 1_000},
     {"name": "large", "way": "approve", "who": ["supervisor"], "codes": ["delivery"], "states": ["paid", "shipped"]}
     | {"approve_by": ["supervisor", "finance"]},
     {"name": "service-paid", "way": "deny", "who": ["customer-service"], "states": ["paid", "shipped"]}
@@ -175,7 +177,7 @@ RULES: list[Json] = [
     | {"states": ["paid"]},
     {"name": "anything-else", "way": "allow"},
 ]
-"""Which way a cancellation goes follows from its reason, so that plans decide it."""
+"""Which way a cancellation goes follows from its reason, and once from its amount, so that plans decide it."""
 
 
 def phone_of(who: str) -> str:

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.ledger import OURS
 from tests.simulation.judge.reading import Reading
-from tests.simulation.judge.stories import CaseStory
+from tests.simulation.judge.stories import CaseStory, Story
 
 UNDO_WINDOW = timedelta(seconds=9)
+ALONE_MINOR = 1_000
+"""So much of an order (fen) a supervisor may give back for its delivery without asking anybody."""
 APPROVERS = ("supervisor", "finance")
 
 
@@ -30,9 +32,23 @@ def before_it_begins(reading: Reading) -> Iterable[Violation]:
             over = datetime.fromisoformat(case.accepted["accepted_at"]) + UNDO_WINDOW
             if case.accepted.get("waits_for") == "undo-window" and sent.get(case.case_id, over) < over:
                 yield Violation("I19", case.case_id, f"money moved at {sent[case.case_id]}, not before {over}")
+            if numbers and _over_the_limit(story, case) and case.accepted.get("waits_for") != "approval":
+                yield Violation("I19", case.case_id, f"{case.amount} fen after what went before, and nobody was asked")
             by = case.accepted["by"]
             if by.get("role") == "customer-service" and case.opened_in != "pending-payment" and numbers:
                 yield Violation("I19", case.case_id, "customer service sent back money")
+
+
+def _over_the_limit(story: Story, case: CaseStory) -> bool:
+    """Whether a paid order's case is one that a supervisor may not decide alone: with it more goes back than they may,
+    however many parts it is given back in (decision 0044). Whether one that went on later had gone before is unsure.
+    """
+    by, code = case.accepted["by"], case.accepted["reason"]["code"]
+    if (by.get("role"), code, case.opened_in) != ("supervisor", "delivery", "paid"):
+        return False
+    before = list(story.cases.values())[: list(story.cases).index(case.case_id)]
+    given = sum(one.amount for one in before if one.status == "completed" and not one.resumed)
+    return given + case.amount > ALONE_MINOR
 
 
 def _first_sent(reading: Reading) -> dict[str, datetime]:
@@ -109,7 +125,7 @@ def rules_kept(reading: Reading) -> Iterable[Violation]:
     """Which cancellations of paid orders have to wait follows from who asks and why."""
     for story in reading.stories.values():
         for case in story.cases.values():
-            wanted = _must_wait_for(case)
+            wanted = _must_wait_for(story, case)
             if case.parcel_left:
                 wanted = "approval" if wanted == "approval" else "parcel"
             if (case.opened_in == "paid" or case.parcel_left) and case.accepted.get("waits_for", "") != wanted:
@@ -117,8 +133,9 @@ def rules_kept(reading: Reading) -> Iterable[Violation]:
                 yield Violation("I19", case.case_id, what)
 
 
-def _must_wait_for(case: CaseStory) -> str:
+def _must_wait_for(story: Story, case: CaseStory) -> str:
     by, code = case.accepted["by"], case.accepted["reason"]["code"]
     if by["kind"] == "customer":
         return {"found-better": "undo-window", "wrong-item": "approval"}.get(code, "")
-    return "approval" if by.get("role") == "supervisor" and code == "delivery" else ""
+    large = case.parcel_left or _over_the_limit(story, case)
+    return "approval" if by.get("role") == "supervisor" and code == "delivery" and large else ""

@@ -9,7 +9,7 @@ from tests.simulation.evidence import Asked
 from tests.unit.simulation.given import AT, WHEN, Body, Scene, yuan
 from tests.unit.simulation.spoils import ORDERS, PAYMENTS, RESERVATIONS, seen_by, some_by_hand
 from tests.unit.simulation.spoils_told import SPOILS
-from tests.unit.simulation.tales import BACK, GONE, KEPT, PRICE, TOTAL, UNPAID, is_placed
+from tests.unit.simulation.tales import BACK, GONE, KEPT, PIECES, PRICE, TOTAL, UNPAID, is_placed
 
 __all__ = ["SPOILS"]
 
@@ -129,6 +129,29 @@ def cancelled_by_the_shop_in_silence(scene: Scene) -> None:
 def money_moved_while_it_could_be_taken_back(scene: Scene) -> None:
     reason = {"family": "customer", "code": "found-better", "remark": ""}
     scene.rewords("cancellation-accepted.v1", BACK, reason=reason, waits_for="undo-window")
+
+
+SUPERVISOR = {"kind": "staff", "id": "s2", "role": "supervisor"}
+DELIVERY = {"family": "merchant", "code": "delivery", "remark": ""}
+
+
+def in_two_parts(scene: Scene, first_minor: int) -> None:
+    """A supervisor gives back `first_minor` fen of `BACK`, and then the rest, for its delivery; nobody is asked."""
+    line = {"line_no": 1, "product_id": "tea", "category": "goods", "quantity": 1, "amount_minor": first_minor}
+    scene.rewords(
+        "cancellation-accepted.v1", BACK, by=SUPERVISOR, reason=DELIVERY, lines=[line], amount=yuan(first_minor)
+    )
+    about = {"order_id": BACK, "case_id": f"{BACK}-c2", "customer_id": "c1", "customer_group": "g", "whole": False}
+    about |= {"lines": [{**line, "quantity": PIECES - 1, "amount_minor": TOTAL - PRICE}], "amount": yuan(TOTAL - PRICE)}
+    about |= {"by": SUPERVISOR, "reason": DELIVERY, "accepted_at": WHEN, "occurred_at": WHEN}
+    scene.rewords("cancellation-completed.v1", BACK, lines=[line], refunded=yuan(first_minor))
+    scene.hears((*ORDERS, BACK), "the rest", ("cancellation-accepted.v1", about))
+    scene.pays("refund-accepted", BACK, TOTAL - PRICE, out_refund_no=f"{BACK}-c2-1")
+
+
+@seen_by("before-it-begins")
+def over_the_limit_in_two_parts(scene: Scene) -> None:
+    in_two_parts(scene, first_minor=500)
 
 
 # ── what takes long, and what WeChat knows ───────────────────────────────────────────────────────────────────────────

@@ -21,6 +21,7 @@ from tests.unit.simulation.spoils_kept import (
     came_back,
     came_too_late_and_lies_with_a_person,
     given_back_by_hand_in_two_parts,
+    in_two_parts,
     sent_before_its_customer_wants_it,
     takes_days_and_a_person_looks,
     takes_three_days,
@@ -96,3 +97,9 @@ def test_a_payment_of_a_lost_order_that_somebody_sees_is_fine() -> None:
     scene = shop()
     a_payment_of_a_lost_order_that_is_listed(scene)
     assert list(CHECKS["payments-known-again"](replace(scene.evidence(), restored=True))) == []
+
+
+def test_two_parts_that_are_within_the_limit_together_are_fine() -> None:
+    scene = shop()
+    in_two_parts(scene, first_minor=400)
+    assert list(CHECKS["before-it-begins"](scene.evidence())) == []
