@@ -5,6 +5,7 @@ before anybody hears it.
 - What the order has heard of its payment and of its refunds, payment knows.
 - A refund, and a hold on stock, is of a case (or an exchange) that the order knows.
 - A case whose refund was accepted holds its stock, unless its road moves none.
+- Of a case that is completed the refund has arrived in payment's books, and its goods are released.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ SHOWN_MAX = 100
 FOUND = "found/"
 """A refund made by hand has no case yet (`services/payment/byhand.py`)."""
 HOLDS_STOCK = "paid"
+LET_GO = ("released", "taking-again", "taken-again")
+"""How inventory has a case whose goods were released, whatever came after."""
 
 State = Mapping[str, Any]
 
@@ -74,6 +77,8 @@ def _judge(id: str, order: State, payment: State | None, reservation: State | No
             agreement.wrong(f"{case_id}: the amounts of its refund differ")
         if case["road"] == HOLDS_STOCK and case_id not in holds:
             agreement.wrong(f"{case_id}: its refund was accepted, and no stock was held for it")
+        elif case.get("status") == "completed":
+            _judge_completed(case_id, case, refunds.get(case_id, {}), holds.get(case_id, {}), agreement)
     for case_id in refunds:
         agreement.refunds += 1
         if case_id not in known and not case_id.startswith(FOUND):
@@ -81,6 +86,14 @@ def _judge(id: str, order: State, payment: State | None, reservation: State | No
     for case_id in holds:
         if case_id not in known:
             agreement.wrong(f"{case_id}: stock is held, the order knows no such case")
+
+
+def _judge_completed(id: str, case: State, refund: State, hold: State, agreement: Agreement) -> None:
+    """A case ends when the others have said that they are done."""
+    if refund and refund.get("status") != "settled":
+        agreement.wrong(f"{id}: completed, and payment has its refund as {refund.get('status')}")
+    if case["road"] == HOLDS_STOCK and hold.get("status") not in LET_GO:
+        agreement.wrong(f"{id}: completed, and its stock is {hold.get('status')}")
 
 
 def _without_order(other: tuple[str, State], agreement: Agreement) -> None:

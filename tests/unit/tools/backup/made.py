@@ -14,7 +14,8 @@ from tools.backup.folder import DATABASES, Manifest, Writer, write_manifest
 Books = Mapping[str, Sequence[Mapping[str, Any]]]
 AT = datetime(2026, 11, 1, 8, tzinfo=UTC)
 PAID = {"amount_minor": 5_000, "currency": "CNY"}
-CASE = {"case_id": "order-1-c1", "road": "paid", "amount": PAID, "refund": {"number": "order-1-c1-1"}}
+CASE = {"case_id": "order-1-c1", "road": "paid", "status": "completed", "amount": PAID}
+CASE |= {"refund": {"number": "order-1-c1-1"}}
 
 
 def order(id: str = "order-1", **state: Any) -> dict[str, Any]:

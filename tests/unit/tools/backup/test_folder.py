@@ -151,14 +151,18 @@ def test_the_command_says_what_is_wrong(tmp_path: Path) -> None:
 FOUND = {"case_id": "found/2000", "amount": PAID, "status": "settled"}
 FOREIGN = {"case_id": "order-1-c2", "amount": PAID, "status": "settled"}
 CHEAP = {"amount_minor": 1, "currency": "CNY"}
+REFUND = payment()["state"]["refunds"][0]
+HELD, RELEASED = ({"order-1-c1": {"status": status}} for status in ("held", "released"))
 WRONG = {
     "no payment": (books(payments=[]), 2),
     "another receipt": (books(payments=[payment(receipt={"amount": CHEAP})]), 1),
     "no refund": (books(payments=[payment(refunds=[])]), 1),
     "another amount": (books(payments=[payment(refunds=[{**FOREIGN, "case_id": "order-1-c1", "amount": CHEAP}])]), 1),
     "a refund without a case": (books(payments=[payment(refunds=[*payment()["state"]["refunds"], FOREIGN])]), 1),
+    "completed before its money arrived": (books(payments=[payment(refunds=[{**REFUND, "status": "accepted"}])]), 1),
+    "completed before its stock was released": (books(reservations=[reservation(cases=HELD)]), 1),
     "no stock held": (books(reservations=[reservation(cases={})]), 1),
-    "stock held for nobody": (books(reservations=[reservation(cases={"order-1-c1": {}, "order-1-c9": {}})]), 1),
+    "stock held for nobody": (books(reservations=[reservation(cases={**RELEASED, "order-1-c9": {}})]), 1),
     "no order": (books(orders=[]), 2),
     "orders before and behind": (books(payments=[payment("a"), payment(), payment("z")]), 2),
 }
@@ -173,13 +177,27 @@ def test_services_that_do_not_agree_are_seen(tmp_path: Path, what: str) -> None:
 
 def test_what_is_under_way_is_no_difference(tmp_path: Path) -> None:
     """Said and not yet heard; found and not yet a case; an exchange's goods."""
-    waiting = order(paid=None, cases=[{**CASE, "refund": None}], exchanges=[{"exchange_id": "order-1-x1"}])
+    waiting = order(
+        paid=None, cases=[{**CASE, "status": "open", "refund": None}], exchanges=[{"exchange_id": "order-1-x1"}]
+    )
     kept = books(
         orders=[waiting],
         payments=[payment(refunds=[*payment()["state"]["refunds"], FOUND])],
         reservations=[reservation(cases={"order-1-c1": {}, "order-1-x1": {}})],
     )
     assert compare(tmp_path, made(tmp_path, kept)).differences == []
+
+
+def test_a_case_that_goes_on_may_have_come_as_far_as_it_has(tmp_path: Path) -> None:
+    """Its refund is on its way, its stock still held; or it is over, and its goods were taken again."""
+    for cases, status, holds in (
+        ([{**CASE, "status": "open"}], "accepted", HELD),
+        ([CASE], "settled", {"order-1-c1": {"status": "taken-again"}}),
+    ):
+        refund = {**REFUND, "status": status}
+        kept = books([order(cases=cases)], [payment(refunds=[refund])], [reservation(cases=holds)])
+        folder = tmp_path / status
+        assert compare(folder, made(folder, kept)).differences == []
 
 
 def test_the_payment_service_reads_what_a_restore_writes(tmp_path: Path) -> None:
