@@ -136,6 +136,7 @@ _LIST = (
         final=True,
     ),
     Check("told-once", "I07", "one message per outcome of a case, one more only where nobody knew", notices.told_once),
+    Check("told-in-one-go", "I07", "without faults one message tells each outcome", notices.in_one_go, calm=True),
     Check("told-the-truth", "I07", "customers hear what is true and was asked for", notices.told_the_truth),
     Check(
         "told-the-right-one",

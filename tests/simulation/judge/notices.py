@@ -59,6 +59,16 @@ def told_once(reading: Reading) -> Iterable[Violation]:
             yield Violation("I07", id, f"told by {sent} calls that are known to have worked, asked for {anew} times")
 
 
+def in_one_go(reading: Reading) -> Iterable[Violation]:
+    """While nothing fails no call's fate is unknown, whatever the notices say: of each outcome of a case one message
+    leaves, by one channel.
+    """
+    asked = _asked(reading)
+    for (order_id, outcome), carried in _carried(reading, asked).items():
+        if carried.count > asked.get((order_id, outcome), 0):
+            yield Violation("I07", order_id, f"{outcome} told {carried.channels}, and nothing had failed")
+
+
 def _asked(reading: Reading) -> dict[tuple[str, str], int]:
     """How often each outcome of an order was to be told: once per case, and per later time to confirm."""
     tellings: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)

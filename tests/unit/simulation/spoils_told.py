@@ -67,6 +67,12 @@ def told_to_confirm_a_transfer_that_is_none(scene: Scene) -> None:
     scene.rewords("customer-told.v2", BACK, outcome="refund-to-confirm")
 
 
+@seen_by("told-in-one-go")
+def told_again_because_a_call_that_worked_counted_as_unknown(scene: Scene) -> None:
+    scene.state("notify", "notices", f"{BACK}-c1/refund-arrived")["tried"][0]["result"] = "unknown"
+    scene.carries(BACK, "refund-arrived", "sms-tencent")
+
+
 # ── who was not ──────────────────────────────────────────────────────────────────────────────────────────────────────
 @seen_by("everybody-told")
 def what_was_not_there_and_nobody_was_told(scene: Scene) -> None:

@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import pytest
 
+from services.analytics.projections import PROJECTIONS
 from tests.simulation.evidence import Asked
-from tests.simulation.judge import CHECKS
+from tests.simulation.judge import CHECKS, figures
 from tests.unit.simulation.given import AT, LATER, Scene
 from tests.unit.simulation.spoils_books import (
     refunded_by_hand,
@@ -103,3 +104,7 @@ def test_two_parts_that_are_within_the_limit_together_are_fine() -> None:
     scene = shop()
     in_two_parts(scene, first_minor=400)
     assert list(CHECKS["before-it-begins"](scene.evidence())) == []
+
+
+def test_whatever_analytics_keeps_is_compared() -> None:
+    assert {projection.name for projection in PROJECTIONS} == set(figures._NAMES)
