@@ -166,6 +166,7 @@ def _told_once(evidence: Evidence) -> Check:
                 check.wrong(f"{order.order_id}: {repeated.channel} carried {repeated.outcome} {times} times")
     for order_id in evidence.ledger.told.keys() - evidence.orders.keys():
         check.wrong(f"{order_id or '?'}: a message names this order, which nobody knows")
+    check.differences += evidence.ledger.strangers
     return check
 
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 NOT_ENOUGH = "NOT_ENOUGH"
 FINAL = ("refund-arrived", "refund-failed")
 """How a customer hears that a case has ended, one way or the other."""
+WECHAT = "wechat"
 ORDER_FIELDS = ("character_string1", "order")
 
 _COUNTS = {
@@ -56,10 +57,13 @@ class Told(NamedTuple):
 
 @dataclass(slots=True)
 class Ledger:
-    """The folded ledger. `paid`: fen by payment number, which is the order's id. `told`: final outcomes by order.
+    """The folded ledger, money before messages. `paid`: fen by payment number, which is the order's id; `payers`: whose
+    openid paid it. `told`: final outcomes by order; `strangers`: messages that reached another than who paid.
     `violations`: what the sandbox itself found wrong."""
 
     paid: Counter[str] = field(default_factory=Counter)
+    payers: dict[str, str] = field(default_factory=dict)
+    strangers: list[str] = field(default_factory=list)
     movements: dict[str, Movement] = field(default_factory=dict)
     told: defaultdict[str, list[Told]] = field(default_factory=lambda: defaultdict(list))
     channels: Counter[str] = field(default_factory=Counter)
@@ -70,6 +74,7 @@ class Ledger:
         kind, amount = str(line["kind"]), int(line["amount_minor"])
         if kind == "payment":
             self.paid[str(line["out_trade_no"])] += amount
+            self.payers[str(line["out_trade_no"])] = str(line.get("openid") or "")
         elif kind in _COUNTS or kind in ("refund-refused", "transfer-refused"):
             is_transfer = kind.startswith("transfer-")
             number = str(line["out_bill_no" if is_transfer else "out_refund_no"])
@@ -83,8 +88,10 @@ class Ledger:
         """One line of `/_ledger/messages`: it names its order."""
         outcome, channel, values = str(line["template_name"]), str(line["channel"]), line["values"]
         self.channels[channel] += 1
+        order_id = next((str(values[name]) for name in ORDER_FIELDS if name in values), "")
+        if channel == WECHAT and self.payers.get(order_id, "") not in ("", line["to"]):
+            self.strangers.append(f"{order_id}: {outcome} went to {line['to']}, who has not paid it")
         if outcome in FINAL:
-            order_id = next((str(values[name]) for name in ORDER_FIELDS if name in values), "")
             self.told[order_id].append(Told(outcome, channel))
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from services.gateway.auth import PROVIDER, RIGHTS
+from tools.drill.ledger import WECHAT
 from tools.replay.judge.sides import Check
 from tools.replay.knock import Json
 
@@ -90,9 +91,11 @@ def _undone_untouched(evidence: Evidence) -> Check:
 def _told(evidence: Evidence) -> Check:
     check = Check(("每条通知恰好送出一次", "every message reached a phone exactly once"))
     for order_id, order in evidence.orders.items():
-        sent = Counter(
-            str(one["template_name"]) for one in evidence.messages if order_id in map(str, one["values"].values())
-        )
+        mine = [one for one in evidence.messages if order_id in map(str, one["values"].values())]
+        sent = Counter(str(one["template_name"]) for one in mine)
+        for one in mine:
+            if one["channel"] == WECHAT and one["to"] != order.openid:
+                check.wrong(f"{order_id}: {one['template_name']} went to {one['to']}, whose order it is not")
         check.same(order_id, wanted=sorted(order.outcomes.elements()), ledger=sorted(sent.elements()))
     return check
 

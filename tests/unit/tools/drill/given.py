@@ -69,6 +69,7 @@ def money(
 ) -> Json:
     """A line of the sandbox's ledger."""
     line: Json = {"kind": kind, "amount_minor": amount, "code": code, "out_trade_no": order_id, "time": at(second)}
+    line["openid"] = f"openid-of-{order_id}"
     if bill:
         return line | {"out_bill_no": bill, "out_refund_no": None}
     return line | {"out_refund_no": f"{case_id(order_id)}-{n}", "out_bill_no": None}
@@ -77,7 +78,8 @@ def money(
 def message(outcome: str, order_id: str, channel: str = "wechat") -> Json:
     """A line of the sandbox's ledger of messages."""
     field = "character_string1" if channel == "wechat" else "order"
-    return {"template_name": outcome, "channel": channel, "values": {field: order_id}}
+    about = {"template_name": outcome, "channel": channel, "to": f"openid-of-{order_id}"}
+    return {**about, "values": {field: order_id}}
 
 
 def transfer_number(order_id: str) -> str:

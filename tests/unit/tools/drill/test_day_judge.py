@@ -32,7 +32,7 @@ def money(kind: str, amount_minor: int, order_id: str = "o1", openid: str = "z")
 
 
 def message(template: str, **values: str) -> dict[str, Any]:
-    return {"template_name": template, "to": f"+86{PHONE}", "values": values}
+    return {"template_name": template, "channel": "sms-tencent", "to": f"+86{PHONE}", "values": values}
 
 
 def in_order() -> Evidence:
@@ -51,7 +51,7 @@ def in_order() -> Evidence:
         ],
         messages=[
             message("refund-arrived", order="o1"),
-            message("refund-failed", character_string1="o2"),
+            {**message("refund-failed", character_string1="o2"), "channel": "wechat", "to": "z"},
             message("verification-code", code="123456"),
         ],
         codes={PHONE: 1},
@@ -102,6 +102,13 @@ LIES: dict[str, tuple[Callable[[Evidence], Evidence], set[str]]] = {
         {BACK},
     ),
     "a message is missing": (lambda day: replace(day, messages=without([*day.messages], "refund-failed")), {TOLD}),
+    "a message went to somebody else": (
+        lambda day: replace(
+            day,
+            messages=[{**one, "to": "y"} if one["channel"] == "wechat" else one for one in day.messages],
+        ),
+        {TOLD},
+    ),
     "a message came twice": (
         lambda day: replace(day, messages=[*day.messages, message("refund-arrived", order="o1")]),
         {TOLD},

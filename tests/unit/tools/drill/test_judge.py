@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.unit.tools.drill.given import BACK, CASES, Books, message, money, order_page, violations
+from tests.unit.tools.drill.given import BACK, CASES, Books, Json, message, money, order_page, violations
 from tools.drill.judge import LINES, judge
 
 ONCE = "every completed case refunded exactly once, exactly its amount"
@@ -137,6 +137,15 @@ def _told_twice(books: Books) -> None:
     books.messages.append(message("refund-arrived", "done"))
 
 
+def _told_somebody_else(books: Books) -> None:
+    (one,) = (one for one in books.messages if (one["template_name"], _order_of(one)) == ("refund-arrived", "done"))
+    one["to"] = "openid-of-another"
+
+
+def _order_of(message: Json) -> str:
+    return str(next(iter(message["values"].values())))
+
+
 def _told_although_waiting(books: Books) -> None:
     books.messages.append(message("refund-failed", "stuck"))
 
@@ -196,6 +205,7 @@ def _not_driven(books: Books) -> None:
         (_told_nothing, TOLD, "sent: wanted ['refund-arrived'], told []"),
         (_told_both, TOLD, "'refund-failed'"),
         (_told_twice, TOLD, "wechat carried refund-arrived 2 times"),
+        (_told_somebody_else, TOLD, "went to openid-of-another"),
         (_told_although_waiting, TOLD, "stuck"),
         (_told_about_nothing, TOLD, "nobody knows"),
         (_never_came_back, KILLS, "killed 2 times, started again 1"),
