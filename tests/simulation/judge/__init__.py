@@ -118,6 +118,7 @@ _LIST = (
     Check("refunds-known", "I06", "an order knows what was paid back by hand", lives.refunds_known, final=True),
     Check("wishes-kept", "I06", "what was promised to a person was done", lives.wishes_kept),
     Check("answers-kept", "I06", "what was answered to be done was done", promises.answers_kept, final=True),
+    Check("as-ordered", "I06", "who orders gets and pays just that", promises.as_ordered),
     Check("placed-once", "I06", "there are no more orders than were asked for", promises.placed_once, final=True),
     Check(
         "waited-too-long",

@@ -56,6 +56,29 @@ def _done(reading: Reading) -> dict[str, set[tuple[str, str]]]:
     return found
 
 
+def as_ordered(reading: Reading) -> Iterable[Violation]:
+    """An order is of what its customer asked for, at the price that was shown; what is paid for it is what it costs."""
+    for asked in reading.evidence.asked:
+        story = reading.stories.get(str(asked.answer.get("order_id"))) if asked.what == "place" else None
+        if story is None or not story.as_placed or asked.status != 201:
+            continue
+        wanted = [tuple(line[name] for name in _LINE) for line in asked.body.get("lines", ())]
+        placed = [tuple(line[name] for name in _LINE) for line in story.as_placed["lines"]]
+        if wanted and placed != wanted:
+            yield Violation("I06", story.order_id, f"{wanted} was ordered, {placed} was placed")
+    charged: Counter[str] = Counter()
+    for line in reading.evidence.money:
+        if line["kind"] in ("payment", "coupon"):
+            charged[str(line["out_trade_no"])] += line["amount_minor"]
+    for order_id, fen in charged.items():
+        story = reading.stories.get(order_id)
+        if story is not None and story.as_placed and fen != story.total:
+            yield Violation("I06", order_id, f"{fen} fen were paid for it, it costs {story.total}")
+
+
+_LINE = ("product_id", "quantity", "unit_price_minor")
+
+
 def placed_once(reading: Reading) -> Iterable[Violation]:
     """In the end there are no more orders than were asked for: who got no answer asks again with the same key. What
     another system writes to the topics has numbers of its own.

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from tests.simulation.evidence import Asked
 from tests.unit.simulation.given import AT, WHEN, Body, Scene, yuan
 from tests.unit.simulation.spoils import ORDERS, PAYMENTS, RESERVATIONS, seen_by, some_by_hand
 from tests.unit.simulation.spoils_told import SPOILS
-from tests.unit.simulation.tales import BACK, GONE, KEPT, PIECES, PRICE, TOTAL, UNPAID, is_placed
+from tests.unit.simulation.tales import BACK, GONE, KEPT, PIECES, PRICE, TOTAL, UNPAID, WANTED, is_placed
 
 __all__ = ["SPOILS"]
 
@@ -75,6 +76,31 @@ def a_parcel_that_was_reported(scene: Scene) -> None:
 @seen_by("answers-kept")
 def said_to_be_delivered(scene: Scene) -> None:
     _answered(scene, "s-warehouse", "deliver", {}, order_id=GONE)
+
+
+def _wanted(scene: Scene, order_id: str, **other: int) -> None:
+    """The customer had asked for something else."""
+    (place,) = (
+        n for n, one in enumerate(scene.asked) if one.answer.get("order_id") == order_id and one.what == "place"
+    )
+    body = {**scene.asked[place].body, "lines": [{**WANTED, **other}]}
+    scene.asked[place] = replace(scene.asked[place], body=body)
+
+
+@seen_by("as-ordered")
+def more_pieces_than_were_ordered(scene: Scene) -> None:
+    _wanted(scene, GONE, quantity=PIECES - 1)
+
+
+@seen_by("as-ordered")
+def dearer_than_was_shown(scene: Scene) -> None:
+    _wanted(scene, GONE, unit_price_minor=PRICE - 1)
+
+
+@seen_by("as-ordered")
+def charged_less_than_it_costs(scene: Scene) -> None:
+    (line,) = (one for one in scene.money if (one["kind"], one["out_trade_no"]) == ("payment", GONE))
+    line["amount_minor"] -= 1
 
 
 @seen_by("placed-once")

@@ -25,6 +25,7 @@ from tests.unit.simulation.given import (
 
 PIECES, PRICE = 3, 300
 TOTAL = PIECES * PRICE
+WANTED = {"product_id": "tea", "quantity": PIECES, "unit_price_minor": PRICE}
 STOCK = [{"line_no": 1, "product_id": "tea", "quantity": PIECES}]
 GIVEN = [{"line_no": 1, "product_id": "tea", "category": "goods", "quantity": PIECES, "amount_minor": TOTAL}]
 SIGNED_IN = {"access_token": "an-access-token", "refresh_token": "desk.1.mark"}
@@ -110,7 +111,7 @@ def is_placed(scene: Scene, order_id: str) -> None:
         receipt=None, refunds=[], closing=None, shipping={"status": "none"}
     )
     scene.state("inventory", "reservations", order_id).update(status="reserved", cases={})
-    asked = {"contact": {"name": NAME, "phone": PHONE}}
+    asked = {"contact": {"name": NAME, "phone": PHONE}, "lines": [WANTED]}
     scene.asked.append(Asked(AT, "c1", "place", "", asked, 201, {"order_id": order_id}))
 
 

@@ -108,3 +108,12 @@ def test_two_parts_that_are_within_the_limit_together_are_fine() -> None:
 
 def test_whatever_analytics_keeps_is_compared() -> None:
     assert {projection.name for projection in PROJECTIONS} == set(figures._NAMES)
+
+
+def test_what_a_coupon_paid_counts_as_paid() -> None:
+    scene = shop()
+    for line in scene.money:
+        if (line["kind"], line["out_trade_no"]) == ("payment", GONE):
+            line["amount_minor"] -= 1
+    scene.pays("coupon", GONE, 1)
+    assert list(CHECKS["as-ordered"](scene.evidence())) == []
