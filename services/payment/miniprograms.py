@@ -24,18 +24,26 @@ class MiniPrograms:
 
     def of(self, shop: str) -> MiniProgram | None:
         """The shop's mini-program; None for a shop that never had an `appsecret.txt`. Keys that were replaced count
-        from now on; while they cannot be read those before do."""
-        account = _account(self._keys / FOLDER / shop if shop else self._keys)
-        if account is not None and account != self._read.get(shop):
+        from now on; while they cannot be read those before do. Raises OSError or ValueError where there were none
+        before: what is unreadable for a moment does not mean that the shop keeps no shipping records."""
+        folder = self._keys / FOLDER / shop if shop else self._keys
+        if not (folder / SECRET).exists():
+            return self._known.get(shop)
+        try:
+            account = _account(folder)
+        except (OSError, ValueError):
+            if shop not in self._known:
+                raise
+            return self._known[shop]
+        if account != self._read.get(shop):
             self._read[shop] = account
             self._known[shop] = MiniProgram(self._http, *account, self._url)
-        return self._known.get(shop)
+        return self._known[shop]
 
 
-def _account(folder: Path) -> tuple[str, str] | None:
-    """App id and secret; None when one is missing or empty."""
-    try:
-        appid, secret = ((folder / name).read_text(encoding="utf-8").strip() for name in (appid_file(folder), SECRET))
-    except (OSError, UnicodeDecodeError):
-        return None
-    return (appid, secret) if appid and secret else None
+def _account(folder: Path) -> tuple[str, str]:
+    """App id and secret."""
+    appid, secret = ((folder / name).read_text(encoding="utf-8").strip() for name in (appid_file(folder), SECRET))
+    if not appid or not secret:
+        raise ValueError(f"{appid_file(folder)} or {SECRET} of {folder} is empty")
+    return appid, secret

@@ -97,3 +97,16 @@ async def test_while_the_files_are_being_written_the_ones_before_count(
         (tmp_path / "appsecret.txt").write_bytes(b"" if half == "empty" else b"\xff")
     await asked(programs.of(""))
     assert (wechat.used, wechat.secrets) == (["of wx-house"] * 2, ["old"])
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff"])
+async def test_a_secret_that_cannot_be_read_yet_is_not_taken_for_none(
+    wechat: Wechat, programs: MiniPrograms, tmp_path: Path, content: bytes
+) -> None:
+    put(tmp_path, appid="wx-house")
+    (tmp_path / "appsecret.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=r"empty|decode"):
+        programs.of("")
+    put(tmp_path, appsecret="whole")
+    await asked(programs.of(""))
+    assert wechat.secrets == ["whole"]
