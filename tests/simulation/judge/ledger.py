@@ -68,6 +68,7 @@ class Books:
         self._found = {number: _time(at) for number, at in found.items()}
         self._payouts = _payout_numbers(stories, resumed) if _has_transfers(money) else {}
         self.paid: dict[str, int] = {}
+        self._payers: dict[str, tuple[str, str]] = {}
         self.purses: dict[str, Purse] = {}
         self.by_hand: dict[str, dict[str, int]] = {}
         self.wrong: list[Wrong] = []
@@ -83,6 +84,7 @@ class Books:
         if kind == "payment":
             order_id = line["out_trade_no"]
             self.paid[order_id] = self.paid.get(order_id, 0) + line["amount_minor"]
+            self._payers[order_id] = line["openid"], line["mchid"]
         elif kind.startswith("refund-"):
             self._add_refund(line, kind, line["out_refund_no"])
         elif kind.startswith("transfer-"):
@@ -110,6 +112,11 @@ class Books:
             if kind != "transfer-refused":
                 self.wrong.append(Wrong("I03", number, f"{kind}: a transfer that belongs to no case"))
             return
+        payer, there = self._payers.get(_order_of(case_id)), (line["openid"], line["mchid"])
+        if there != payer:
+            self.wrong.append(
+                Wrong("I03", number, f"{kind}: to and from {there}, {case_id} was paid by and to {payer}")
+            )
         purse = self.purses.setdefault(case_id, Purse(case_id))
         purse.numbers.add(number)
         self._move(purse, kind, number, line)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+from contracts.message import message_id
 from tests.simulation.evidence import Asked
 from tests.unit.simulation.given import AT, WHEN, Body, Scene, yuan
 from tests.unit.simulation.spoils import ORDERS, PAYMENTS, RESERVATIONS, seen_by, some_by_hand
@@ -34,6 +35,18 @@ def refunded_by_hand_and_one_fen_was_kept(scene: Scene) -> None:
     scene.money[:] = [line for line in scene.money if line["out_refund_no"] != f"{BACK}-c1-1"]
     scene.pays("refund-accepted", BACK, TOTAL - 500, out_refund_no=f"{BACK}-c1-1")
     scene.pays("refund-accepted", BACK, 499, out_refund_no="2000" + "1" * 24)
+
+
+@seen_by("money-for-a-reason")
+def a_transfer_to_somebody_else(scene: Scene) -> None:
+    number = message_id(f"{KEPT}-c1", "payout/1").replace("-", "")
+    scene.pays("transfer-accepted", KEPT, TOTAL, out_bill_no=number, openid="openid-of-another")
+
+
+@seen_by("money-for-a-reason")
+def a_transfer_from_another_shops_account(scene: Scene) -> None:
+    number = message_id(f"{KEPT}-c1", "payout/1").replace("-", "")
+    scene.pays("transfer-accepted", KEPT, TOTAL, out_bill_no=number, mchid="m2")
 
 
 @seen_by("fair-shares")
