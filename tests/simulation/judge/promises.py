@@ -16,8 +16,8 @@ PEOPLE_DECIDED = ("withdrawn", "rejected", "delivered", "not-intercepted")
 
 
 def _heard(asked: Asked) -> bool:
-    """Whether it may have been done: no refusal came back."""
-    return not 400 <= asked.status < 500 or asked.status == 429
+    """Whether it may have been done: no refusal came back, or one of a later try that was not even looked at."""
+    return not 400 <= asked.status < 500 or asked.status in (401, 429)
 
 
 # ── what was answered ────────────────────────────────────────────────────────────────────────────────────────────────
