@@ -59,7 +59,7 @@ class Evidence:
     `read_stale`: services that were once shown what a replaced primary last had. `restored`: the databases were put
     back as they had been before. `skewed`: some process had a wrong clock.
     `nightly`: each day's bills are compared in the night after it. `shipping`: by order, the parcels that WeChat was
-    told of.
+    told of. `freight_minor`, `discount_percent`: what the house adds to an order (fen) and takes off its goods.
     """
 
     at: datetime
@@ -83,6 +83,8 @@ class Evidence:
     skewed: bool = False
     nightly: bool = False
     shipping: Mapping[str, Sequence[Row]] = field(default_factory=dict)
+    freight_minor: int = 0
+    discount_percent: int = 0
 
 
 @dataclass(frozen=True, slots=True)

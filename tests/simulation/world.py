@@ -300,6 +300,8 @@ class World:
             skewed=self.skewed,
             nightly=self.house.shape.nightly,
             shipping=sandbox.shipping.told(),
+            freight_minor=self.house.shape.freight_minor,
+            discount_percent=self.house.shape.discount_percent,
         )
 
     def _stories(self, violations: Sequence[Violation]) -> list[str]:

@@ -66,6 +66,9 @@ def as_ordered(reading: Reading) -> Iterable[Violation]:
         placed = [tuple(line[name] for name in _LINE) for line in story.as_placed["lines"]]
         if wanted and placed != wanted:
             yield Violation("I06", story.order_id, f"{wanted} was ordered, {placed} was placed")
+        costs = _price(reading, asked.body)
+        if wanted and (story.total > costs or (story.total < costs and not asked.body.get("coupon"))):
+            yield Violation("I06", story.order_id, f"costs {story.total} fen, by its goods {costs}")
     charged: Counter[str] = Counter()
     for line in reading.evidence.money:
         if line["kind"] in ("payment", "coupon"):
@@ -74,6 +77,12 @@ def as_ordered(reading: Reading) -> Iterable[Violation]:
         story = reading.stories.get(order_id)
         if story is not None and story.as_placed and fen != story.total:
             yield Violation("I06", order_id, f"{fen} fen were paid for it, it costs {story.total}")
+
+
+def _price(reading: Reading, wanted: Row) -> int:
+    """What an order costs without a coupon, fen: its goods, less the house's discount, and freight."""
+    goods = sum(line["quantity"] * line["unit_price_minor"] for line in wanted.get("lines", ()))
+    return int(goods - goods * reading.evidence.discount_percent // 100 + reading.evidence.freight_minor)
 
 
 _LINE = ("product_id", "quantity", "unit_price_minor")

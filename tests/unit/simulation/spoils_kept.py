@@ -111,6 +111,16 @@ def dearer_than_was_shown(scene: Scene) -> None:
 
 
 @seen_by("as-ordered")
+def dearer_than_its_goods(scene: Scene) -> None:
+    scene.rewords("order-placed.v1", GONE, total=yuan(TOTAL + 1))
+
+
+@seen_by("as-ordered")
+def cheaper_than_its_goods_without_a_coupon(scene: Scene) -> None:
+    scene.rewords("order-placed.v1", GONE, total=yuan(TOTAL - 1))
+
+
+@seen_by("as-ordered")
 def charged_less_than_it_costs(scene: Scene) -> None:
     (line,) = (one for one in scene.money if (one["kind"], one["out_trade_no"]) == ("payment", GONE))
     line["amount_minor"] -= 1
