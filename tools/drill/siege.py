@@ -126,7 +126,10 @@ class Siege:
     async def _away(self, fault: Fault) -> int:
         gone = self.place.pid(fault.victim)
         os.kill(gone, signal.SIGKILL)
+        deadline = self.pace.clock() + WELL_WITHIN_SECONDS
         while self._pid_now(fault.victim) in (None, gone):
+            if self.pace.clock() >= deadline:
+                return 1  # nobody starts it again, so it will not be well
             await self.pace.sleep(SUCCESSOR_LOOK_SECONDS)
         # What is started in its place is stopped before it listens: whoever connects is refused.
         await self._freeze(fault)

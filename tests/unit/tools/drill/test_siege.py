@@ -116,6 +116,33 @@ async def test_who_is_away_is_killed_and_its_successor_does_not_come_up_until_it
     await until(lambda: process.status() != psutil.STATUS_STOPPED, "it goes on")
 
 
+async def test_who_is_away_and_never_started_again_is_given_up(
+    victim: subprocess.Popen[bytes],
+) -> None:
+    clock = Clock()
+
+    class Deserted(Street):
+        """Nobody is started in its place."""
+
+        def pid(self, name: str) -> int:
+            if victim.poll() is None:
+                return victim.pid
+            raise StackError("payment is not running")
+
+    async def sleep(seconds: float) -> None:
+        assert clock.now < 1_000, "it is waited for without end"
+        await clock.sleep(seconds)
+
+    async def is_well(name: str) -> bool:
+        return True
+
+    siege = Siege(Deserted(victim, clock, back_after=1e9), Pace(sleep=sleep, clock=clock), is_well)
+    await siege.go_on([Fault(1.0, "away", "payment", 600.0)])
+    (struck,) = siege.struck
+    assert (struck.left_alone, struck.recovered_in) == (False, None)
+    assert clock.now >= 2 * WELL_WITHIN_SECONDS
+
+
 async def test_who_is_down_is_left_alone(victim: subprocess.Popen[bytes]) -> None:
     clock = Clock()
     siege = await _besieged(Street(victim, clock), clock, Fault(1.0, "kill", "order"))
