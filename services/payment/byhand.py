@@ -49,12 +49,17 @@ def found(payment: Payment, seen: RefundShown, at: datetime) -> Decision:
 
 def tell_again(payment: Payment, refund: Refund, at: datetime) -> Decision:
     """`RefundFound` answers no command, so nobody asks for it when it was lost with the broker: the order would give
-    the same goods back again, or ship them. Said again until a case has it; who heard it before changes nothing."""
+    the same goods back again, or ship them. Said again until a case has it; who heard it before changes nothing. An
+    order that was erased makes no case any more, so a person is called."""
     if refund.case_id != found_as(refund.number) or refund.status == "refused":
         return payment.with_refund(refund.model_copy(update={"tell_at": None})), []
     told = refund.told + 1
     after = payment.with_refund(refund.model_copy(update={"told": told, "tell_at": saying.tell_after(told, at)}))
-    return after, [_found(payment, refund, refund.accepted_at or at)]
+    says: Says = [_found(payment, refund, refund.accepted_at or at)]
+    if payment.erased_at is not None and told == 1:
+        detail = f"{refund.amount.amount_minor} fen went back by hand as {refund.number}; the order is erased"
+        says.append(saying.attention(payment, refund, "refund-of-erased-order", detail))
+    return after, says
 
 
 def forgotten(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) -> Decision:

@@ -21,6 +21,7 @@ Worry = Literal[
     "refund-keeps-closing",
     "refund-stays-unknown",
     "refund-takes-long",
+    "refund-of-erased-order",
     "transfer-paid-unowed",
     "transfer-stays-parked",
     "shipping-refused",

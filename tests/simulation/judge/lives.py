@@ -34,13 +34,16 @@ def payments_known(reading: Reading) -> Iterable[Violation]:
 
 def refunds_known(reading: Reading) -> Iterable[Violation]:
     """In the end an order knows of every refund that its payment has found made by hand: by a case, by a task of a
-    person, or with an exchange that is still under way. Nothing asks for that word."""
+    person, or with an exchange that is still under way. Nothing asks for that word. One that was erased hears of
+    nothing: a person is called instead."""
     orders = reading.of("order", "orders")
     for order_id, payment in reading.of("payment", "payments").items():
         order = orders.get(order_id)
-        for refund in payment.state["refunds"] if payment.state and order is not None else ():
+        if order is None or order.state.get("erased"):
+            continue
+        for refund in payment.state["refunds"] if payment.state else ():
             money_went = refund.get("found") and refund["status"] != "refused"
-            if order is not None and money_went and refund["number"] not in told_of_refunds(order.state):
+            if money_went and refund["number"] not in told_of_refunds(order.state):
                 yield Violation("I06", refund["number"], f"was made by hand, {order_id} has never heard of it")
 
 

@@ -92,6 +92,18 @@ def test_a_found_refund_becomes_a_cases_own_and_arrives_like_any_other() -> None
     assert expect(story.hear(shown("SUCCESS", case="BYHAND")), RefundSettled).case_id == OTHER_CASE
 
 
+@pytest.mark.parametrize("erased", [False, True])
+def test_of_a_refund_that_an_erased_order_makes_no_case_of_a_person_hears_once(erased: bool) -> None:
+    story = paid()
+    if erased:
+        story.hear(EraseContact(order_id=ORDER, erasure="first"))
+    said = story.hear(shown("SUCCESS", case="BYHAND"))
+    for _ in TELL_AGAIN:
+        said += story.wake()
+    called = [one.what for one in said if isinstance(one, CallAttention)]
+    assert called == (["refund-of-erased-order"] if erased else [])
+
+
 def test_a_found_refund_that_lies_in_between_is_told_as_such_once() -> None:
     story = paid()
     story.hear(shown("ABNORMAL", case="BYHAND"))

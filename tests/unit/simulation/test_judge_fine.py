@@ -12,6 +12,7 @@ from services.analytics.projections import PROJECTIONS
 from tests.simulation.evidence import Asked
 from tests.simulation.judge import CHECKS, figures
 from tests.unit.simulation.given import AT, LATER, Scene
+from tests.unit.simulation.spoils import ORDERS, a_refund_by_hand_that_the_order_never_heard_of
 from tests.unit.simulation.spoils_books import (
     refunded_by_hand,
     refunded_by_hand_and_an_open_difference,
@@ -30,7 +31,7 @@ from tests.unit.simulation.spoils_kept import (
 )
 from tests.unit.simulation.spoils_restored import a_payment_of_a_lost_order_that_is_listed
 from tests.unit.simulation.spoils_told import went_back_by_hand
-from tests.unit.simulation.tales import GONE, is_placed, shop
+from tests.unit.simulation.tales import BACK, GONE, is_placed, shop
 
 Change = Callable[[Scene], object]
 
@@ -40,6 +41,14 @@ def test_money_that_went_back_otherwise_or_waits_is_not_kept(change: Change) -> 
     scene = shop()
     change(scene)
     assert [one for check in ("nothing-kept", "fair-shares") for one in CHECKS[check](scene.evidence())] == []
+
+
+def test_an_erased_order_hears_of_no_refund_by_hand() -> None:
+    scene = shop()
+    a_refund_by_hand_that_the_order_never_heard_of(scene)
+    assert len(list(CHECKS["refunds-known"](scene.evidence()))) == 1
+    scene.state(*ORDERS, BACK)["erased"] = {"at": AT}
+    assert list(CHECKS["refunds-known"](scene.evidence())) == []
 
 
 def test_what_came_back_as_it_was_counted_is_fine() -> None:
