@@ -58,7 +58,8 @@ class Evidence:
     the broker lost everything it had; records that nobody had read by then are gone for ever, and offsets begin anew.
     `read_stale`: services that were once shown what a replaced primary last had. `restored`: the databases were put
     back as they had been before. `skewed`: some process had a wrong clock.
-    `nightly`: each day's bills are compared in the night after it. `shipping`: by order, the parcels that WeChat was
+    `nightly`: each day's bills are compared in the night after it, which somebody waited for (nobody wakes a loop that
+    has nothing to do while time is jumped over). `shipping`: by order, the parcels that WeChat was
     told of. `freight_minor`, `discount_percent`: what the house adds to an order (fen) and takes off its goods.
     """
 

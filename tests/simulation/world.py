@@ -104,6 +104,7 @@ class World:
         self.people_gone = False
         self.calm = False
         self.skewed = False
+        self.nights = 0
         self._middle: Evidence | None = None
         self._found: list[Violation] = []
 
@@ -153,6 +154,7 @@ class World:
             tracing.begin("world", SpanProcessor())
         self.calm = not plan.faults and not plan.rolling
         self.skewed = any(fault["kind"] == "skew" for fault in plan.faults)
+        self.nights = plan.nights
         outcome = Outcome(plan.seed, "", [])
         try:
             self._run(self._live(plan))
@@ -298,7 +300,7 @@ class World:
             read_stale=frozenset(name for name, one in self.house.storages.items() if one.read_stale),
             restored=self.door.loss.lost.is_set(),
             skewed=self.skewed,
-            nightly=self.house.shape.nightly,
+            nightly=self.house.shape.nightly and self.nights > 0,
             shipping=sandbox.shipping.told(),
             freight_minor=self.house.shape.freight_minor,
             discount_percent=self.house.shape.discount_percent,
