@@ -115,7 +115,7 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
         return _close(payment, known, seen, at)
     refund, says = _accept(payment, known, seen.refund, at)
     if road == "settled":
-        refund = _settle(refund, seen.refund, at)
+        refund = _settle(payment, refund, seen.refund, at)
         says += [saying.settled(payment, refund)] if refund.watched else []
         return plan_check(payment.with_refund(refund), at), says
     if road == "abnormal" and refund.status == "accepted" and refund.rescued:
@@ -141,7 +141,7 @@ def _accept(payment: Payment, known: Refund, shown: ProviderRefund, at: datetime
     """The first sight of it. Refused before, by a word of the provider that was final: loud."""
     if known.is_promised:
         return known, []
-    refund = _take(known, shown, at)
+    refund = _take(payment, known, shown, at)
     says: Says = [saying.accepted(payment, refund)]
     if known.status == "refused":
         detail = f"refused as {known.provider_code}"
@@ -302,13 +302,13 @@ def _close(payment: Payment, refund: Refund, seen: RefundShown, at: datetime) ->
     return payment.with_refund(again), [told, saying.attention(payment, again, "refund-keeps-closing", detail)]
 
 
-def _take(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
+def _take(payment: Payment, refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
     return refund.model_copy(
         update={
             "status": "accepted",
             "accepted_at": at,
             "refund_id": shown.refund_id,
-            "route": shown.user_received_account,
+            "route": _account(payment, refund, shown),
             "payer_refund": _back(shown),
             "provider_code": shown.status,
             "refused_because": None,
@@ -320,13 +320,13 @@ def _take(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
     )
 
 
-def _settle(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
+def _settle(payment: Payment, refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
     return refund.model_copy(
         update={
             "status": "settled",
             "payer_refund": _back(shown),
             "settled_at": shown.success_time or at,
-            "route": shown.user_received_account or refund.route,
+            "route": _account(payment, refund, shown) or refund.route,
             "provider_code": "SUCCESS",
             "wake_at": None,
         }
@@ -336,3 +336,8 @@ def _settle(refund: Refund, shown: ProviderRefund, at: datetime) -> Refund:
 def _back(shown: ProviderRefund) -> Money:
     """What reaches the customer in money."""
     return Money(amount_minor=shown.amount.payer_refund, currency=shown.amount.currency)
+
+
+def _account(payment: Payment, refund: Refund, shown: ProviderRefund) -> str:
+    """Where it goes. Of one that is found after an erasure that is not kept: a customer's bank would stay for good."""
+    return "" if refund.found and payment.erased_at is not None else shown.user_received_account

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from contracts.deleting import ContactErased, EraseContact
 from tests.unit.payment.given import (
     CASE,
@@ -13,6 +15,7 @@ from tests.unit.payment.given import (
     open_payment,
     paid,
     refund_payment,
+    shown,
 )
 
 
@@ -39,6 +42,16 @@ def test_an_erasure_heard_again_takes_nothing_of_an_order_that_was_put_back() ->
     refund = story.payment.refund_of(CASE)
     assert refund is not None
     assert refund.reason == ""
+
+
+@pytest.mark.parametrize("seen", [["SUCCESS"], ["PROCESSING", "SUCCESS"]])
+def test_of_a_refund_by_hand_that_is_found_afterwards_the_bank_is_not_kept(seen: list[str]) -> None:
+    story = paid()
+    story.hear(asked("first"))
+    for status in seen:
+        story.hear(shown(status, case="BYHAND", user_received_account="招商银行信用卡0403"))
+    (refund,) = story.payment.refunds
+    assert (refund.status, refund.route) == ("settled", "")
 
 
 def test_a_payment_that_was_closed_and_erased_before_it_was_opened_is_not_told_anew_who_was_to_pay() -> None:
