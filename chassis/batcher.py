@@ -14,7 +14,8 @@ O = TypeVar("O")  # noqa: E741 - outcome
 
 class Batcher(Generic[I, O]):
     """Runs `work(items)` for at most `size_max` items at a time, one call at a time; `work` returns one outcome per
-    item, in order; an outcome that is an exception is raised to the one who submitted the item."""
+    item, in order; an outcome that is an exception is raised to the one who submitted the item. A `size_max` set anew
+    counts from the next batch on."""
 
     def __init__(
         self, work: Callable[[Sequence[I]], Awaitable[Sequence[O | BaseException]]], *, size_max: int = 500

@@ -7,40 +7,19 @@ decided without a save (a refusal, a repeat, "nothing to do") is decided again o
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from chassis.record import Record
+from chassis.room import text_of
 
 KNOWN_MAX = 512
 """As many as may be under way at once."""
 TEXT_MAX = 8_000_000
 """Characters of what they have said, which is most of a record: it takes some six bytes of memory for each, so all
 that are kept take fifty megabytes at most. An order of twenty lines has thirteen thousand, one of 2,000 a million."""
-
-
-TOGETHER_MAX = 500
-TEXT_TOGETHER_MAX = 4_000_000
-TEXT_USUAL = 40_000
-"""What a record is taken for that nobody has seen yet: some sixty lines."""
-
-
-class Room:
-    """How many records fit into memory together, by the size of those that were loaded lately: five hundred orders of
-    two hundred lines, all that waited during an outage, take more than half a gigabyte, and would do so again after
-    each start."""
-
-    def __init__(self) -> None:
-        self._usual = float(TEXT_USUAL)
-
-    def after(self, loaded: Collection[Record[Any]]) -> int:
-        """How many, now that these were loaded."""
-        if loaded:
-            mean = sum(map(_text_of, loaded)) / len(loaded)
-            self._usual += (mean - self._usual) * min(1.0, len(loaded) / 10)
-        return max(1, min(TOGETHER_MAX, int(TEXT_TOGETHER_MAX / max(1.0, self._usual))))
 
 
 class Known:
@@ -64,7 +43,7 @@ class Known:
         shown = replace(record, version=version, fresh=(), pruned=False, wake_at=wake_at, unsaid_before=record.unsaid)
         self.forget([record.id])
         self._records[record.id] = shown
-        self._sizes[record.id] = size = _text_of(record)
+        self._sizes[record.id] = size = text_of(record)
         self._text += size
         while len(self._records) > self._size_max or self._text > self._text_max:
             self.forget([next(iter(self._records))])
@@ -80,10 +59,6 @@ class Known:
         for id in ids:
             self._records.pop(id, None)
             self._text -= self._sizes.pop(id, 0)
-
-
-def _text_of(record: Record[Any]) -> int:
-    return sum(len(said.body) for entry in record.journal for said in entry.said)
 
 
 def _in_milliseconds(time: datetime) -> datetime:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from chassis import known as known_module
 from chassis.known import Known
 from chassis.memory import MemoryStore
 from chassis.record import Aggregate, Entry, Heard, Record, Said
@@ -177,31 +175,3 @@ def test_large_records_do_not_fill_the_memory() -> None:
     for id in "abcd":
         known.saved(saved(id, 1))
     assert set(known.among("abcd")) == {"b", "c", "d"}
-
-
-async def test_so_many_are_decided_together_as_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever waited during an outage comes at once, and after each start again."""
-    monkeypatch.setattr(known_module, "TEXT_TOGETHER_MAX", 10_000)
-    monkeypatch.setattr(known_module, "TEXT_USUAL", 500)
-    monkeypatch.setattr(known_module, "TEXT_MAX", 0)
-    loads: list[int] = []
-
-    class Asked(MemoryStore):
-        async def load(self, ids: Any, *, certain: bool = False) -> dict[str, Record[Any]]:
-            loads.append(len(ids))
-            return await super().load(ids, certain=certain)
-
-    store = Asked(JARS)
-    for number, length in enumerate([2_000] * 40 + [10] * 40):
-        said = Said(f"{number}/0", "jar-seen.v1", "jars.events", f"{number}", "x" * length, "h", T0)
-        entry = Entry("h", (said,))
-        await store.save([Record(f"{number}", journal=(entry,), fresh=(entry,))])
-    process = rig(store, JARS)
-    wishes = [heard(PutMarbles(jar_id=f"{number}"), f"h{number}") for number in range(80)]
-    await asyncio.gather(*map(process.engine.hear, wishes[:40]))
-    assert loads[0] == 20, "nobody knows yet"
-    assert set(loads[1:]) <= {4, 5, 1}, "by what was loaded"
-    loads.clear()
-    await asyncio.gather(*map(process.engine.hear, wishes[40:]))
-    assert sum(loads) == 40
-    assert max(loads) > 10, "small ones may be many again"
