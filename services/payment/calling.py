@@ -197,7 +197,10 @@ class Line:
                 "Content-Type": "application/json",
             }
         )
-        if named := serial or self.provider_serial:
+        # A public key's id asks for answers signed with it. A certificate is named only where something is encrypted
+        # with it: one that was replaced is refused (pay.weixin.qq.com/doc/v3/partner/4013059161), and so would be the
+        # question for the new ones.
+        if named := serial or merchant.provider_serial:
             request.headers["Wechatpay-Serial"] = named
         return request
 

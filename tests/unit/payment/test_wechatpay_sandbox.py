@@ -138,6 +138,21 @@ async def test_platform_certificates_and_their_rotation(outside: Outside, tmp_pa
     assert (await outside.opened(shop))[1].event_type == "REFUND.SUCCESS"
 
 
+async def test_a_certificate_that_was_replaced_unseen_stands_in_nobodys_way(outside: Outside, tmp_path: Path) -> None:
+    await outside.control("PUT", "/_control/signing", {"mode": "certificate"})
+    folder = copied(outside.keys, tmp_path)
+    for name in ("wechatpay-public.pem", "wechatpay-serial.txt"):
+        (folder / name).unlink()
+    shop = outside.shop(folder=folder)
+    number = await outside.paid(shop)
+    await outside.opened(shop)
+    await outside.control("POST", "/_control/certificates/rotate")
+    await advance(outside.app, 25 * 3600)  # a day later the one that we know is not listed any more
+    assert (await shop.refund(REFUND, number, fen(4_000), fen(10_000), "")).status == "PROCESSING"
+    await settle(outside.app)
+    assert (await outside.opened(shop))[1].event_type == "REFUND.SUCCESS"
+
+
 async def test_an_account_of_the_public_key_lists_no_certificates(outside: Outside) -> None:
     assert not await outside.shop().refresh_certificates()
 
