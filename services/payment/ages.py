@@ -1,4 +1,4 @@
-"""Money that is on its way for days: who has to hear of it. Pure."""
+"""Money that is on its way for days, or of which nothing more is heard: who has to hear of it. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime
 
 from services.payment import saying
 from services.payment.model import Payment, Refund
-from services.payment.roads import LATE_DAYS
+from services.payment.roads import LATE_DAYS, UNKNOWN_WORRIES_AT
 from services.payment.saying import Decision
 
 
@@ -23,3 +23,13 @@ def worry_about_age(payment: Payment, refund: Refund, at: datetime, ages: Sequen
     detail = f"{refund.live_number} has been {refund.provider_code} for {days} days"
     worry = saying.attention(payment, refund, "refund-takes-long", detail)
     return payment.with_refund(refund), [saying.delayed(payment, refund, late), worry]
+
+
+def worry_about_silence(payment: Payment, refund: Refund, code: str) -> Decision:
+    """Promised, and nobody says where it is. Many questions in a row: said once. Not that it takes long, which nobody
+    knows: it may have arrived."""
+    asked = refund.model_copy(update={"tries": refund.tries + 1})
+    if asked.tries != UNKNOWN_WORRIES_AT:
+        return payment.with_refund(asked), []
+    detail = f"{asked.live_number} was accepted, {asked.tries} questions in a row, last {code}"
+    return payment.with_refund(asked), [saying.attention(payment, asked, "refund-stays-unknown", detail)]

@@ -12,7 +12,7 @@ from typing import Literal
 from contracts.message import Money
 from contracts.payment import WITH_THE_SHOP, RefundPayment, RefusalReason
 from services.payment import payouts, saying
-from services.payment.ages import worry_about_age
+from services.payment.ages import worry_about_age, worry_about_silence
 from services.payment.forgotten import FORGETFUL, may_be_the_same, sent_after_all, sent_before, take_up
 from services.payment.model import REFUNDS_PER_ORDER_MAX, Payment, Refund, reason_for_customer, refund_number
 from services.payment.outside import CallAttention, RefundHeld, RefundShown
@@ -127,13 +127,13 @@ def show(payment: Payment, known: Refund, seen: RefundShown, at: datetime) -> De
     # Asked since another card was named, and still so: the card never got through, and nobody else would ask for one.
     not_rescued = refund.rescued and seen.by == "answer" and refund.wake_at is None
     if road == "abnormal" and (refund.status != "abnormal" or not_rescued):
-        abnormal = {"status": "abnormal", "provider_code": "ABNORMAL", "polls": 0, "rescued": False}
+        abnormal = {"status": "abnormal", "provider_code": "ABNORMAL", "polls": 0, "tries": 0, "rescued": False}
         refund = plan_poll(refund.model_copy(update=abnormal), at)
         return payment.with_refund(refund), [*says, saying.attempted(payment, refund, "abnormal", refund.wake_at)]
     # An answer may be older than the callback before it: only after another card was named does "processing" follow.
     if road == "accepted" and refund.status == "abnormal" and refund.rescued:
         refund = refund.model_copy(update={"status": "accepted", "provider_code": "PROCESSING", "polls": 0})
-    after, worries = worry_about_age(payment, plan_poll(refund, at), at)
+    after, worries = worry_about_age(payment, plan_poll(refund.model_copy(update={"tries": 0}), at), at)
     return after, [*says, *worries]
 
 
@@ -159,7 +159,7 @@ def _paid_twice(payment: Payment, known: Refund, seen: RefundShown) -> CallAtten
 def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> Decision:
     """The provider said no, and a query found nothing under this number."""
     if refund.is_promised:
-        return payment.with_refund(plan_poll(refund, at)), []
+        return worry_about_silence(payment, plan_poll(refund, at), code)
     if not refund.is_pending:
         return payment, []
     row = row_for(code)
@@ -175,7 +175,7 @@ def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> Decisio
 def try_later(payment: Payment, refund: Refund, code: str, at: datetime) -> Decision:
     """No answer, or one that says "later": the same number again after a wait."""
     if refund.is_promised:
-        return payment.with_refund(plan_poll(refund, at)), []
+        return worry_about_silence(payment, plan_poll(refund, at), code)
     if not refund.is_pending:
         return payment, []
     road = row_for(code).road

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from contracts.message import CaseId
+from contracts.message import CaseId, Message
 from contracts.payment import RefundAccepted, RefundAttempted, RefundDelayed, RefundRefused, RefundSettled
 from services.payment.outside import BalanceIsBack, CallAttention, QueryRefund, RefundHeld, SendRefund
 from services.payment.roads import POLL_MINUTES, ROADS, UNKNOWN_WORRIES_AT, Row
@@ -341,6 +341,22 @@ def test_a_refund_under_way_for_days_worries_somebody_at_one_three_and_five() ->
             days += [one.days] if isinstance(one, RefundDelayed) else []
     assert days == [1, 3, 5]
     assert said == ["RefundDelayed", "CallAttention"] * 3
+
+
+@pytest.mark.parametrize("answer", [unanswered("NO_AUTH"), unanswered("RESOURCE_NOT_EXISTS"), rejected("SYSTEM_ERROR")])
+def test_an_accepted_refund_of_which_nothing_more_is_heard_worries_somebody_once(answer: Message) -> None:
+    story = accepted()
+    for _ in range(UNKNOWN_WORRIES_AT - 1):
+        story.wake()
+        assert story.hear(answer) == []
+    story.wake()
+    story.hear(shown("PROCESSING"))  # one answer, and it counts anew
+    said: list[Message] = []
+    while story.now < NOON + timedelta(days=6):
+        story.wake()
+        said += story.hear(answer)
+    assert expect(said, CallAttention).what == "refund-stays-unknown"
+    assert story.refund.status == "accepted"
 
 
 def test_what_the_customer_gets_is_said_at_acceptance_and_at_arrival() -> None:
