@@ -10,12 +10,15 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.engine import Engine
-from chassis.miniprogram import MiniProgram, NoAnswer, NoToken, Refused
+from chassis.miniprogram import TOKEN_ENDED, MiniProgram, NoAnswer, NoToken, Refused
 from contracts.zone import CHINA
 from services.payment.outside import QueryShipping, ShippingAnswered, ShippingShown, UploadShipping
 
 NOT_THERE_YET = 10060001
 """WeChat has not taken the payment over yet, as in the first minute (community doc 00022457990e5069d6712332766c00)."""
+LATER = frozenset({NOT_THERE_YET, -1, 45009, 45011, *TOKEN_ENDED})
+"""Of these nothing is known against the record: WeChat is busy (-1), the day's or the minute's calls are used up, the
+token ended."""
 SHIPPED = (2, 3, 4, 6)
 
 log = structlog.get_logger()
@@ -34,14 +37,20 @@ class ShippingEffects:
         engine.perform(QueryShipping, self.query)
 
     async def upload(self, wish: UploadShipping, attempt: int) -> ShippingAnswered:
-        """Tell it, after a look when an earlier call may have got through: one correction at most is taken."""
+        """Tell it, after a look when an earlier call may have got through: one correction at most is taken. While the
+        look brings no answer it is not told."""
         account = self._account_of(wish.shop)
         if account is None:
             return ShippingAnswered(order_id=wish.order_id, outcome="off")
         if wish.resend or attempt > 1:
-            state = await _state(account, wish.transaction_id)
-            if state in SHIPPED:
-                return ShippingAnswered(order_id=wish.order_id, outcome="recorded")
+            try:
+                if await _asked(account, wish.transaction_id) in SHIPPED:
+                    return ShippingAnswered(order_id=wish.order_id, outcome="recorded")
+            except NoAnswer as trouble:
+                return ShippingAnswered(order_id=wish.order_id, outcome="unknown", code=trouble.code)
+            except Refused as refusal:
+                if isinstance(refusal, NoToken) or refusal.errcode in LATER:
+                    return ShippingAnswered(order_id=wish.order_id, outcome="unknown", code=str(refusal.errcode))
         parcel: dict[str, Any] = {
             "tracking_no": wish.tracking_number,
             "express_company": wish.carrier,
@@ -62,7 +71,7 @@ class ShippingEffects:
         except NoToken as refusal:
             return ShippingAnswered(order_id=wish.order_id, outcome="later", code=str(refusal.errcode))
         except Refused as refusal:
-            later = refusal.errcode in (NOT_THERE_YET, -1)
+            later = refusal.errcode in LATER
             log.warning("WeChat does not take a shipping record", order=wish.order_id, code=refusal.errcode)
             return ShippingAnswered(
                 order_id=wish.order_id, outcome="later" if later else "refused", code=str(refusal.errcode)
@@ -85,8 +94,13 @@ class ShippingEffects:
 async def _state(account: MiniProgram, transaction_id: str) -> int | None:
     """WeChat's order_state, None when it could not be had."""
     try:
-        found = await account.post("/wxa/sec/order/get_order", {"transaction_id": transaction_id})
+        return await _asked(account, transaction_id)
     except (Refused, NoAnswer):
         return None
+
+
+async def _asked(account: MiniProgram, transaction_id: str) -> int | None:
+    """WeChat's order_state, None when its answer names none. Raises NoAnswer, NoToken, Refused."""
+    found = await account.post("/wxa/sec/order/get_order", {"transaction_id": transaction_id})
     state = found.get("order", {}).get("order_state")
     return state if isinstance(state, int) else None

@@ -76,11 +76,26 @@ async def test_what_did_not_get_through_is_told_again() -> None:
     assert [path for path, _ in wechat.seen] == [LOOK, UPLOAD]
 
 
+@pytest.mark.parametrize("look", [{"errcode": -1}, {"errcode": 45011}, httpx.ReadTimeout(""), httpx.ConnectError("")])
+async def test_while_nobody_says_whether_it_got_through_it_is_not_told_again(look: Any) -> None:
+    wechat = Wechat(look=look)
+    assert (await effects(wechat).upload(WISH, 2)).outcome == "unknown"
+    assert [path for path, _ in wechat.seen] == [LOOK]
+
+
+async def test_a_look_that_is_refused_does_not_stand_in_the_way() -> None:
+    wechat = Wechat(look={"errcode": 48001, "errmsg": "api unauthorized"})
+    assert (await effects(wechat).upload(WISH, 2)).outcome == "recorded"
+
+
 @pytest.mark.parametrize(
     ("found", "outcome"),
     [
         ({"errcode": 10060001, "errmsg": "not found"}, "later"),
         ({"errcode": -1, "errmsg": "busy"}, "later"),
+        ({"errcode": 45009, "errmsg": "the day's quota"}, "later"),
+        ({"errcode": 45011, "errmsg": "too many a minute"}, "later"),
+        ({"errcode": 42001, "errmsg": "token ended, the new one too"}, "later"),
         ({"errcode": 10060004, "errmsg": "state"}, "refused"),
         (httpx.ReadTimeout("slow"), "unknown"),
         (httpx.ConnectError("refused"), "later"),
