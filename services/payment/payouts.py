@@ -231,7 +231,9 @@ def _stop(payment: Payment, refund: Refund, seen: TransferShown) -> Decision:
 
 def _strange(payment: Payment, refund: Refund, seen: TransferShown) -> CallAttention:
     shown = seen.transfer
-    detail = f"{seen.number}: provider shows {shown.out_bill_no}, {shown.transfer_amount} fen to {shown.openid}"
+    # Not whose openid it is: this stands in the log.
+    to = "its customer" if shown.openid in (None, payment.openid) else "somebody else"
+    detail = f"{seen.number}: provider shows {shown.out_bill_no}, {shown.transfer_amount} fen to {to}"
     return saying.attention(payment, refund, "strange-transfer", detail)
 
 

@@ -151,7 +151,7 @@ def _accept(payment: Payment, known: Refund, shown: ProviderRefund, at: datetime
 
 def _paid_twice(payment: Payment, known: Refund, seen: RefundShown) -> CallAttention:
     """The provider has this refund, and its money went, or goes, another way: a person must stop one of them."""
-    way = known.live_number if known.live_payout else f"paid outside: {known.proof}"
+    way = known.live_number if known.live_payout else "paid outside"
     detail = f"{known.number} is {seen.refund.status} at the provider; its money goes as {way}"
     return saying.attention(payment, known, "refused-refund-moved", detail)
 

@@ -458,9 +458,9 @@ def test_a_transfer_waits_for_the_balance_as_a_refund_does() -> None:
 @pytest.mark.parametrize("more", [{"transfer_amount": 4_001}, {"openid": "somebody-else"}])
 def test_a_transfer_of_another_amount_or_to_somebody_else_stops_for_a_person(more: dict[str, Any]) -> None:
     story = waiting()
-    assert (
-        expect(story.hear(transfer_shown("SUCCESS", by="callback", **more)), CallAttention).what == "strange-transfer"
-    )
+    worry = expect(story.hear(transfer_shown("SUCCESS", by="callback", **more)), CallAttention)
+    assert worry.what == "strange-transfer"
+    assert "somebody-else" not in worry.detail  # it goes into the log, where nobody's openid stands
     assert story.refund.status == "paying-out"
     assert kinds(story.hear(transfer_shown("SUCCESS", **more))) == ["RefundAttempted", "CallAttention"]
     assert story.refund.status == "mismatch"
@@ -506,6 +506,15 @@ def test_money_on_the_first_road_after_all_is_loud_and_moves_nothing() -> None:
     assert expect(story.hear(shown("PROCESSING", by="callback")), CallAttention).what == "refused-refund-moved"
     assert story.state is before
     assert expect(story.hear(shown("SUCCESS")), CallAttention).what == "refused-refund-moved"
+
+
+def test_how_it_was_paid_outside_is_not_put_into_the_log() -> None:
+    story = rerouted()
+    story.hear(transfer_rejected("NO_AUTH"))
+    story.hear(resume("settled-outside", proof="工商银行 6222020000000000403 张三"))
+    worry = expect(story.hear(shown("PROCESSING")), CallAttention)
+    assert worry.what == "refused-refund-moved"
+    assert "6222" not in worry.detail
 
 
 def test_the_wish_heard_again_is_told_the_transfer() -> None:
