@@ -1,8 +1,9 @@
-"""How often a merchant may ask for refunds, in real time.
+"""How often a merchant may ask for refunds and transfers, in real time.
 
 pay.weixin.qq.com/doc/v3/merchant/4012556457: 150 refunds a second, 6 a second that are wrong, 5000 a minute for orders
-older than a month, and no two refunds of one customer at the same time. Past a limit the answer is 429
-FREQUENCY_LIMITED. For two refunds at once no document names the code of v3; the same is answered here.
+older than a month, and no two refunds of one customer at the same time. …/docs/merchant/apis/mch-trans/transfer-bill/
+transfer-to-user.html: 100 transfers a second. Past a limit the answer is 429 FREQUENCY_LIMITED. For two refunds at once
+no document names the code of v3; the same is answered here.
 """
 
 from collections import defaultdict, deque
@@ -14,6 +15,7 @@ from sandbox.errors import InjectedError, WechatPayError
 
 REFUNDS_PER_SECOND = 150
 ERRORS_PER_SECOND = 6
+TRANSFERS_PER_SECOND = 100
 OLD_ORDERS_PER_MINUTE = 5000
 OLD_SECONDS = 30 * 24 * 3600
 
@@ -45,13 +47,14 @@ class Window:
 
 
 class RefundLimits:
-    """Counts the refund calls of each merchant, and knows which customers' refunds are under way."""
+    """Counts the refund and transfer calls of each merchant, and knows which customers' refunds are under way."""
 
     def __init__(self, clock: Clock, *, enforced: bool) -> None:
         self._enforced = enforced
         self._good = Window(clock, REFUNDS_PER_SECOND, 1)
         self._wrong = Window(clock, ERRORS_PER_SECOND, 1)
         self._old = Window(clock, OLD_ORDERS_PER_MINUTE, 60)
+        self._transfers = Window(clock, TRANSFERS_PER_SECOND, 1)
         self._under_way: set[tuple[str, str]] = set()
 
     @contextmanager
@@ -81,6 +84,14 @@ class RefundLimits:
             if self._old.full(mchid):
                 raise limited("频率限制,1个月之前的订单请降低申请频率再重试")
             self._old.add(mchid)
+
+    @contextmanager
+    def transfer(self, mchid: str) -> Iterator[None]:
+        """Surrounds one call for a transfer."""
+        if self._enforced and self._transfers.full(mchid):
+            raise limited("接口请求频率超限, 请降低频率后用原单号重试")
+        self._transfers.add(mchid)
+        yield
 
     @contextmanager
     def errors(self, mchid: str) -> Iterator[None]:

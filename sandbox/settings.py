@@ -46,7 +46,7 @@ class SandboxSettings(BaseSettings):
         default=None, ge=0, description="the same where the money goes to a bank card; None: refund_settle_seconds"
     )
     enforce_refund_spacing: bool = Field(default=True, description="one minute between two refunds of one order")
-    enforce_rate_limits: bool = Field(default=True, description="150 and 6 refunds a second, see limits.py")
+    enforce_rate_limits: bool = Field(default=True, description="refunds and transfers a second, see limits.py")
 
     merchant_balance_minor: int = Field(default=10**12, ge=0, description="opening balance of the merchant, fen")
     subscribe_quota_default: int = Field(

@@ -55,7 +55,8 @@ def transfer(world: World, request: Request, raw: bytes) -> Intent:
     def act(fault: Fault | None) -> Answer:
         return 200, world.transfers.ask(order, mchid=mchid, serial=serial, fault=fault)
 
-    return Intent("transfer", {"out_bill_no": order.out_bill_no, "openid": order.openid}, act)
+    numbers = {"out_bill_no": order.out_bill_no, "openid": order.openid}
+    return Intent("transfer", numbers, act, within=lambda: world.limits.transfer(mchid))
 
 
 def transfer_query(world: World, request: Request, raw: bytes) -> Intent:

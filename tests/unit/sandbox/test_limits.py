@@ -1,4 +1,4 @@
-"""How many refunds a merchant may ask for: per second, at once, and per order."""
+"""How many refunds and transfers a merchant may ask for: per second, at once, and per order."""
 
 import asyncio
 import time
@@ -10,7 +10,14 @@ import pytest
 from sandbox.app import advance
 from sandbox.clock import Clock
 from sandbox.errors import WechatPayError
-from sandbox.limits import ERRORS_PER_SECOND, OLD_ORDERS_PER_MINUTE, OLD_SECONDS, REFUNDS_PER_SECOND, RefundLimits
+from sandbox.limits import (
+    ERRORS_PER_SECOND,
+    OLD_ORDERS_PER_MINUTE,
+    OLD_SECONDS,
+    REFUNDS_PER_SECOND,
+    TRANSFERS_PER_SECOND,
+    RefundLimits,
+)
 from sandbox.settings import SandboxSettings
 from tests.unit.sandbox.shop import Shop, VirtualTime
 
@@ -70,6 +77,21 @@ def test_orders_older_than_a_month_in_one_minute() -> None:
     assert code_of(limits, age=OLD_SECONDS) == ""
     seconds.seconds += 60
     assert code_of(limits, age=OLD_SECONDS + 1) == ""
+
+
+def test_transfers_in_one_second() -> None:
+    seconds = VirtualTime(1000.0)
+    limits = RefundLimits(Clock(seconds), enforced=True)
+    for _ in range(TRANSFERS_PER_SECOND):
+        with limits.transfer("1"):
+            pass
+    with pytest.raises(WechatPayError, match="429 FREQUENCY_LIMITED"), limits.transfer("1"):
+        pass
+    with limits.transfer("2"):
+        pass
+    seconds.seconds += 1
+    with limits.transfer("1"):
+        pass
 
 
 def test_nothing_is_limited_where_it_is_switched_off() -> None:

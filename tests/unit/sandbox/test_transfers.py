@@ -1,6 +1,7 @@
 """Merchant transfers: reserved, confirmed by the customer or back after a day, and each number paid at most once."""
 
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 from wechatpayv3.async_.type import RequestType
 
 from sandbox.app import advance, settle, world_of
+from sandbox.clock import Clock
 from sandbox.errors import WechatPayError
-from tests.unit.sandbox.shop import NOTIFY, OPENID, Shop
+from sandbox.limits import TRANSFERS_PER_SECOND
+from tests.unit.sandbox.shop import NOTIFY, OPENID, Shop, VirtualTime
 
 MakeShop = Callable[..., Awaitable[Shop]]
 REASON = [{"info_type": "赔付原因", "info_content": "商品已售完, 原路退款不可用"}]
@@ -292,3 +295,14 @@ async def test_a_states_fault_names_what_happens_to_a_transfer(shop: Shop) -> No
     for rule in (empty, elsewhere, beside):
         answer = await shop.http.post("/_control/faults/rules", json=[rule])
         assert answer.status_code == 422, rule
+
+
+async def test_a_hundred_and_one_transfers_in_one_second_are_one_too_many(make_shop: MakeShop) -> None:
+    shop = await make_shop(clock=Clock(VirtualTime(time.time())), enforce_rate_limits=True)
+    world = world_of(shop.app)
+    for _ in range(TRANSFERS_PER_SECOND):
+        with world.limits.transfer(world.keys.mchid):
+            pass
+    code, refused = await transfer(shop, "case1")
+    assert (code, refused["code"]) == (429, "FREQUENCY_LIMITED")
+    assert (await state_of(shop, "case1"))[0] == 404
