@@ -29,13 +29,15 @@ MCHID = re.compile(r"\d{8,10}")
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """One merchant account: its number, its app, the key its requests prove, and the key of its encrypted data."""
+    """One merchant account: its number, its app, the key its requests prove, and the key of its encrypted data.
+    ``name`` is that of its folder, empty for the first."""
 
     mchid: str
     appid: str
     serial: str
     public_key: rsa.RSAPublicKey
     apiv3_key: bytes
+    name: str = ""
 
 
 def make_merchant(folder: Path, mchid: str, appid: str) -> None:
@@ -79,7 +81,7 @@ def read_sub_mchids(folder: Path) -> frozenset[str]:
     return frozenset(path.read_text(encoding="utf-8").split()) if path.exists() else frozenset()
 
 
-def read_merchant(folder: Path) -> Merchant:
+def read_merchant(folder: Path, name: str = "") -> Merchant:
     """Read one merchant's files; MissingKeysError names the first that is missing or of the wrong kind."""
     return Merchant(
         mchid=read_text(folder, "mchid.txt"),
@@ -87,14 +89,16 @@ def read_merchant(folder: Path) -> Merchant:
         serial=read_text(folder, "merchant-serial.txt"),
         public_key=read_rsa_public(folder, "merchant-public.pem"),
         apiv3_key=read_text(folder, "apiv3-key.txt").encode(),
+        name=name,
     )
 
 
 def read_merchants(folder: Path) -> dict[str, Merchant]:
     """All merchants by mchid; the one whose files lie at the top of the folder comes first."""
     more = folder / FOLDER
-    folders = [folder, *(sorted(path for path in more.iterdir() if path.is_dir()) if more.exists() else ())]
-    return {merchant.mchid: merchant for merchant in map(read_merchant, folders)}
+    others = sorted(path for path in more.iterdir() if path.is_dir()) if more.exists() else []
+    merchants = [read_merchant(folder), *(read_merchant(other, other.name) for other in others)]
+    return {merchant.mchid: merchant for merchant in merchants}
 
 
 def remember_merchant(request: Request, merchant: Merchant) -> None:

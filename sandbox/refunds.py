@@ -77,7 +77,7 @@ class Refunds:
     def ask_by_hand(self, trade: sqlite3.Row, amount_minor: int, reason: str | None) -> dict[str, Any]:
         """A refund somebody makes on the merchant platform: the platform makes the number up.
 
-        The callback goes where the payment's callback goes. WechatPayError as for ``ask``.
+        The callback goes to the one address that the account has there. WechatPayError as for ``ask``.
         """
         mchid, out_trade_no = trade["mchid"], trade["out_trade_no"]
         count = self._store.number(
@@ -87,10 +87,14 @@ class Refunds:
             out_trade_no=out_trade_no,
             out_refund_no=f"2000{digits(f'platform/{mchid}/{out_trade_no}/{count}', 24)}",
             reason=reason,
-            notify_url=trade["notify_url"],
+            notify_url=self._address_on_the_platform(mchid),
             amount=RefundAmount(refund=amount_minor, total=trade["total"], currency="CNY"),
         )
         return self.ask(order, mchid=mchid)
+
+    def _address_on_the_platform(self, mchid: str) -> str | None:
+        url, name = self._settings.refund_url, self._keys.merchants[mchid].name
+        return f"{url}/{name}" if url and name else url or None
 
     def note_refusal(self, order: Refund, code: str, *, mchid: str | None = None) -> None:
         """Write into the ledger that this number was refused with this code."""

@@ -48,6 +48,10 @@ class SandboxSettings(BaseSettings):
     enforce_refund_spacing: bool = Field(default=True, description="one minute between two refunds of one order")
     enforce_rate_limits: bool = Field(default=True, description="refunds and transfers a second, see limits.py")
 
+    refund_url: str = Field(
+        default="",
+        description="where refunds made by hand are told, of merchants/NAME with /NAME behind; empty: nowhere",
+    )
     merchant_balance_minor: int = Field(default=10**12, ge=0, description="opening balance of the merchant, fen")
     subscribe_quota_default: int = Field(
         default=0, ge=0, description="messages each (openid, template) may get before any explicit accept"

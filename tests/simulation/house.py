@@ -234,6 +234,7 @@ class House:
             enforce_refund_spacing=self.shape.refund_spacing,
             push_url="http://gateway/callbacks/wechat/events" if self.shape.pushes else "",
             sms_receipt_url="http://gateway/callbacks/sms/receipts" if self.shape.pushes else "",
+            refund_url="http://gateway/callbacks/wechat/refund" if self.shape.pushes else "",
             enforce_sms_limits=False,
         )
         clock = SandboxClock(lambda: EPOCH + self.loop.now)

@@ -109,7 +109,7 @@ async def world(two_shops: Path) -> AsyncIterator[World]:
     front_door = FastAPI()
     deliveries = httpx.AsyncClient(transport=httpx.ASGITransport(front_door))
     app = create_app(
-        SandboxSettings(keys_dir=keys),
+        SandboxSettings(keys_dir=keys, refund_url=f"{SHOP}/callbacks/wechat/refund"),
         callback_client=deliveries,
         clock=SandboxClock(clock.seconds),
     )
@@ -163,6 +163,16 @@ async def test_a_short_balance_waits_for_a_top_up(world: World) -> None:
     await world.control("PUT", "/balance", {"balance_minor": PAID_FEN})
     await world.later(timedelta(minutes=1))
     assert world.shop.told()[-1] == "RefundAccepted"
+
+
+async def test_a_refund_by_hand_is_told_to_the_address_that_its_account_has(world: World, two_shops: Path) -> None:
+    mchid = (two_shops / "merchants" / "tea-house" / "mchid.txt").read_text().strip()
+    await world.shop.hear(open_payment().model_copy(update={"shop": "tea-house"}))
+    assert (await world.shop.http.post(f"/payments/{ORDER}/prepay")).status_code == 200
+    await world.pay(mchid=mchid)
+    await world.control("POST", "/platform/refunds", {"out_trade_no": ORDER, "amount_minor": 4_000, "mchid": mchid})
+    await world.settle()
+    assert world.shop.told() == ["PaymentOpened", "PaymentReceived", "RefundFound"]
 
 
 async def test_another_shops_order_is_paid_to_and_paid_back_from_its_own_account(world: World, two_shops: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from sandbox.app import advance, close, create_app, settle, world_of
 from sandbox.keys import make_keys
 from sandbox.settings import SandboxSettings
-from tests.unit.sandbox.shop import BASE, Receiver, Shop, strangers_client
+from tests.unit.sandbox.shop import BASE, NOTIFY, Receiver, Shop, strangers_client
 
 MakeShop = Callable[..., Awaitable[Shop]]
 DAY = 24 * 3600.0
@@ -94,7 +94,7 @@ async def test_two_partial_refunds_at_once_never_exceed_the_order(make_shop: Mak
 
 
 async def test_a_refund_made_by_hand_has_a_number_of_its_own(make_shop: MakeShop) -> None:
-    shop = await make_shop(enforce_refund_spacing=False)
+    shop = await make_shop(enforce_refund_spacing=False, refund_url=NOTIFY)
     await shop.paid("order-0001")
     made = [
         await shop.control("POST", "/platform/refunds", {"out_trade_no": "order-0001", "amount_minor": 30, **more})
