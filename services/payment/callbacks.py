@@ -21,6 +21,7 @@ from chassis.record import Heard
 from contracts.message import message_id
 from services.payment.handlers import PAYMENTS
 from services.payment.merchants import Merchants, UnknownShop
+from services.payment.model import Payment
 from services.payment.outside import PaymentNotified, RefundShown, TransferShown
 from services.payment.shown import ProviderRefund, ProviderTransfer, Trade
 from services.payment.wechatpay import BadCallback, BadSignature, Callback, Family
@@ -156,6 +157,9 @@ class Door:
         payment = record.state
         if payment is not None and payment.status != "new" and payment.shop not in owners:
             raise NotOurs(400, "another shop's order")
+        if isinstance(report, RefundShown) and not _may_be_refunded(payment):
+            # Its payment's callback was lost or is late, so this one made by hand would be forgotten. It comes again.
+            raise NotOurs(404, "a payment that is not known yet")
         at = self._engine.clock()
         await self._engine.hear(Heard(report, message_id("callback", callback.id), at, answers_travel=False))
 
@@ -177,6 +181,10 @@ def _refund(callback: Callback) -> RefundShown:
     return RefundShown.model_validate(
         {"order_id": refund.out_trade_no, "number": refund.out_refund_no, "refund": refund, "by": "callback"}
     )
+
+
+def _may_be_refunded(payment: Payment | None) -> bool:
+    return payment is not None and (payment.receipt is not None or payment.strange is not None)
 
 
 def _fail(http: int, why: str) -> JSONResponse:

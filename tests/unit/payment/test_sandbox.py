@@ -165,6 +165,20 @@ async def test_a_short_balance_waits_for_a_top_up(world: World) -> None:
     assert world.shop.told()[-1] == "RefundAccepted"
 
 
+async def test_a_refund_by_hand_that_is_told_before_its_payment_is_not_lost(world: World) -> None:
+    await world.shop.hear(open_payment())
+    assert (await world.shop.http.post(f"/payments/{ORDER}/prepay")).status_code == 200
+    await world.fault("pay-callback", "callback-lost")
+    await world.pay()
+    await world.control("POST", "/platform/refunds", {"out_trade_no": ORDER, "amount_minor": 4_000})
+    await world.settle()
+    assert world.shop.told() == ["PaymentOpened"]
+    for _ in range(5):
+        await world.later(timedelta(minutes=1))
+    assert sorted(set(world.shop.told())) == ["PaymentOpened", "PaymentReceived", "RefundFound"]
+    assert [refund.status for refund in (await world.shop.payment()).refunds] == ["settled"]
+
+
 async def test_a_refund_by_hand_is_told_to_the_address_that_its_account_has(world: World, two_shops: Path) -> None:
     mchid = (two_shops / "merchants" / "tea-house" / "mchid.txt").read_text().strip()
     await world.shop.hear(open_payment().model_copy(update={"shop": "tea-house"}))
