@@ -16,9 +16,11 @@ from services.payment.outside import QueryShipping, ShippingAnswered, ShippingSh
 
 NOT_THERE_YET = 10060001
 """WeChat has not taken the payment over yet, as in the first minute (community doc 00022457990e5069d6712332766c00)."""
-LATER = frozenset({NOT_THERE_YET, -1, 45009, 45011, *TOKEN_ENDED})
-"""Of these nothing is known against the record: WeChat is busy (-1), the day's or the minute's calls are used up, the
-token ended."""
+LATER = frozenset({NOT_THERE_YET, -1, 10060012, 10060019, 45009, 45011, *TOKEN_ENDED})
+"""Of these nothing is known against the record: WeChat is busy (the three after the first), the day's or the minute's
+calls are used up, the token ended."""
+THERE_ALREADY = frozenset({10060002, 10060003, 10060023})
+"""It was shipped before, shipped and corrected once, or told the same: whoever told it, WeChat has a record."""
 SHIPPED = (2, 3, 4, 6)
 
 log = structlog.get_logger()
@@ -71,6 +73,8 @@ class ShippingEffects:
         except NoToken as refusal:
             return ShippingAnswered(order_id=wish.order_id, outcome="later", code=str(refusal.errcode))
         except Refused as refusal:
+            if refusal.errcode in THERE_ALREADY:
+                return ShippingAnswered(order_id=wish.order_id, outcome="recorded")
             later = refusal.errcode in LATER
             log.warning("WeChat does not take a shipping record", order=wish.order_id, code=refusal.errcode)
             return ShippingAnswered(
