@@ -36,7 +36,9 @@ REFUNDS = Counter(
     ["outcome"],
 )
 SETTLED_FEN = Counter("tuidan_payment_settled_fen_total", "Money that has arrived at customers, in fen")
-SHORT = Gauge("tuidan_payment_balance_short", "1 while a merchant's balance is too short for refunds", ["shop"])
+SHORT = Gauge(
+    "tuidan_payment_balance_short", "1 while a merchant's balance is too short for refunds that wait", ["shop"]
+)
 LAST_DAY = Gauge(
     "tuidan_reconciliation_last_day_timestamp_seconds",
     "Unix time of the latest day that was compared; while there is none, of the day before the first that was tried",
@@ -75,7 +77,7 @@ def show_what_stands(
 ) -> None:
     """Let the service's metrics show how its merchants stand."""
     ParkedMoney(payments, shops).join(readings)
-    ShortBalances(engine, shops).join(readings)
+    ShortBalances(engine, payments, shops).join(readings)
     ComparedDays(days, shops).join(readings)
 
 
@@ -123,10 +125,12 @@ class ComparedDays:
 
 
 class ShortBalances:
-    """Whose balance is too short, as the merchants' accounts say."""
+    """Whose balance is too short, as the merchants' accounts say, while a refund waits for it: of one that none waits
+    for nobody would learn that there is money again."""
 
-    def __init__(self, engine: Engine, shops: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, engine: Engine, payments: Summed, shops: Callable[[], Sequence[str]]) -> None:
         self._engine = engine
+        self._payments = payments
         self._shops = shops
 
     def join(self, readings: Readings) -> None:
@@ -135,10 +139,14 @@ class ShortBalances:
 
     async def look(self) -> Series:
         """1 or 0 by shop."""
-        found: dict[tuple[str, ...], float] = {}
-        for shop in self._shops():
-            record = await self._engine.read(ACCOUNTS, shop)
-            found[shop,] = float(record is not None and record.state is not None and bool(record.state.short_since))
+        shops = list(self._shops())
+        found: dict[tuple[str, ...], float] = {(shop,): 0.0 for shop in shops}
+        parked = {"state.shop": {"$in": shops}, **PARKED}
+        for row in await self._payments.aggregate([{"$match": parked}, {"$group": {"_id": "$state.shop"}}]):
+            record = await self._engine.read(ACCOUNTS, row["_id"])
+            found[row["_id"],] = float(
+                record is not None and record.state is not None and bool(record.state.short_since)
+            )
         return found
 
 

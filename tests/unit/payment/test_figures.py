@@ -25,7 +25,7 @@ from tests.unit.payment.provider import Provider
 from tests.unit.payment.test_accounts import payment
 from tests.unit.payment.test_engine import NOT_THERE, pay, shop_with
 from tests.unit.payment.test_turnstile import send
-from tests.unit.payment.turns import SHOP, Process, Time
+from tests.unit.payment.turns import SHOP, Process, Time, Waiting
 
 
 def figure(name: str, **labels: str) -> float:
@@ -80,7 +80,7 @@ async def test_a_balance_that_another_process_found_short_or_back_is_shown_as_it
 
     async def shown(process: Process) -> float | None:
         readings = Readings(time.monotonic)
-        ShortBalances(process.engine, lambda: [SHOP]).join(readings)
+        ShortBalances(process.engine, Waiting(SHOP), lambda: [SHOP]).join(readings)
         await readings.take()
         return REGISTRY.get_sample_value("tuidan_payment_balance_short", {"shop": SHOP})
 
@@ -116,6 +116,20 @@ async def shelf(request: pytest.FixtureRequest) -> AsyncIterator[Any]:
         opened = Database(request.getfixturevalue("mongo_url"), "payment_figures")
         yield opened
         await opened.close()
+
+
+@pytest.mark.real
+async def test_a_balance_that_no_refund_waits_for_is_called_short_to_nobody(shelf: Any) -> None:
+    """The one that was tried got through and its answer was lost: no other comes to tell that there is money again."""
+    payments = shelf.collection("payments_of_two_shops")
+    process = Process(Time())
+    await Parking(process.engine, process.turnstile, payments).prepare()
+    await payments.insert_new([payment("order-1", SHOP, "accepted"), payment("order-2", "shop-2", "parked")])
+    await send(process, NOT_ENOUGH)
+    short = ShortBalances(process.engine, payments, lambda: [SHOP, "shop-2"])
+    assert await short.look() == {(SHOP,): 0, ("shop-2",): 0}
+    await payments.insert_new([payment("order-3", SHOP, "parked")])
+    assert await short.look() == {(SHOP,): 1, ("shop-2",): 0}
 
 
 @pytest.mark.real

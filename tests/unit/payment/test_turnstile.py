@@ -28,7 +28,7 @@ from services.payment.limits import CALLS, ERRORS, RefundLimits
 from services.payment.turnstile import NOT_ENOUGH, PATIENCE_SECONDS, SPACING, Held, Turn
 from tests.support.redis import RedisServer, redis_server
 from tests.unit.payment.given import NOON
-from tests.unit.payment.turns import MCHID, SHOP, Process, SlowStore, Time
+from tests.unit.payment.turns import MCHID, SHOP, Process, SlowStore, Time, Waiting
 
 CALL_TAKES = 0.1
 
@@ -293,7 +293,7 @@ async def test_a_short_balance_parks_the_next_refund_without_a_call() -> None:
     process = Process(time)
     await send(process, NOT_ENOUGH)
     await process.settle()
-    assert await ShortBalances(process.engine, lambda: [SHOP]).look() == {(SHOP,): 1}
+    assert await ShortBalances(process.engine, Waiting(SHOP), lambda: [SHOP]).look() == {(SHOP,): 1}
     found = await held(process, "R-2")
     assert (found.code, found.until) == ("BALANCE_SHORT", NOON + PROBE_EVERY)
     account = await process.account()
@@ -430,7 +430,7 @@ async def test_a_hundred_parked_refunds_probe_one_by_one_and_all_go_on_after_a_t
     assert len(paid) == 100
     assert max(paid.values()) - min(paid.values()) <= 3 * PATIENCE_SECONDS
     assert min(paid.values()) <= topped_up_at + PROBE_EVERY_AT_MOST.total_seconds()
-    assert await ShortBalances(process.engine, lambda: [SHOP]).look() == {(SHOP,): 0}
+    assert await ShortBalances(process.engine, Waiting(SHOP), lambda: [SHOP]).look() == {(SHOP,): 0}
 
 
 async def test_those_told_to_go_on_are_not_held_by_what_was_known_a_second_ago() -> None:

@@ -76,6 +76,16 @@ class SlowStore(MemoryStore):
         return found
 
 
+class Waiting:
+    """The payments' collection, as far as it says which shops have a refund that waits for money."""
+
+    def __init__(self, *shops: str) -> None:
+        self.shops = shops
+
+    async def aggregate(self, pipeline: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{"_id": shop} for shop in self.shops]
+
+
 # ── payments that can only be parked ─────────────────────────────────────────────────────────────────────────────────
 class Parked(BaseModel):
     """A payment that waits; `rounds` counts how often it was told to go on."""
