@@ -18,6 +18,7 @@ Language = Literal["zh", "en"]
 _SIGNS = {"CNY": "¥", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 _WITHOUT_CENTS = {"JPY", "KRW", "VND"}
 _WALLET = re.compile(r"零钱|wallet|balance", re.IGNORECASE)
+_MINI_FUND = "零钱通"
 _CARD = re.compile(r"银行|信用卡|储蓄卡|借记卡|card|bank", re.IGNORECASE)
 
 
@@ -47,16 +48,18 @@ def confirmation(by: datetime | None, language: Language) -> tuple[str, str]:
 
 def arrival(route: str, expected_by: datetime | None, language: Language) -> tuple[str, str]:
     """When the money arrives, as a part of a sentence and as a hint for a small field. `route` is where it goes in
-    the provider's words (`user_received_account`: `支付用户零钱`, `招商银行信用卡0403`); empty when not known."""
+    the provider's words (`user_received_account`: `支付用户零钱`, `支付用户零钱通`, `招商银行信用卡0403`); empty when
+    not known."""
     if route == OUTSIDE_ROUTE:
         words = {
             "zh": ("由商家按与您约定的方式退还", "按与您约定的方式退还"),
             "en": ("as agreed with the shop", "As agreed"),
         }
     elif _WALLET.search(route):
+        wallet = _wallet(route, language)
         words = {
-            "zh": ("预计几分钟内退回微信零钱", "几分钟内退回微信零钱"),
-            "en": ("to your WeChat wallet, usually within minutes", "Wallet: in minutes"),
+            "zh": (f"预计几分钟内退回{wallet}", f"几分钟内退回{wallet}"),
+            "en": (f"to {wallet}, usually within minutes", "Wallet: in minutes"),
         }
     elif _CARD.search(route):
         words = {
@@ -82,6 +85,13 @@ def receiver(route: str, language: Language) -> str:
     """Where the money goes, for people."""
     if route == OUTSIDE_ROUTE:
         return "您与商家约定的账户" if language == "zh" else "the account that you agreed on with the shop"
-    if language == "zh":
-        return "微信零钱" if _WALLET.search(route) else route or "您的原支付账户"
-    return "your WeChat wallet" if _WALLET.search(route) else route or "the account you paid from"
+    if _WALLET.search(route):
+        return _wallet(route, language)
+    return route or ("您的原支付账户" if language == "zh" else "the account you paid from")
+
+
+def _wallet(route: str, language: Language) -> str:
+    """Which of the two places in a customer's wallet."""
+    if _MINI_FUND in route:
+        return "微信零钱通" if language == "zh" else "your WeChat Mini Fund"
+    return "微信零钱" if language == "zh" else "your WeChat wallet"

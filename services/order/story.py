@@ -86,6 +86,8 @@ def _route(route: str) -> tuple[str, str]:
     """Where the money of a line goes, in Chinese and English."""
     if route == OUTSIDE_ROUTE:
         return "您与商家约定的账户", "the account that you agreed on with the shop"
+    if "零钱通" in route:
+        return "微信零钱通", "your WeChat Mini Fund"
     if "零钱" in route:
         return "微信零钱", "your WeChat balance"
     return route or "原支付账户", "the account it was paid from"

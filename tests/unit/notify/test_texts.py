@@ -57,7 +57,7 @@ def test_nothing_is_needed_but_the_outcome(outcome: Outcome, language: Literal["
 
 @pytest.mark.parametrize("outcome", OUTCOMES)
 @pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("route", ["", "支付用户零钱", "招商银行信用卡0403", OUTSIDE_ROUTE])
+@pytest.mark.parametrize("route", ["", "支付用户零钱", "支付用户零钱通", "招商银行信用卡0403", OUTSIDE_ROUTE])
 def test_the_hint_is_never_cut(outcome: Outcome, language: Literal["zh", "en"], route: str) -> None:
     words = words_for(tell(outcome=outcome, to=addressee(language=language), route=route), NOW)
     assert subscribe_data({"thing4": "温馨提示"}, words)["thing4"] == words.note
@@ -68,9 +68,11 @@ def test_the_hint_is_never_cut(outcome: Outcome, language: Literal["zh", "en"], 
     ("language", "route", "when"),
     [
         ("zh", "支付用户零钱", "几分钟内退回微信零钱"),
+        ("zh", "支付用户零钱通", "几分钟内退回微信零钱通"),
         ("zh", "招商银行信用卡0403", "1–3 个工作日退回招商银行信用卡0403"),
         ("zh", "", "微信零钱几分钟内到账,银行卡 1–3 个工作日内到账"),
         ("en", "支付用户零钱", "WeChat wallet, usually within minutes"),
+        ("en", "支付用户零钱通", "WeChat Mini Fund, usually within minutes"),
         ("en", "招商银行信用卡0403", "1–3 working days"),
         ("en", "", "1–3 working days to a bank card"),
     ],
@@ -91,6 +93,12 @@ def test_money_that_was_paid_outside_is_in_no_wallet_and_on_no_card(
     assert ("约定" if language == "zh" else "agreed") in words.text
     untrue = (OUTSIDE_ROUTE, "原路", "零钱", "银行卡", "the way you paid", "wallet", "card", "working days")
     assert not [said for said in untrue if said in words.text + words.note]
+
+
+@pytest.mark.parametrize(("language", "where"), [("zh", "微信零钱通"), ("en", "your WeChat Mini Fund")])
+def test_money_in_the_mini_fund_is_not_looked_for_in_the_wallet(language: Literal["zh", "en"], where: str) -> None:
+    asked = tell(outcome="refund-arrived", to=addressee(language=language), route="支付用户零钱通")
+    assert where in words_for(asked, NOW).text
 
 
 def test_days_are_days_in_china() -> None:

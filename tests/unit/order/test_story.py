@@ -156,6 +156,14 @@ def test_the_line_about_the_money_says_when_it_arrives() -> None:
     assert line["expected_by"] == told.START + timedelta(minutes=5)
 
 
+def test_the_mini_fund_is_not_called_the_balance() -> None:
+    accepted = told.accepted().model_copy(update={"route": "支付用户零钱通"})
+    order = told.paid_order().hears(told.cancel(), told.held(), accepted).order
+    (words,) = [line["in_words"] for line in told_to_customer(order) if line["what"] == "refund-accepted"]
+    assert "退回微信零钱通," in words["zh"]
+    assert "your WeChat Mini Fund" in words["en"]
+
+
 INTERNAL = ("li-si-007", "customer-service", "NOT_ENOUGH", "wx1", "provider", "attempts", "step", "tasks", "next_try")
 
 
