@@ -62,6 +62,7 @@ _WECHAT_RESULTS: Mapping[int, Result] = {
     40164: "refused",  # our address is not on the account's list
     41030: "refused",  # the page is not in the released version
     43101: "refused",  # the customer did not subscribe, or the subscription is used up
+    43108: "unreached",  # another call for this customer was under way (community doc 000c4ebfe045a8cf994ce994d51c00)
     47003: "refused",  # a field does not take its value
     45009: "busy",  # the day's quota
     45011: "busy",  # too many calls a minute

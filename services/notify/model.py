@@ -13,7 +13,7 @@ from contracts.notify import Addressee, Channel, Outcome, TellCustomer
 Result = Literal["sent", "refused", "busy", "unknown", "unreached"]
 """What came of one call. sent: the provider has taken it. refused: it never will, nothing was sent. busy: it takes
 nothing now (a limit), nothing was sent. unknown: nobody knows whether it was sent (time-out, error, crash). unreached:
-the call never left, so nothing was sent."""
+the call never left, or met another one for the same customer, so nothing was sent."""
 
 Found = Literal["delivered", "accepted", "failed", "absent", "no-answer"]
 """What one look at a provider's list of sent messages shows: with the customer; taken by the provider; taken and not

@@ -63,6 +63,7 @@ async def test_a_token_that_ends_again_and_again(ended: int) -> None:
         *((code(number), "refused") for number in (43101, 40003, 47003, 40037, 41030)),
         *((code(number), "busy") for number in (45009, 45011)),
         *((code(number), "unknown") for number in (-1, 99999)),
+        (code(43108), "unreached"),
         ({}, "unknown"),
         ([], "unknown"),
         (httpx.Response(200, text="<html>"), "unknown"),
