@@ -18,7 +18,7 @@ from sandbox.calls import Answer, Intent, json_response, perform
 from sandbox.errors import InjectedError
 from sandbox.faults import Fault
 from sandbox.sms_limits import alibaba_account_problem, alibaba_number_problem
-from sandbox.sms_parts import WINDOW_SECONDS, AlibabaError, Sent, hmac_sha256, normal_number, sha256_hex, template
+from sandbox.sms_parts import WINDOW_SECONDS, AlibabaError, Sent, alibaba_number, hmac_sha256, sha256_hex, template
 from sandbox.sms_queries import details_intent
 from sandbox.templates import VERIFICATION_CODE
 from sandbox.world import World
@@ -85,7 +85,7 @@ def numbers_of(world: World, given: str) -> list[str]:
         raise AlibabaError(400, "MissingPhoneNumbers", "PhoneNumbers is mandatory for this action.")
     if len(listed) > MOST_NUMBERS:
         raise business("isv.MOBILE_COUNT_OVER_LIMIT", "手机号码数量超过限制")
-    numbers = [normal_number(number) for number in listed]
+    numbers = [alibaba_number(number) for number in listed]
     found = [number for number in numbers if number is not None]
     if len(found) < len(numbers):
         raise business("isv.MOBILE_NUMBER_ILLEGAL", "非法手机号")
@@ -140,7 +140,7 @@ def send_intent(world: World, asked: dict[str, str]) -> Intent:
         return 200, send(world, asked)
 
     first = asked.get("PhoneNumbers", "").split(",")[0]
-    numbers = {"phone": normal_number(first) or first, "template_id": asked.get("TemplateCode", "")}
+    numbers = {"phone": alibaba_number(first) or first, "template_id": asked.get("TemplateCode", "")}
     return Intent("sms-alibaba", numbers, act)
 
 

@@ -10,6 +10,8 @@ from sandbox.keys import Keys
 
 MAINLAND = re.compile(r"(?:\+?86|0086)?(1[3-9]\d{9})")
 FOREIGN = re.compile(r"\+(?!86)[1-9]\d{6,14}")
+# What begins like a mainland number and is too short for one is no number of another country.
+FOREIGN_WITHOUT_SIGN = re.compile(r"(?!86|1[3-9])[1-9]\d{6,14}")
 WINDOW_SECONDS = 300
 
 Channel = Literal["sms-tencent", "sms-alibaba"]
@@ -60,6 +62,14 @@ def normal_number(number: str) -> str | None:
     if mainland := MAINLAND.fullmatch(number):
         return f"+86{mainland[1]}"
     return number if FOREIGN.fullmatch(number) else None
+
+
+def alibaba_number(number: str) -> str | None:
+    """The same of a number as Alibaba Cloud takes it: abroad it is the country's code and the number, without a sign
+    (help.aliyun.com, SendSms, PhoneNumbers: 852000012)."""
+    if MAINLAND.fullmatch(number):
+        return normal_number(number)
+    return f"+{number}" if FOREIGN_WITHOUT_SIGN.fullmatch(number) else None
 
 
 def template(

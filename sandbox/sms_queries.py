@@ -14,7 +14,7 @@ from sandbox.calls import Answer, Intent
 from sandbox.clock import CHINA
 from sandbox.faults import Fault
 from sandbox.sms_book import NO_ERROR
-from sandbox.sms_parts import AlibabaError, TencentError, normal_number
+from sandbox.sms_parts import AlibabaError, TencentError, alibaba_number, normal_number
 from sandbox.sms_receipts import DELIVERED, china
 from sandbox.world import World
 
@@ -83,7 +83,7 @@ def pulled(row: sqlite3.Row) -> dict[str, Any]:
 
 def details_intent(world: World, asked: dict[str, str]) -> Intent:
     """QuerySendDetails: one page of the messages one number got on one day; AlibabaError for a wrong parameter."""
-    number = normal_number(asked.get("PhoneNumber", ""))
+    number = alibaba_number(asked.get("PhoneNumber", ""))
     if number is None:
         raise AlibabaError(200, "isv.MOBILE_NUMBER_ILLEGAL", "非法手机号")
     begin = _day(asked.get("SendDate", ""))

@@ -69,7 +69,7 @@ class AlibabaSms:
         from darabonba.runtime import RuntimeOptions  # type: ignore[import-untyped]
 
         request = SendSmsRequest(
-            phone_numbers=phone,
+            phone_numbers=_number(phone),
             sign_name=self._account.sign_name,
             template_code=template.alibaba_template_code,
             template_param=json.dumps({name: values[name] for name in template.params}, ensure_ascii=False),
@@ -93,7 +93,7 @@ class AlibabaSms:
         try:
             for day in _days(since, until):
                 for page in range(1, PAGES_MAX + 1):
-                    rows = await self._details(phone.removeprefix("+86").removeprefix("+"), day, page)
+                    rows = await self._details(_number(phone), day, page)
                     for row in rows:
                         if row.out_id == mark:
                             return Seen(_STATUS.get(row.send_status, "accepted"), str(row.err_code or ""))
@@ -114,6 +114,12 @@ class AlibabaSms:
             raise LookupError("no list in the answer")
         found = answer.body.sms_send_detail_dtos
         return list(found.sms_send_detail_dto or []) if found else []
+
+
+def _number(phone: str) -> str:
+    """An E.164 number as this provider takes it: of the mainland bare, of elsewhere behind its country's code
+    (help.aliyun.com/en/sms/developer-reference/api-dysmsapi-2017-05-25-sendsms, PhoneNumbers)."""
+    return phone.removeprefix("+86").removeprefix("+")
 
 
 def _days(since: datetime, until: datetime) -> Iterable[str]:

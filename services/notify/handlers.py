@@ -10,7 +10,7 @@ from chassis.record import Aggregate
 from contracts.message import Message, Woke
 from contracts.notify import Channel, CustomerTold, TellCustomer
 from services.notify import erasing
-from services.notify.limits import e164
+from services.notify.limits import is_same_number
 from services.notify.model import (
     CALLS_MAX,
     LOOKED_UP,
@@ -130,8 +130,9 @@ def sms_reported(notice: Notice | None, receipt: SmsReceipt, at: datetime) -> De
     next outcome may be on its way and the two would cross."""
     if notice is None or notice.superseded_at is not None:
         return notice, ()
-    under_way = (notice.channel, notice.call, e164(notice.asked.to.phone))
-    if (receipt.provider, receipt.call, e164(receipt.phone)) != under_way:
+    if (receipt.provider, receipt.call) != (notice.channel, notice.call):
+        return notice, ()
+    if not is_same_number(receipt.phone, notice.asked.to.phone):
         return notice, ()
     result: Literal["delivered", "failed"] = "delivered" if receipt.delivered else "failed"
     known = _with(notice, Tried(channel=receipt.provider, what="receipt", result=result, code=receipt.code, at=at))

@@ -61,6 +61,11 @@ def e164(phone: str) -> str:
     return f"+86{mainland[1]}" if mainland else phone
 
 
+def is_same_number(one: str, other: str) -> bool:
+    """Whether two numbers are one, however they are written: providers leave out the sign before a country's code."""
+    return e164(one).removeprefix("+") == e164(other).removeprefix("+")
+
+
 def fitted(kind: str, value: str, time: datetime) -> str:
     """`value` within the limits of `kind`, never empty. Kinds of time show `time`, whatever the value. Kinds that are
     not known are treated like `thing`."""

@@ -138,6 +138,12 @@ def test_a_receipt_answers_before_the_look() -> None:
     assert story.receives(False).told().channel == "inbox"
 
 
+def test_a_receipt_of_a_number_abroad_has_no_sign_before_it() -> None:
+    abroad = tell(to=addressee(phone="+85291234567"))
+    story = Story().hears(abroad).answer("refused").answer("refused").answer("unknown")
+    assert story.receives(True, phone="85291234567").told().channel == "sms-alibaba"
+
+
 def test_not_delivered_after_all_leaves_the_notice_to_the_inbox() -> None:
     story = to_alibaba().answer("sent")
     told_at = story.notice.told_at

@@ -82,6 +82,20 @@ async def test_sms_takes_every_outcome(outside: Outside, opened: Senders, provid
     assert line["values"]["order"] == "order-1"
 
 
+@pytest.mark.parametrize("provider", SMS)
+async def test_a_number_abroad_is_written_as_the_provider_wants_it(
+    outside: Outside, opened: Senders, provider: str
+) -> None:
+    abroad = sms(provider, phone="+85291234567")
+    assert await perform(opened, abroad) == Answer("sent")
+    (line,) = await outside.delivered()
+    assert line["to"] == "+85291234567"
+    look = LookForSms.model_validate({**abroad.model_dump(), "look": 1, "since": clock.now() - timedelta(seconds=10)})
+    report = await performers(opened, ledger(), nobody_is_overtaken, still_wanted)[LookForSms](look, 1)
+    assert isinstance(report, SmsFound)
+    assert report.found == "delivered"
+
+
 async def test_outcomes_without_a_template_of_their_own(opened: Senders) -> None:
     for outcome in get_args(Outcome):
         answer = await perform(opened, wechat(outcome, OPENID + outcome[:3]))

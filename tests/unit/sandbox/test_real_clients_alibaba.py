@@ -37,13 +37,14 @@ def address(keys: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 def test_alibaba_sends(address: str, keys: Path) -> None:
-    body = alibaba(address, keys).send_sms(alibaba_request(keys, "13800138000,+8613900139000")).body
+    body = alibaba(address, keys).send_sms(alibaba_request(keys, "13800138000,+8613900139000,85291234567")).body
     assert (body.code, body.message) == ("OK", "OK")
     assert body.biz_id
     lines = get(address, "/_ledger/messages")["lines"]
     assert [(line["channel"], line["to"]) for line in lines] == [
         ("sms-alibaba", "+8613800138000"),
         ("sms-alibaba", "+8613900139000"),
+        ("sms-alibaba", "+85291234567"),
     ]
     assert lines[0]["values"] == dict(zip(("order", "amount", "note"), VALUES, strict=True))
 
@@ -52,6 +53,8 @@ def test_alibaba_sends(address: str, keys: Path) -> None:
     ("numbers", "change", "code"),
     [
         ("123", {}, "isv.MOBILE_NUMBER_ILLEGAL"),
+        ("+85291234567", {}, "isv.MOBILE_NUMBER_ILLEGAL"),
+        ("1380013800", {}, "isv.MOBILE_NUMBER_ILLEGAL"),
         ("13700137000", {}, "isv.BLACK_KEY_CONTROL_LIMIT"),
         ("13800138000", {"sign": "别家"}, "isv.SMS_SIGNATURE_ILLEGAL"),
         ("13800138000", {"template": "SMS_1"}, "isv.SMS_TEMPLATE_ILLEGAL"),
