@@ -128,7 +128,7 @@ format: install ## let ruff put the code into shape
 	@$(BIN)/ruff format $(CODE)
 
 .PHONY: schemas
-schemas: install ## rewrite contracts/schemas, contracts/asyncapi.yaml and docs/api/errors.md from the code
+schemas: install ## rewrite contracts/schemas, tools/catalogue/stored, contracts/asyncapi.yaml and docs/api/errors.md from the code
 	@$(BIN)/python -m tools.catalogue
 
 # The official AsyncAPI parser exists for node only. Without node the tests still validate against the official JSON

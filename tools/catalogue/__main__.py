@@ -1,12 +1,12 @@
-"""`python -m tools.catalogue` writes the golden schemas, asyncapi.yaml and the list of errors; with `--check` it only
-compares, and holds the list of topics against the messages."""
+"""`python -m tools.catalogue` writes the golden schemas of what travels and of what is stored, asyncapi.yaml and the
+list of errors; with `--check` it only compares, and holds the list of topics against the messages."""
 
 from __future__ import annotations
 
 import sys
 
 from contracts import CATALOGUE
-from tools.catalogue import asyncapi, problems, roles, schemas
+from tools.catalogue import asyncapi, problems, roles, schemas, stored
 from tools.topics import listing
 
 
@@ -24,6 +24,7 @@ def _check() -> list[str]:
     now = asyncapi.rendered(asyncapi.document())
     if not asyncapi.PATH.exists() or asyncapi.PATH.read_text("utf-8") != now:
         found.append("contracts/asyncapi.yaml is not what the messages say now: run `make schemas`")
+    found += stored.stale(stored.current())
     return found + problems.stale() + listing.unlike(CATALOGUE.values())
 
 
@@ -34,6 +35,9 @@ def _write() -> list[str]:
             "Not written: partners of the old message could not live with the new one. Give the new one a new wire "
             "name beside the old one, or, when nobody has ever used the old one, delete its file in contracts/schemas."
         )
+        return refused
+    refused = stored.write(stored.current())
+    if refused:
         return refused
     asyncapi.PATH.write_text(asyncapi.rendered(asyncapi.document()), "utf-8")
     problems.write()
