@@ -34,6 +34,10 @@ _Word = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,63}$")]
 _Sentence = Annotated[str, Field(max_length=200)]
 
 
+_OUTCOME = ("name", "way", "approve_by", "code", "undo_seconds", "zh", "en")
+"""The fields of a rule that are no condition."""
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True)
 
@@ -65,9 +69,12 @@ class Rule(BaseModel):
     @property
     def fits_everything(self) -> bool:
         """Whether it has no condition."""
-        lists = (self.who, self.states, self.families, self.codes, self.categories)
-        limits = (self.within_minutes, self.up_to_minor, self.imported)
-        return not any(lists) and all(limit is None for limit in limits)
+        return all(getattr(self, name) in ((), None) for name in self.conditions())
+
+    @classmethod
+    def conditions(cls) -> tuple[str, ...]:
+        """The fields that say which wishes it speaks of: whatever does not say what becomes of those."""
+        return tuple(name for name in cls.model_fields if name not in _OUTCOME)
 
     @model_validator(mode="after")
     def _is_whole(self) -> Rule:

@@ -52,26 +52,35 @@ def test_finance_cancels_nothing_and_is_a_second_person_for_large_amounts() -> N
     assert "finance" in BUILT_IN.decide(ask("supervisor", "paid", amount=LARGE_MINOR + 1)).approve_by
 
 
-@pytest.mark.parametrize(
-    ("condition", "fits", "fits_not"),
-    [
-        ({"who": ["customer"]}, ask("customer", "paid"), ask("supervisor", "paid")),
-        ({"states": ["paid"]}, ask("customer", "paid"), ask("customer", "pending-payment")),
-        ({"within_minutes": 30}, ask("customer", "paid", SOON), ask("customer", "paid", LATER)),
-        ({"up_to_minor": 100}, ask("customer", "paid", amount=100), ask("customer", "paid", amount=101)),
-        ({"families": ["customer"]}, ask("customer", "paid"), None),
-        ({"families": ["merchant"]}, None, ask("customer", "paid")),
-        ({"codes": ["changed-mind"]}, ask("customer", "paid"), None),
-        ({"codes": ["quality"]}, None, ask("customer", "paid")),
-        ({"categories": ["goods", "food"]}, ask("customer", "paid"), ask("customer", "paid", category="toys")),
-        ({"imported": True}, ask("customer", "paid", imported=True), ask("customer", "paid")),
-        ({"imported": False}, ask("customer", "paid"), ask("customer", "paid", imported=True)),
-    ],
-)
+CONDITIONS: list[tuple[dict[str, Any], Ask | None, Ask | None]] = [
+    ({"who": ["customer"]}, ask("customer", "paid"), ask("supervisor", "paid")),
+    ({"states": ["paid"]}, ask("customer", "paid"), ask("customer", "pending-payment")),
+    ({"within_minutes": 30}, ask("customer", "paid", SOON), ask("customer", "paid", LATER)),
+    ({"up_to_minor": 100}, ask("customer", "paid", amount=100), ask("customer", "paid", amount=101)),
+    ({"families": ["customer"]}, ask("customer", "paid"), None),
+    ({"families": ["merchant"]}, None, ask("customer", "paid")),
+    ({"codes": ["changed-mind"]}, ask("customer", "paid"), None),
+    ({"codes": ["quality"]}, None, ask("customer", "paid")),
+    ({"categories": ["goods", "food"]}, ask("customer", "paid"), ask("customer", "paid", category="toys")),
+    ({"imported": True}, ask("customer", "paid", imported=True), ask("customer", "paid")),
+    ({"imported": False}, ask("customer", "paid"), ask("customer", "paid", imported=True)),
+]
+"""A condition, a wish that fits it, and one that does not."""
+
+
+@pytest.mark.parametrize(("condition", "fits", "fits_not"), CONDITIONS)
 def test_every_condition_counts(condition: dict[str, Any], fits: Ask | None, fits_not: Ask | None) -> None:
     rule = Rule.model_validate({"name": "one", "way": "allow", **condition})
     assert fits is None or rule.fits(fits)
     assert fits_not is None or not rule.fits(fits_not)
+    assert not rule.fits_everything
+
+
+def test_each_condition_that_there_is_has_been_tried() -> None:
+    for name in Rule.conditions():
+        tried = [row for row in CONDITIONS if name in row[0]]
+        assert any(fits for _, fits, _ in tried), f"{name}: add a row to CONDITIONS"
+        assert any(fits_not for *_, fits_not in tried), f"{name}: does `fits` look at it?"
 
 
 @pytest.mark.parametrize(
