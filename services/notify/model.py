@@ -32,8 +32,6 @@ POLICY: dict[Result, Step] = {
     "unreached": "once more, then next channel",
 }
 
-"""The time zone customers read times in; it has no summer time."""
-
 CASCADE: tuple[Channel, ...] = ("wechat", "sms-tencent", "sms-alibaba", "inbox")
 CALLS_MAX = 2
 """Calls on one channel: the first, and one more when the first never left."""

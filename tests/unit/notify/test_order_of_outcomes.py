@@ -147,6 +147,22 @@ def test_two_outcomes_never_drop_each_other() -> None:
     assert "refund-on-its-way" in SUPERSEDES["refund-failed"], "never told after it failed"
 
 
+def test_what_nobody_waits_for_is_dropped_once_the_end_is_told() -> None:
+    """What no line of a saga asks for may still wait for its channel when the case tells its end."""
+    confirmed = CASE.model_copy(update={"confirm_by": NOW})
+    asked = [
+        saga.start(facts, NOW, from_step=line)[1][0]
+        for facts in (CASE, confirmed)
+        for saga in SAGAS.values()
+        for line in notices_of(saga)
+    ]
+    waited_for = {one.outcome for one in asked if isinstance(one, TellCustomer)}
+    alone = set(get_args(Outcome)) - waited_for
+    assert alone >= {"refund-delayed", "cancellation-begun"}
+    for end in ("refund-arrived", "refund-failed"):
+        assert alone <= set(SUPERSEDES[end]), f"SUPERSEDES in services/notify/model.py, {end}"
+
+
 async def test_the_notice_hears_at_once_that_it_is_untrue() -> None:
     engine = Engine("notify", {NOTICES: MemoryStore(NOTICES)}, MemoryBroker(), lambda: NOW)
 

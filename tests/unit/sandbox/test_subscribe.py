@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from sandbox.subscribe_fields import wrong_field
-from sandbox.templates import SMS_TEMPLATES, SUBSCRIBE_TEMPLATES
 from tests.unit.sandbox.miniprogram import VALUES, accept, send, token
 from tests.unit.sandbox.shop import OPENID, Shop
 
@@ -103,22 +102,6 @@ async def test_the_released_pages_are_a_setting(make_shop: Any) -> None:
     good = (await token(shop))["access_token"]
     assert (await send(shop, good))["errcode"] == 0
     assert (await send(shop, good, page="pages/order/list"))["errcode"] == 41030
-
-
-def test_there_is_a_template_for_every_outcome() -> None:
-    wanted = {
-        "order-cancelled",
-        "refund-on-its-way",
-        "refund-arrived",
-        "refund-failed",
-        "cancellation-refused",
-        "late-payment-refunded",
-        "refund-to-confirm",
-        "refund-delayed",
-        "cancellation-begun",
-    }
-    assert set(SUBSCRIBE_TEMPLATES) == wanted
-    assert wanted - {"cancellation-begun"} <= set(SMS_TEMPLATES)  # that one never goes by short message
 
 
 async def test_an_unknown_template_cannot_be_accepted(shop: Shop) -> None:
