@@ -2,16 +2,20 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, get_args
 
 import httpx
 import pytest
 
 from sandbox.app import settle
+from sandbox.fault_rules import Call, Kind
 from sandbox.faults import Rule, Shares
 from tests.unit.sandbox.shop import Shop
 
 MakeShop = Callable[..., Awaitable[Shop]]
+SANDBOX = Path(__file__).parents[3] / "sandbox"
+NAMED_ONLY = ("fault_rules.py", "fault_mix.py", "script.py")
 NUMBERS = [f"case-{place}_1" for place in range(4000)]
 
 
@@ -177,3 +181,16 @@ async def test_faults_can_be_seen_and_cleared(shop: Shop) -> None:
     assert (cleared["seed"], cleared["refund_unknown_share"], cleared["rules"]) == (0, 0.0, [])
     too_much = {"refund_unknown_share": 0.6, "refund_refused_share": 0.6}
     assert (await shop.http.put("/_control/faults", json=too_much)).status_code == 422
+
+
+def test_each_call_and_each_kind_of_fault_is_in_the_readme() -> None:
+    rules = (SANDBOX / "README.md").read_text("utf-8").split("### Fault rules\n", 1)[1].split("\n### ", 1)[0]
+    assert [call for call in get_args(Call) if f"`{call}`" not in rules] == []
+    assert [kind for kind in get_args(Kind) if f"`{kind}`" not in rules] == []
+
+
+def test_each_kind_of_fault_is_carried_out_somewhere() -> None:
+    """One that is only named would strike a call and change nothing. Of `states` what it carries is looked at."""
+    code = "".join(file.read_text("utf-8") for file in sorted(SANDBOX.glob("*.py")) if file.name not in NAMED_ONLY)
+    carried = {"states": "fault.first_state", "status": "fault.refund_status"}
+    assert [kind for kind in get_args(Kind) if carried.get(kind, f'"{kind}"') not in code] == []
