@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from pathlib import Path
 
 import pytest
 
 from tools.checks.__main__ import ROOT, RULES, main, problems
+from tools.checks.clocks import PURE
 from tools.checks.source import Problem, Source
 
 HANDLERS = "services/payment/handlers.py"
@@ -22,6 +25,7 @@ BROKEN = [
     ("services/order/cancellation.py", "import random\nn = random.Random(1).random()", "pure-chance"),
     ("services/order/model.py", "from secrets import token_hex\nn = token_hex()", "pure-chance"),
     ("chassis/saga.py", "import os\nn = os.urandom(4)", "pure-chance"),
+    ("services/order/policies.py", "from uuid import uuid4\nn = uuid4()", "pure-chance"),
     ("chassis/record.py", "import asyncio\nasync def f():\n    await asyncio.sleep(1)", "pure-sleep"),
     (LOOP, "import time\nat = time.time()", "clock"),
     ("services/payment/effects.py", "from datetime import datetime, UTC\nat = datetime.now(UTC)", "clock"),
@@ -80,6 +84,17 @@ def test_no_rule_minds_what_is_right(path: str, text: str) -> None:
 def test_every_rule_was_seen_to_fail() -> None:
     silent = [rule.__name__ for rule in RULES if not any(list(rule(Source(path, text))) for path, text, _ in BROKEN)]
     assert silent == []
+
+
+def test_a_module_that_calls_itself_pure_is_held_to_it() -> None:
+    """`.importlinter` lists what decides, for its own contract and for these rules."""
+    sources = [
+        Source(path.relative_to(ROOT).as_posix(), path.read_text("utf-8")) for path in ROOT.glob("services/*/*.py")
+    ]
+    pure = [one for one in sources if re.search(r"\bPure\.|No I/O, no clock", ast.get_docstring(one.tree) or "")]
+    assert len(pure) > 20
+    assert [one.path for one in pure if not one.matches(PURE)] == []
+    assert [pattern for pattern in PURE if not list(ROOT.glob(pattern))] == []
 
 
 def test_a_problem_says_where_which_rule_and_what_to_do() -> None:
