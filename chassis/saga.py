@@ -12,7 +12,8 @@
 `step` may be refused and has an undo; `pivot` is the point of no return; `then` must succeed, so nobody may refuse it;
 `after_undo` is done when everything before the pivot was taken back. Where a line need not wait for the one before it,
 both are said at once (`with_next`); the run goes on when both are answered. The list is checked when the module loads.
-A run stores the *name* of its step and the version of the list, so a list may grow while runs are under way.
+A run stores the *name* of its step, so a list may grow while runs are under way; a line is never renamed or taken out
+while a run may stand there. The version is stored for whoever looks: nothing compares it.
 
 Silence is not an answer: the same command is said again, later and later. Silence before the pivot beyond the step's
 patience undoes the silent step too, because it may still happen. At or after the pivot it never guesses: it goes on

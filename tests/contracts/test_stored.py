@@ -4,6 +4,7 @@ read what is there is refused, by the name of its field."""
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +13,9 @@ from pydantic import BaseModel, Field, create_model
 
 from chassis.record import Aggregate
 from contracts.message import Intent
+from services.order.cancellation import CANCEL_PAID_ORDER
 from services.order.model import Order
-from tools.catalogue.stored import current, kept, stale, unreadable, write
+from tools.catalogue.stored import current, kept, lines, stale, unreadable, write
 
 SERVICES = Path(__file__).parents[2] / "services"
 
@@ -45,6 +47,19 @@ def test_every_kind_of_record_and_every_intent_is_held() -> None:
     assert len(wires) > 15
     assert set(wires) <= names
     assert kept()["order.orders"] is Order
+    sagas = re.findall(r'^\w+ = Saga\(\n    "([a-z-]+)"', text, re.MULTILINE)
+    assert len(sagas) > 10
+    assert {name.partition("line-of-")[2] for name in lines()} == set(sagas)
+
+
+def test_a_line_of_a_saga_that_is_renamed_strands_the_runs_that_stand_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    *before, last = CANCEL_PAID_ORDER.forward
+    monkeypatch.setattr(CANCEL_PAID_ORDER, "forward", [*before, replace(last, name="tell the customer again")])
+    (found,) = unreadable(current())
+    assert found.startswith("order.line-of-cancel-paid-order: ")
+    assert f"what is stored may have the value {last.name!r}" in found
+    monkeypatch.setattr(CANCEL_PAID_ORDER, "forward", [*before, replace(last, name="one more"), last])
+    assert unreadable(current()) == [], "a list may grow"
 
 
 @pytest.mark.parametrize(

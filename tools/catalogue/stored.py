@@ -1,6 +1,7 @@
 """The golden JSON Schema of everything that a service stores and reads into a model again: the states of its records,
-the intents that wait beside them until they are performed, and documents of other kinds. A database holds what every
-older version wrote, so whatever fitted the model before must fit it now, as with the commands of an old writer."""
+the intents that wait beside them until they are performed, documents of other kinds, and the lines of sagas, by whose
+names runs remember where they stand. A database holds what every older version wrote, so whatever fitted before must
+fit now, as with the commands of an old writer."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from chassis.record import Aggregate
+from chassis.saga import Saga
 from contracts.message import Intent
 from services.notify.quota import Fact
 from services.order.bulk import Plan
@@ -24,7 +26,7 @@ from tools.catalogue.schemas import Schema, golden, rendered
 SERVICES = Path(__file__).resolve().parents[2] / "services"
 FOLDER = Path(__file__).with_name("stored")
 SHOWN = "tools/catalogue/stored"
-DEFINES = ("Aggregate(", "Intent)")
+DEFINES = ("Aggregate(", "Intent)", "Saga(")
 """A module with one of these in it defines something stored; the others are not imported, which takes long."""
 
 DOCUMENTS: Mapping[str, type[BaseModel]] = {
@@ -40,25 +42,38 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
 
 def kept() -> dict[str, type[BaseModel]]:
     """Every model that something stored is read into, by `<service>.<kind of record>`, or wire name of an intent."""
-    return dict(sorted({**DOCUMENTS, **dict(_found())}.items()))
+    found = {**DOCUMENTS}
+    for service, value in _defined():
+        if isinstance(value, Aggregate):
+            found[f"{service}.{value.name}"] = value.state
+        elif isinstance(value, type) and issubclass(value, Intent) and value.wire:
+            found[f"{service}.{value.wire}"] = value
+    return dict(sorted(found.items()))
 
 
-def _found() -> Iterator[tuple[str, type[BaseModel]]]:
+def lines() -> dict[str, list[str]]:
+    """The names of every saga's lines, by `<service>.line-of-<saga>`. A run at a line that its list does not have is
+    left to a newer process: a line that is renamed or taken out strands the runs that stand there."""
+    sagas = {(service, value.name): value for service, value in _defined() if isinstance(value, Saga)}
+    return {
+        f"{service}.line-of-{name}": [line.name for line in (*saga.forward, *saga.backward)]
+        for (service, name), saga in sorted(sagas.items())
+    }
+
+
+def _defined() -> Iterator[tuple[str, Any]]:
+    """What the modules of services define, and of which service."""
     for path in sorted(SERVICES.glob("*/*.py")):
-        if not any(one in path.read_text("utf-8") for one in DEFINES):
-            continue
-        service = path.parent.name
-        module = importlib.import_module(f"services.{service}.{path.stem}")
-        for value in vars(module).values():
-            if isinstance(value, Aggregate):
-                yield f"{service}.{value.name}", value.state
-            elif isinstance(value, type) and issubclass(value, Intent) and value.wire:
-                yield f"{service}.{value.wire}", value
+        if any(one in path.read_text("utf-8") for one in DEFINES):
+            module = importlib.import_module(f"services.{path.parent.name}.{path.stem}")
+            yield from ((path.parent.name, value) for value in vars(module).values())
 
 
 def current() -> dict[str, Schema]:
-    """Every stored model's schema as the code has it now. Without words for people: they change nothing stored."""
-    return {name: {"x-kind": "command", **_bare(model.model_json_schema())} for name, model in kept().items()}
+    """The schema of everything stored as the code has it now. Without words for people: they change nothing stored."""
+    models: dict[str, Schema] = {name: _bare(model.model_json_schema()) for name, model in kept().items()}
+    places: dict[str, Schema] = {name: {"type": "string", "enum": known} for name, known in lines().items()}
+    return {name: {"x-kind": "command", **schema} for name, schema in {**models, **places}.items()}
 
 
 def _bare(schema: Any) -> Any:
