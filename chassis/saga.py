@@ -166,7 +166,7 @@ class Saga(Generic[F]):
         for filled in bare:
             missing = {field for field, info in filled.model_fields.items() if info.is_required()} - self._fact_names()
             if missing:
-                raise ValueError(f"{self.name}: {line.name!r} finds no fact for {sorted(missing)}")
+                raise ValueError(f"{self.name}: {line.name!r} finds no fact for {sorted(missing)} of {filled.__name__}")
 
     def _fact_names(self) -> set[str]:
         return set(self.facts.model_fields) | set(self.facts.model_computed_fields)

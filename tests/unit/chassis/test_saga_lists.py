@@ -72,7 +72,7 @@ WRONG: dict[str, tuple[tuple[Line, ...], str]] = {
     "a command that nobody answers": ((CHARGE, then("tickets", Unanswered)), "nobody answers"),
     "an undo that nobody answers": ((step("train", BookTrain, undo=Unanswered), CHARGE), "nobody answers"),
     "a function whose command nobody answers": ((CHARGE, then("tickets", unanswered)), "nobody answers"),
-    "missing facts": ((pivot("charge", Charge),), r"no fact for \['reason'\]"),
+    "missing facts": ((pivot("charge", Charge),), r"no fact for \['reason'\] of Charge"),
     "a step without an undo": ((Line("step", "train", BookTrain), CHARGE), "has no undo"),
     "the same command in two steps": (
         (BOOK_TRAIN, step("another train", BookTrain, undo=CancelTrain), CHARGE),

@@ -41,7 +41,7 @@ ROW = re.compile(r"^\| `(tuidan_\w+)` \| (\w+) \| ([^|]*) \| (.+) \|$", re.MULTI
 def test_a_metric_keeps_the_rules(metric: Metric) -> None:
     assert re.fullmatch(r"tuidan(_[a-z0-9]+)+", metric.name)
     assert len(metric.help) > 10
-    assert set(metric.labels) <= BOUNDED, "a label must be known to be bounded"
+    assert set(metric.labels) <= BOUNDED, "a label must be known to be bounded: BOUNDED above lists those that are"
     if metric.kind == "counter":
         assert metric.name.endswith("_total")
     else:
@@ -55,7 +55,7 @@ def test_the_list_of_metrics_is_true_and_whole() -> None:
         name: Metric(name, kind, tuple(re.findall(r"`(\w+)`", labels)), help)
         for name, kind, labels, help in ROW.findall(text)
     }
-    assert listed == registered()
+    assert listed == registered(), "left: the rows of docs/metrics.md; right: what the code registers"
     assert text.count("\n| `tuidan_") == len(listed), "a row that is not read, or two of one name"
 
 
