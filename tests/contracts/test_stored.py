@@ -11,7 +11,8 @@ from typing import Any, Literal
 import pytest
 from pydantic import BaseModel, Field, create_model
 
-from chassis.record import Aggregate
+from chassis.record import Aggregate, Record
+from chassis.store import from_document, to_document
 from contracts.message import Intent
 from services.order.cancellation import CANCEL_PAID_ORDER
 from services.order.model import Order
@@ -95,3 +96,16 @@ def test_a_field_that_is_gone_and_a_file_that_nobody_reads_are_seen(tmp_path: Pa
     without = of({name: field for name, field in BEFORE.items() if name != "route"})
     assert "route: the field was removed" in unreadable(without, tmp_path)[0]
     assert stale({}, tmp_path)[0].startswith("nothing reads tools/catalogue/stored/order.kept.json")
+
+
+def test_what_only_a_newer_process_keeps_is_gone_once_an_older_one_has_saved() -> None:
+    """As docs/changing.md says of the time in which both run."""
+    older: type[BaseModel] = create_model("Kept", **BEFORE)
+    newer: type[BaseModel] = create_model("Kept", **BEFORE, bank_day=(str, ""))
+    stored = to_document(Record("o1", state=newer.model_validate({"order_id": "o1", "bank_day": "2025-03-01"})))
+    saved = to_document(from_document({"_id": "o1", "version": 1, **stored, "journal": []}, older))
+    assert stored["state"]["bank_day"] == "2025-03-01"
+    assert "bank_day" not in saved["state"]
+    assert from_document({"_id": "o1", "version": 2, **saved, "journal": []}, newer).state == newer.model_validate(
+        {"order_id": "o1"}
+    )
