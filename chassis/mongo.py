@@ -37,6 +37,7 @@ _NEVER = frozenset({2, 9, 14, 28, 40, 52, 56, 57, 66, 10334, 17419, 17420})
 _SERVER_SELECTION_MS = 3_000
 _SOCKET_MS = 5_000
 _INDEX_SECONDS = 3_600.0
+_SUM_SECONDS = 60.0
 _RAW_MS = 60_000
 _SET: Document = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
 """A time that is there. MongoDB reads a partial index only for a query that says the same as the index."""
@@ -77,8 +78,7 @@ class Collection:
                 cursor = cursor.hint(list(index))
             if sort:
                 cursor = cursor.sort(list(sort))
-            if limit:
-                cursor = cursor.limit(limit)
+            cursor = cursor.limit(limit)
             found: list[dict[str, Any]] = await cursor.to_list(None)
             return found
 
@@ -98,8 +98,8 @@ class Collection:
             return found
 
     async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]:
-        """The result of an aggregation pipeline, which may use the disk for large sorts."""
-        with _answering():
+        """The result of an aggregation pipeline. It may read all there is: take a minute, and the disk for sorting."""
+        with _answering(), timeout(_SUM_SECONDS):
             cursor = self._collection.aggregate(list(pipeline), allowDiskUse=True)
             if inspect.isawaitable(cursor):
                 cursor = await cursor

@@ -17,6 +17,8 @@ from chassis.values import MISSING, ordered
 LookUp = Callable[[str, Mapping[str, Any]], Iterable[Row]]
 """(name of a collection, filter) → the stored documents that match."""
 
+Accumulator = Callable[[Sequence[Any]], Any]
+
 
 def results(rows: Iterable[Row], pipeline: Iterable[Mapping[str, Any]], look_up: LookUp) -> Iterable[Row]:
     """What comes out of a pipeline that `rows` go into."""
@@ -117,22 +119,30 @@ def _project(rows: Iterable[Row], fields: Mapping[str, Any]) -> Iterator[Row]:
 
 def _group(rows: Iterable[Row], fields: Mapping[str, Any]) -> Iterator[Row]:
     key = _key(fields["_id"])
-    sums: dict[str, Expression] = {}
+    wishes: dict[str, tuple[Accumulator, Expression]] = {}
     for name, wanted in fields.items():
         if name != "_id":
             ((accumulator, operand),) = wanted.items()
-            if accumulator != "$sum":
+            if accumulator not in _ACCUMULATORS:
                 raise NotImplementedError(f"accumulator {accumulator}")
-            sums[_plain(name)] = expression(operand)
+            wishes[_plain(name)] = (_ACCUMULATORS[accumulator], expression(operand))
     groups: dict[Any, tuple[Any, list[list[Any]]]] = {}
     for row in rows:
         id = key(row, {})
         id = None if id is MISSING else id
-        _, columns = groups.setdefault(ordered(id), (id, [[] for _ in sums]))
-        for column, operand in zip(columns, sums.values(), strict=True):
+        _, columns = groups.setdefault(ordered(id), (id, [[] for _ in wishes]))
+        for column, (_, operand) in zip(columns, wishes.values(), strict=True):
             column.append(operand(row, {}))
     for id, columns in groups.values():
-        yield {"_id": id, **{name: total(column) for name, column in zip(sums, columns, strict=True)}}
+        made = {name: put(column) for (name, (put, _)), column in zip(wishes.items(), columns, strict=True)}
+        yield {"_id": id, **made}
+
+
+def _first(column: Sequence[Any]) -> Any:
+    return None if column[0] is MISSING else column[0]
+
+
+_ACCUMULATORS: Mapping[str, Accumulator] = {"$sum": total, "$first": _first}
 
 
 def _key(wanted: Any) -> Expression:

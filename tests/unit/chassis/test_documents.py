@@ -347,6 +347,11 @@ PIPELINES: list[list[dict[str, Any]]] = [
     [{"$project": {"n": 1, "missing": "$nowhere", "first": {"$first": "$l"}}}, {"$sort": {"_id": 1}}],
     [{"$unwind": "$l"}, {"$group": {"_id": "$l.id", "n": {"$sum": "$l.n"}}}, {"$sort": {"_id": 1}}],
     [{"$group": {"_id": None, "big": {"$sum": "$big"}, "half": {"$sum": "$half"}, "text": {"$sum": "$_id"}}}],
+    [
+        {"$sort": {"n": -1, "half": -1}},
+        {"$group": {"_id": "$n", "half": {"$first": "$half"}, "many": {"$sum": 1}}},
+        {"$sort": {"_id": 1}},
+    ],
 ]
 
 

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
-from chassis.mongo import Driver
+from chassis.mongo import Database, Driver
 from services.inventory import balances
 from services.inventory.balances import MARKERS_MAX, Balances, Unsettled
 from services.inventory.model import Amounts, Movement
-from services.inventory.recount import recount
+from services.inventory.recount import PRODUCTS_IN_LEDGER, recount
 from tests.unit.inventory.performers import (
     Crash,
     Script,
@@ -153,6 +153,23 @@ async def test_a_crash_while_taking_back_is_completed_by_a_sweep(books: Balances
     assert (await books.stock_of("tea") or {})["available"] == 3
     assert (await recount(books)).differences == ()
     assert await check_product(books, "tea") == Amounts(available=6, received=6)
+
+
+async def test_a_recount_finds_products_by_one_entry_of_the_index_each(books: Balances, database: Database) -> None:
+    """Of a ledger that is read through for that, each recount takes longer than the last, and one day too long."""
+    wanted = [coming_in("tea", "r", 5), taking("tea", "o-1", 3), taking("tea", "o-2", 9), taking("hat", "o-3", 1)]
+    assert list((await books.move(wanted)).values()) == ["applied", "applied", "refused", "refused"]
+    assert [line["_id"] for line in await books.ledger.aggregate(PRODUCTS_IN_LEDGER)] == ["tea"]
+    words = {"aggregate": "ledger", "pipeline": list(PRODUCTS_IN_LEDGER), "cursor": {}}
+    explained = await database._database.command("explain", words)
+    assert "DISTINCT_SCAN" in str(explained["stages"][0]["$cursor"]["queryPlanner"]["winningPlan"])
+
+
+async def test_a_balance_that_is_gone_is_a_difference(books: Balances, database: Database) -> None:
+    await books.move([coming_in("tea", "r", 5), taking("hat", "o", 1)])
+    await database.collection("balances").delete({"_id": "tea"})
+    found = await recount(books)
+    assert (found.products, [one.product_id for one in found.differences]) == (1, ["tea"])
 
 
 async def test_any_movements_leave_equal_books(books: Balances, chance: random.Random) -> None:
