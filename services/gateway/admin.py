@@ -63,11 +63,16 @@ class WhichNotices(BaseModel):
     order_id: Annotated[str, Field(pattern=model.ORDER_ID_PATTERN)]
 
 
+Subject = Literal[
+    "orders", "cancellations", "refunds", "refund-attempts", "stock-returns", "notices", "ratings", "saved-orders"
+]
+
+
 class WhichFigures(BaseModel):
     """Figures per what: month, product, reason, group, and what else the figure can be broken down by."""
 
     model_config = ConfigDict(extra="forbid")
-    by: Word | None = None
+    by: Annotated[str, Field(pattern=r"^[a-z][a-z_-]{0,31}$")] | None = None
 
 
 class Done(BaseModel):
@@ -233,7 +238,7 @@ async def recount_stock(call: Calling, _: Empty) -> Response:
 @router.get("/figures/{subject}")
 async def show_figures(
     call: Calling,
-    subject: Literal["orders", "cancellations", "refunds", "notices", "ratings", "saved-orders"],
+    subject: Subject,
     which: Annotated[WhichFigures, Query()],
 ) -> Response:
     """Counts and sums: `{"rows"}`."""

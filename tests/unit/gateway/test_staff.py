@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.analytics.model import BREAKDOWNS
 from tests.unit.gateway.world import BODIES, CANCELLATION, REFERENCE, World, expect_problem
 
 BY = {"kind": "staff", "id": "s1", "role": "supervisor"}
@@ -56,6 +57,14 @@ async def test_what_staff_look_at(world: World, path: str, service: str, target:
     answer = await world.ask("GET", path, world.token("s1", "staff"))
     assert answer.status_code == 200, answer.text
     assert [(seen.service, seen.method, seen.target) for seen in world.fake.seen] == [(service, "GET", target)]
+
+
+@pytest.mark.parametrize(("figure", "by"), [(figure, by) for figure, keys in BREAKDOWNS.items() for by in keys])
+async def test_staff_see_every_figure_there_is(world: World, figure: str, by: str) -> None:
+    path = f"/figures/{figure}?by={by}"
+    answer = await world.ask("GET", f"/admin/v1{path}", world.token("s1", "staff"))
+    assert answer.status_code == 200, answer.text
+    assert [(seen.service, seen.target) for seen in world.fake.seen] == [("analytics", path)]
 
 
 @pytest.mark.parametrize(("row", "service", "target", "sent"), WRITES, ids=[row for row, _, _, _ in WRITES])
