@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 
 from chassis.engine import Engine
 from chassis.problem import Problem
-from chassis.record import Aggregate, Heard
+from chassis.record import Aggregate, Decided, Heard
 from contracts.inventory import ListProduct, ReceiveStock
 from contracts.message import Command, message_id
 from services.inventory.balances import Balances
@@ -89,7 +89,7 @@ def _goods(engine: Engine, books: Balances) -> APIRouter:
     @routes.post("/stock-receipts", status_code=202, tags=["stock"])
     async def receive(asked: ReceiptsToCount) -> dict[str, int]:
         """`{"accepted": n}`: they will be counted, each once. 404 when a product is unknown, 409 when a receipt was
-        counted with another content: then none of them is taken."""
+        counted with another content: then none of them is taken, unless the other came at the same time."""
         products = await _states(engine, PRODUCTS, (one.product_id for one in asked.receipts))
         for one in asked.receipts:
             if one.product_id not in products:
@@ -97,10 +97,12 @@ def _goods(engine: Engine, books: Balances) -> APIRouter:
         first: dict[str, ReceiveStock] = {}
         known: dict[str, StockReceipt] = await _states(engine, RECEIPTS, (one.receipt_id for one in asked.receipts))
         for one in asked.receipts:
-            before = known.get(one.receipt_id) or first.setdefault(one.receipt_id, one)
-            if (before.product_id, before.quantity) != (one.product_id, one.quantity):
-                raise _receipt_differs(one.receipt_id)
-        await _hear(engine, [(one, message_id(f"receive/{one.model_dump_json()}", 0)) for one in first.values()])
+            _expect_same(known.get(one.receipt_id) or first.setdefault(one.receipt_id, one), one)
+        heard = await _hear(
+            engine, [(one, message_id(f"receive/{one.model_dump_json()}", 0)) for one in first.values()]
+        )
+        for decided, one in zip(heard, first.values(), strict=True):
+            _expect_same(decided.record.state, one)
         return {"accepted": len({one.receipt_id for one in asked.receipts})}
 
     return routes
@@ -142,9 +144,17 @@ async def _states(engine: Engine, aggregate: Aggregate[S], ids: Iterable[str]) -
     return {id: record.state for id, record in records.items() if record.state is not None}
 
 
-async def _hear(engine: Engine, commands: Sequence[tuple[Command, str]]) -> None:
+async def _hear(engine: Engine, commands: Sequence[tuple[Command, str]]) -> list[Decided[Any]]:
+    """What was decided about each."""
     at = engine.clock()
-    await asyncio.gather(*(engine.hear(Heard(command, id=id, at=at, answers_travel=False)) for command, id in commands))
+    heard = (engine.hear(Heard(command, id=id, at=at, answers_travel=False)) for command, id in commands)
+    return [decided for decided in await asyncio.gather(*heard) if decided is not None]
+
+
+def _expect_same(counted: StockReceipt | ReceiveStock | None, asked: ReceiveStock) -> None:
+    """Raises Problem when `asked` says something else than what counts."""
+    if counted is not None and (counted.product_id, counted.quantity) != (asked.product_id, asked.quantity):
+        raise _receipt_differs(asked.receipt_id)
 
 
 def _listing(asked: ListProduct, known: Product | None) -> str:
@@ -187,8 +197,8 @@ def _receipt_differs(receipt_id: str) -> Problem:
     return Problem(
         409,
         "receipt-differs",
-        f"入库单 {receipt_id!r} 已按其他商品或数量入库;本次请求全部未入库,请换一个入库单号。",
-        f"Receipt {receipt_id!r} was counted with another product or quantity. Nothing of this request was taken; "
-        "use another receipt id.",
+        f"入库单 {receipt_id!r} 已按其他商品或数量入库,请换一个入库单号;本次的其他入库单可原样重发,不会重复入库。",
+        f"Receipt {receipt_id!r} was counted with another product or quantity: use another receipt id. The others of "
+        "this request may be sent again as they are; nothing is counted twice.",
         id=receipt_id,
     )
