@@ -45,7 +45,7 @@ class MemoryCollection:
         self._documents = collections[name]
         self._collections = collections
         self._line = line
-        self._read, self._write = f"read {name}", f"write {name}"
+        self._read, self._write, self._certain = f"read {name}", f"write {name}", f"certain {name}"
 
     async def find(
         self,
@@ -60,6 +60,10 @@ class MemoryCollection:
         return await self._line.through(
             self._read, lambda: self._documents.find(filter, fields=fields, sort=sort, limit=limit)
         )
+
+    async def find_certainly(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        """Documents, each as the majority has it."""
+        return await self._line.through(self._certain, lambda: self._documents.find({"_id": {"$in": list(ids)}}))
 
     async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]:
         """The result of an aggregation pipeline."""

@@ -59,6 +59,8 @@ class Documents(Protocol):
         limit: int = 0,
     ) -> list[dict[str, Any]]: ...
 
+    async def find_certainly(self, ids: Sequence[str]) -> list[dict[str, Any]]: ...
+
     async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]: ...
 
     async def update_all(self, updates: Iterable[Update]) -> BulkResult: ...
@@ -147,8 +149,11 @@ class Balances:
         return {balance["_id"]: balance for balance in found}
 
     async def _decided(self, ids: Iterable[str]) -> dict[str, Outcome]:
-        """What the ledger says about these movements."""
+        """What the ledger says about these movements. A line that is there is believed only of the majority: one that a
+        primary without it has written alone is taken back, and a marker swept because of it would be counted again."""
         lines = await self.ledger.find({"_id": {"$in": list(ids)}}, fields=["refused"])
+        if lines:
+            lines = await self.ledger.find_certainly([line["_id"] for line in lines])
         return {line["_id"]: "refused" if line["refused"] else "applied" for line in lines}
 
     async def _apply(self, turn: _Round) -> bool:

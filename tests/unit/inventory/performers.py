@@ -38,6 +38,10 @@ class Stepping:
         await self._step()
         return await self._inner.find(filter, fields=fields, sort=sort, limit=limit)
 
+    async def find_certainly(self, ids: Sequence[str]) -> list[dict[str, Any]]:
+        await self._step()
+        return await self._inner.find_certainly(ids)
+
     async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]:
         await self._step()
         return await self._inner.aggregate(pipeline)
