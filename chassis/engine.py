@@ -28,6 +28,8 @@ from chassis.store import Store, StoreUnavailable
 from contracts.message import Event, Intent, Message, Woke
 
 CONFLICTS_MAX = 20
+WRITTEN_TOGETHER_MAX = 4_000
+"""Updates of a projection per round trip, which has to be over in five seconds: an event may tell of 2,000 lines."""
 Tallies = dict[str, list[Callable[[Said], None]]]
 """Who counts what is said, by wire name."""
 
@@ -315,7 +317,9 @@ class Engine:
 def _writer(target: Writable) -> Callable[[Sequence[Sequence[Update]]], Awaitable[Sequence[BaseException | None]]]:
     async def write(batch: Sequence[Sequence[Update]]) -> Sequence[BaseException | None]:
         try:
-            await target.update_all([update for updates in batch for update in updates])
+            together = [update for updates in batch for update in updates]
+            for start in range(0, len(together), WRITTEN_TOGETHER_MAX):
+                await target.update_all(together[start : start + WRITTEN_TOGETHER_MAX])
         except StoreUnavailable:
             raise
         except Exception as problem:  # why: one document that cannot be kept must not hold up the others

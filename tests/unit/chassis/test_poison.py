@@ -10,7 +10,7 @@ import pytest
 import structlog
 from pydantic import field_validator
 
-from chassis.engine import Engine, HandlerFailed
+from chassis.engine import WRITTEN_TOGETHER_MAX, Engine, HandlerFailed
 from chassis.keeping import Keeping
 from chassis.memory import MemoryStore
 from chassis.projection import BulkResult, Projection, Update
@@ -148,3 +148,24 @@ async def test_a_projection_that_cannot_be_kept_hurts_nobody_else() -> None:
         "NoneType",
     ]
     assert kept == ["a", "b"]
+
+
+async def test_what_many_large_events_tell_is_written_in_pieces() -> None:
+    """In one piece it takes the database longer than it is waited for, each time anew."""
+    shelves, sizes, kept = Projection("shelves"), list[int](), list[str]()
+
+    @shelves.of(JarSeen)
+    def seen(event: JarSeen) -> Sequence[Update]:
+        return [Update({"_id": f"{event.jar_id}/{n}"}, {"$set": {"n": n}}, upsert=True) for n in range(event.total)]
+
+    class Documents:
+        async def update_all(self, updates: Sequence[Update]) -> BulkResult:
+            sizes.append(len(updates))
+            kept.extend(update.filter["_id"] for update in updates)
+            return BulkResult(0, len(updates), frozenset())
+
+    engine = Engine("jars", {}, Topics(), Clock(), projections={shelves: Documents()})
+    jars = [f"jar-{number}" for number in range(20)]
+    await asyncio.gather(*(engine.hear(heard(JarSeen(jar_id=jar, total=2_000), jar)) for jar in jars))
+    assert kept == [f"{jar}/{n}" for jar in jars for n in range(2_000)]
+    assert max(sizes) <= WRITTEN_TOGETHER_MAX
