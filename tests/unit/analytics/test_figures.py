@@ -86,6 +86,13 @@ async def test_every_figure_backwards_and_twice(office: Office) -> None:
     assert found == EXPECTED
 
 
+async def test_topics_that_are_read_once_more_change_no_figure_at_any_moment(office: Office) -> None:
+    await office.hears(STORY)
+    for event in STORY:
+        await office.hears([event])
+        assert {(figure, by): await office.rows(figure, by) for figure, by in EXPECTED} == EXPECTED
+
+
 async def test_notices(office: Office) -> None:
     await office.hears([*STORY, *STORY])
     answer = (await office.http.get("/figures/notices")).json()
