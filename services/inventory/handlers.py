@@ -118,6 +118,8 @@ def hold(known: Reservation | None, asked: HoldStock, at: datetime) -> Decision:
 def keep(known: Reservation | None, asked: KeepStock, at: datetime) -> Decision:
     """Undo a hold, seen or not. What is released already stays released: there is nothing left to keep."""
     state = known or _not_asked(asked.order_id)
+    if swapping.under_way(state, asked.case_id):
+        return state, []
     kept = StockKept(order_id=asked.order_id, case_id=asked.case_id)
     case = state.cases.get(asked.case_id)
     if case is None:
@@ -132,9 +134,10 @@ def release(known: Reservation | None, asked: ReleaseStock, at: datetime) -> Dec
     """Give a case's pieces back, once, held before or not. An order that has no stock yet will not get any."""
     state = known or _not_asked(asked.order_id)
     case = state.cases.get(asked.case_id)
-    if case is not None and case.status in ("released", "taking-again", "taken-again"):
+    if case is not None and case.status in ("released", "taking-again", "taken-again", "came-back"):
         return state, [_back(state, asked.case_id)]
-    if case is not None and case.status in ("wanted", "releasing"):
+    moving = case is not None and case.status in ("wanted", "releasing", "coming-back")
+    if moving or swapping.under_way(state, asked.case_id):
         return state, []
     lines = merged(asked.lines)
     if state.status == "reserving":

@@ -150,9 +150,10 @@ class Reservation(_State):
         )
 
     def has_sent(self, asked: Iterable[StockLine]) -> bool:
-        """Whether all of `asked` (each line once) have left and not come back."""
+        """Whether all of `asked` (each line once) have left and neither came back nor are due."""
+        due = self.promised(status="coming-back")
         out = {(line.line_no, line.product_id): line.dispatched - line.returned for line in self.lines}
-        return all(line.quantity <= out.get((line.line_no, line.product_id), 0) for line in asked)
+        return all(one.quantity + due.get(one.line_no, 0) <= out.get((one.line_no, one.product_id), 0) for one in asked)
 
     def counted(
         self, moved: Iterable[StockLine], *, into: Literal["released", "dispatched", "returned"]
@@ -283,7 +284,6 @@ _CHANGES: dict[Why, Amounts] = {
     "dispatch": Amounts(reserved=-1, sold=+1),
     "take-back": Amounts(available=+1, sold=-1),
 }
-
 
 MAY_FIND_TOO_LITTLE: tuple[Why, ...] = ("reserve", "take-again", "swap")
 

@@ -43,6 +43,11 @@ def moved(state: Reservation, case_id: CaseId, *, refused: bool) -> Decision:
     return after, [_answer(state, case_id, done)]
 
 
+def under_way(state: Reservation, case_id: CaseId) -> bool:
+    """Whether the new pieces of this exchange are being taken: what becomes of the old ones is not known yet."""
+    return case_id in state.swaps and state.swaps[case_id].status == "taking"
+
+
 def _hindrance(state: Reservation, asked: SwapStock) -> str:
     """Why the old pieces cannot be given for others; empty when they can."""
     under_way = {one.new.line_no for one in state.swaps.values() if one.status == "taking"}

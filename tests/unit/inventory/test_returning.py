@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from contracts.inventory import StockLine, StockTakenBack, TakeBackStock
+from contracts.inventory import StockLine, StockReleased, StockTakenBack, TakeBackStock
 from contracts.message import CaseId
 from services.inventory.model import MoveStock
-from tests.unit.inventory.story import ORDER, Story, dispatch, hold, lines, take_again
+from tests.unit.inventory.story import ORDER, Story, dispatch, hold, lines, release, take_again
 
 A = CaseId("o-1-c1")
 GOOD = lines((1, "tea", 3))
@@ -57,6 +57,25 @@ def test_two_cases_bring_back_no_more_than_left(sent: Story) -> None:
     assert sent.hears(back(GOOD, other)) == [], "only two are still out"
     assert sent.hears(back(lines((1, "tea", 2)), other)) != []
     assert sent.performs() == [answer(lines((1, "tea", 2)), other)]
+
+
+def test_pieces_that_one_case_is_bringing_back_are_not_brought_by_another(sent: Story) -> None:
+    other = CaseId("o-1-c2")
+    sent.hears(back())
+    assert sent.hears(back(GOOD, other)) == [], "only two are still out"
+    assert sent.performs() == [answer()]
+    assert sent.hears(back(GOOD, other)) == []
+    assert sent.pieces()["tea"] == {"available": -2, "sold": 2}
+
+
+def test_a_late_release_of_the_same_case_forgets_nothing_of_what_came_back(sent: Story) -> None:
+    sent.hears(back())
+    assert sent.hears(release(A, GOOD)) == [], "it is under way"
+    sent.performs()
+    assert sent.hears(release(A, GOOD)) == [StockReleased(order_id=ORDER, case_id=A, lines=GOOD)]
+    assert sent.hears(back()) == [answer()]
+    assert sent.hears(back(GOOD, CaseId("o-1-c2"))) == [], "only two are still out"
+    assert sent.wishes() == []
 
 
 @pytest.mark.parametrize("pieces", [GOOD, ()])

@@ -16,7 +16,7 @@ from contracts.inventory import (
     SwapStock,
 )
 from contracts.message import CaseId, Message
-from tests.unit.inventory.story import ORDER, Story, dispatch, hold, lines, release, reserve
+from tests.unit.inventory.story import ORDER, Story, dispatch, hold, keep, lines, release, reserve
 
 OLD = lines((1, "tea", 2))
 
@@ -59,6 +59,21 @@ def test_too_few_are_left_and_everything_is_as_before() -> None:
     assert story.hears(swap()) == not_swapped("out-of-stock")
     story.hears(swap("x2"))
     assert story.performs() == swapped("x2")
+
+
+def test_old_pieces_are_neither_kept_nor_released_while_the_new_ones_are_being_taken() -> None:
+    """Otherwise the parcel could leave meanwhile, and new goods that never left would count as sold."""
+    story = Story().reserved()
+    story.hears(swap())
+    assert story.hears(keep("x1")) == []
+    assert story.hears(release("x1", OLD)) == []
+    assert story.hears(dispatch()) == [StockDispatchRefused(order_id=ORDER, reason="held-by-a-case")]
+    assert story.performs() == swapped()
+    story.hears(release("x1", OLD))
+    story.performs()
+    story.hears(dispatch())
+    story.performs()
+    assert {name: places["sold"] for name, places in story.pieces().items()} == {"tea": 3, "cup": 2, "green": 2}
 
 
 def test_one_exchange_has_one_answer_for_ever() -> None:
