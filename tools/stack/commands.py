@@ -2,7 +2,8 @@
 
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -12,10 +13,10 @@ from rich.console import Console
 
 from tools.stack.control import StackError, down, up
 from tools.stack.display import UpDisplay, report_json, show_addresses, show_report
-from tools.stack.home import SUPERVISOR, current_home
+from tools.stack.home import SUPERVISOR, Home, current_home
 from tools.stack.layout import Kafka, tuidan_plan
 from tools.stack.logs import follow, lines_since
-from tools.stack.state import read_state
+from tools.stack.state import read_state, supervisor_lives
 from tools.stack.status import has_real_kafka, known_names, look
 
 LINES_OF_ONE = 200
@@ -26,12 +27,12 @@ def run_up(kafka: Kafka = "embedded") -> None:
     """Start everything, or say that it is up."""
     home, console, began = current_home(), Console(), time.monotonic()
     try:
-        with UpDisplay(console) as display:
+        with _in_words(home), UpDisplay(console) as display:
             plan = partial(tuidan_plan, broker=kafka) if kafka != "embedded" else None
             stack = up(home.root, plan=plan, progress=display.show)
-    except StackError as error:
-        _refuse(str(error))
     except KeyboardInterrupt:
+        if supervisor_lives(home):  # another `up` has started it, or this one was interrupted while it took it down
+            _refuse("Interrupted. What runs there goes on: see tuidan status, stop it with tuidan down", code=130)
         _refuse("Interrupted: everything that had been started is stopped again.", code=130)
     if stack.already_up:
         if kafka == "native" and not has_real_kafka(home):
@@ -46,17 +47,17 @@ def run_up(kafka: Kafka = "embedded") -> None:
 
 def run_down() -> None:
     """Stop everything, or say that nothing is up."""
-    try:
-        found = down(current_home().root)
-    except StackError as error:
-        _refuse(str(error))
+    home = current_home()
+    with _in_words(home):
+        found = down(home.root)
     print("Everything is stopped." if found else "The stack is not up.")
 
 
 def run_status(*, as_json: bool) -> None:
     """Show how everything is; the exit code is 0 only when everything is ready."""
     home = current_home()
-    report = look(home)
+    with _in_words(home):
+        report = look(home)
     if as_json:
         print(report_json(report))
     else:
@@ -71,7 +72,9 @@ def run_logs(name: str | None, *, and_follow: bool) -> None:
     if name is not None and name not in names:
         _refuse(f"There is no log called {name}. There are: {', '.join(names)}")
     files = {each: home.log(each) for each in ([name] if name else names)}
-    if not any(file.exists() for file in files.values()):
+    with _in_words(home):
+        is_there = any(file.exists() for file in files.values())
+    if not is_there:
         _refuse("Nothing has been logged yet. Start the stack with: tuidan up")
     with suppress(KeyboardInterrupt):  # this is how one says "enough"
         _print_logs(files, and_follow=and_follow)
@@ -89,6 +92,17 @@ def _print_logs(files: dict[str, Path], *, and_follow: bool) -> None:
 
 def _labelled(name: str, line: str, width: int) -> str:
     return f"{name:<{width}} | {line}" if width else line
+
+
+@contextmanager
+def _in_words(home: Home) -> Iterator[None]:
+    """What keeps a stack's folder from being used is said, with exit code 1."""
+    try:
+        yield
+    except StackError as error:
+        _refuse(str(error))
+    except OSError as problem:
+        _refuse(f"{home.root} cannot be read or written: {problem}")
 
 
 def _refuse(text: str, code: int = 1) -> NoReturn:

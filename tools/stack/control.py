@@ -64,7 +64,10 @@ class Stack:
             time.sleep(LOOK_EVERY_SECONDS)
 
     def _entry(self, name: str) -> Entry:
-        state = read_state(Home(self.home))
+        try:
+            state = read_state(Home(self.home))
+        except PermissionError as problem:
+            raise StackError(f"{self.home} cannot be read: {problem}") from problem
         # What a killed supervisor has left behind names ports that another stack may have now.
         if state is None or find(state.supervisor) is None:
             raise StackError(f"no stack is up in {self.home}")
@@ -82,29 +85,40 @@ def up(
     """
     place = Home(home.resolve())
     deadline = time.monotonic() + timeout
-    started = _start_or_join(place, plan, deadline)
+    started = False
+
+    def begun() -> None:
+        nonlocal started
+        started = True
+
     try:
+        _start_or_join(place, plan, deadline, begun)
         _watch(place, deadline, progress or (lambda state: None))
-    except BaseException:
+    except BaseException as end:
         # Also when the person at the keyboard has had enough: half a stack is of no use to anybody.
         if started:
             down(place.root)
+        if isinstance(end, OSError):
+            raise StackError(f"{place.root} cannot be read or written: {end}") from end
         raise
     return Stack(place.root, already_up=not started)
 
 
-def _start_or_join(home: Home, plan: Plan | Draw | None, deadline: float) -> bool:
-    """Start a supervisor, or find the one that is there. Tells whether it was started here."""
+def _start_or_join(home: Home, plan: Plan | Draw | None, deadline: float, begun: Callable[[], None]) -> None:
+    """Start a supervisor, or find the one that is there. `begun` is told before one is started here: who is interrupted
+    meanwhile cannot know whether it lives."""
     home.make()
     while time.monotonic() < deadline:
         with claimed(home) as descriptor:
             if descriptor is not None:
                 _clear_leftovers(home)
-                _spawn(home, _drawn(home, plan), descriptor)
-                return True
+                drawn = _drawn(home, plan)
+                begun()
+                _spawn(home, drawn, descriptor)
+                return
         state = read_state(home)
         if state and state.phase in ("starting", "up") and find(state.supervisor):
-            return False
+            return
         time.sleep(LOOK_EVERY_SECONDS)  # one that is stopping: wait for its end, then start ours
     raise StackError(f"another stack in {home.root} is stopping and has not come to its end")
 

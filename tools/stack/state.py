@@ -52,7 +52,8 @@ class State:
 
 
 def read_state(home: Home) -> State | None:
-    """Read what was saved last; None when there is nothing, or nothing that can be understood."""
+    """Read what was saved last; None when there is nothing, or nothing that can be understood. Raises PermissionError
+    where only somebody else may see what there is."""
     try:
         raw = json.loads(home.state.read_text(encoding="utf-8"))
         failure = raw["failure"]
@@ -62,6 +63,8 @@ def read_state(home: Home) -> State | None:
             failure=Failure(failure["name"], failure["why"], tuple(failure["lines"])) if failure else None,
             programs={name: _entry(row) for name, row in raw["programs"].items()},
         )
+    except PermissionError:
+        raise
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -91,8 +94,10 @@ def claimed(home: Home) -> Iterator[int | None]:
 
 
 def supervisor_lives(home: Home) -> bool:
-    """Tell whether a supervisor holds the folder now."""
-    if not home.lock.exists():
+    """Tell whether a supervisor holds the folder now. Raises PermissionError where only somebody else may see that."""
+    try:
+        home.lock.stat()  # `exists` says "not there" of what may not be seen, in newer versions of Python
+    except (FileNotFoundError, NotADirectoryError):
         return False
     with claimed(home) as descriptor:
         return descriptor is None

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -78,6 +79,31 @@ def test_two_ups_at_once_start_one_stack(home: Path, fake: MakeFake, processes: 
     assert sorted(stack.already_up for stack in stacks) == [False, True]
     assert stacks[0].pid("store") == stacks[1].pid("store")
     assert Home(home).log("supervisor").read_text().count("supervisor started") == 1
+
+
+def test_ctrl_c_while_the_supervisor_is_being_started_leaves_nothing(
+    home: Path, fake: MakeFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start_really = subprocess.run
+
+    def start_and_be_interrupted(*words: Any, **more: Any) -> None:
+        start_really(*words, **more)  # `subprocess` itself lets who is waited for end before it passes Ctrl-C on
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "run", start_and_be_interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        start(home, fake("store"))
+    assert not supervisor_lives(Home(home))
+
+
+def test_a_folder_that_cannot_be_written_is_named(home: Path, fake: MakeFake) -> None:
+    home.parent.joinpath("file").write_text("not a folder")
+    with pytest.raises(StackError, match=r"/file/stack cannot be read or written: .*Not a directory"):
+        start(home.parent / "file" / "stack", fake("store"))
+    in_the_way = Home(home).plan
+    in_the_way.mkdir(parents=True)
+    with pytest.raises(StackError, match=r"cannot be read or written: .*plan\.json"):
+        start(home, fake("store"))
 
 
 def test_a_killed_program_comes_back_on_the_same_port(home: Path, fake: MakeFake, ask: Ask) -> None:

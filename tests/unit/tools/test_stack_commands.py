@@ -1,8 +1,10 @@
 """What a person sees who types the commands."""
 
+import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from typer.testing import CliRunner
@@ -82,6 +84,41 @@ def test_status_before_any_up_names_everything() -> None:
     report = runner.invoke(app, ["status", "--json"])
     assert report.exit_code == 1
     assert [row["name"] for row in json.loads(report.output)["programs"]] == list(NAMES)
+
+
+@pytest.mark.parametrize("command", ["status", "down", "logs", "up"])
+def test_a_stack_that_only_somebody_else_may_see_is_not_said_to_be_down(
+    command: str, home: Path, fake: MakeFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(monkeypatch, fake("store"))
+
+    def denied(self: Path, *_: object, **__: object) -> NoReturn:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    for name in ("read_text", "stat", "mkdir", "exists"):  # whoever runs the tests may be allowed everything
+        monkeypatch.setattr(Path, name, denied)
+    shown = runner.invoke(app, [command])
+    monkeypatch.undo()
+    assert shown.exit_code == 1
+    assert isinstance(shown.exception, SystemExit)
+    assert shown.output.startswith(f"{home} cannot be read or written: [Errno 13] Permission denied")
+
+
+def test_who_interrupts_a_second_up_is_told_that_the_first_goes_on(
+    home: Path, fake: MakeFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned(monkeypatch, fake("store"))
+    up(home, plan=Plan((fake("store"),)))
+
+    def interrupted(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(control, "_watch", interrupted)
+    shown = runner.invoke(app, ["up"])
+    assert shown.exit_code == 130
+    assert "stopped again" not in shown.output
+    assert "tuidan down" in shown.output
+    assert Stack(home).pid("store")
 
 
 def test_logs_of_one_of_all_and_of_nobody(home: Path, fake: MakeFake) -> None:

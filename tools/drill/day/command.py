@@ -58,8 +58,11 @@ def _started(root: Path, console: Console) -> Stack:
 
 
 def _is_up(home: Home) -> bool:
-    state = read_state(home)
-    return state is not None and state.phase == "up" and supervisor_lives(home)
+    try:
+        state = read_state(home)
+        return state is not None and state.phase == "up" and supervisor_lives(home)
+    except PermissionError:  # somebody else's
+        return False
 
 
 def _say(console: Console, text: str) -> None:
