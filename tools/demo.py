@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from tools.bench.latency import latency
+from tools.front import NotSignedIn, checked_address
 from tools.replay import run
 from tools.replay.driver import ReplayStoppedError
 from tools.replay.knock import UnexpectedAnswerError
@@ -54,6 +55,11 @@ def run_demo(invoices: int, seed: int) -> None:
 def run_replay(invoices: int | None, seed: int, gateway: str = "", sandbox: str = "") -> None:
     """Replay orders through what these addresses name, by default the stack that is up. Leaves with exit code 1 on any
     difference."""
+    try:
+        for address in filter(None, (gateway, sandbox)):
+            checked_address(address)
+    except NotSignedIn as problem:
+        _refuse(str(problem))
     _replay(invoices, seed, gateway, sandbox)
 
 

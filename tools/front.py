@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ PHONE = "13800000000"
 """Where the sandbox sends the codes of who is signed in there: see its `/_ledger/messages`."""
 
 Json = dict[str, Any]
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class NotSignedIn(Exception):
@@ -37,14 +39,15 @@ async def signed_in(gateway: str, token_file: Path | None) -> AsyncIterator[http
     """A client for the gateway, by default that of the stack that is up, signed in at its sandbox. Raises
     NotSignedIn."""
     try:
-        address, token = gateway, _read(token_file)
+        address = checked_address(gateway) if gateway else ""
+        token = token_in(token_file) if token_file else ""
         if not address or not token:
             stack = Stack(current_home().root)
             address = address or f"http://{stack.address('gateway')}"
             token = token or await _token_of(f"http://{stack.address('sandbox')}")
     except StackError as problem:
         raise NotSignedIn(f"{problem}. Start it with: tuidan up, or name --gateway and --token-file") from problem
-    except (OSError, httpx.HTTPError) as problem:
+    except httpx.HTTPError as problem:
         raise NotSignedIn(f"无法登录 · cannot sign in: {problem}") from problem
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(base_url=address, headers=headers, timeout=ANSWER_SECONDS, trust_env=False) as http:
@@ -77,8 +80,33 @@ async def asked(
     raise Refused(str(document.get("code", "")), said, float(document.get("retry_after") or 0))
 
 
-def _read(token_file: Path | None) -> str:
-    return token_file.read_text("utf-8").strip() if token_file else ""
+def checked_address(typed: str) -> str:
+    """An address of a server of ours, as somebody has typed it. Raises NotSignedIn when it is none."""
+    try:
+        url = httpx.URL(typed)
+        good = url.scheme in ("http", "https") and bool(url.host)
+    except httpx.InvalidURL:
+        good = False
+    if not good:
+        raise NotSignedIn(f"不是地址 · no address like http://127.0.0.1:8080: {typed}")
+    return typed
+
+
+def token_in(file: Path) -> str:
+    """The token that somebody has put into a file. Raises NotSignedIn; what is in the file is not shown."""
+    try:
+        token = file.read_text("utf-8").strip()
+    except (OSError, UnicodeDecodeError) as problem:
+        raise NotSignedIn(f"无法登录 · cannot sign in: {file}: {_why(problem)}") from problem
+    if not _TOKEN.fullmatch(token):
+        raise NotSignedIn(
+            f"无法登录 · cannot sign in: {file} 为空或不是令牌 · is empty, or holds something else than a token"
+        )
+    return token
+
+
+def _why(problem: OSError | UnicodeDecodeError) -> str:
+    return str(problem.strerror) if isinstance(problem, OSError) else "不是文本 · it is no text"
 
 
 async def _token_of(sandbox: str) -> str:

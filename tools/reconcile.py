@@ -17,6 +17,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from tools.front import NotSignedIn, checked_address, token_in
 from tools.stack.control import Stack, StackError
 from tools.stack.home import current_home
 
@@ -47,13 +48,13 @@ def _door(gateway: str, token_file: Path | None, shop: str) -> tuple[str, dict[s
         _refuse("--gateway and --token-file belong together")
     try:
         if token_file:
-            headers = {"Authorization": f"Bearer {token_file.read_text('utf-8').strip()}"}
-            return f"{gateway.rstrip('/')}/admin/v1", headers, {"shop": shop} if shop else {}
+            headers = {"Authorization": f"Bearer {token_in(token_file)}"}
+            return f"{checked_address(gateway).rstrip('/')}/admin/v1", headers, {"shop": shop} if shop else {}
         return f"http://{Stack(current_home().root).address('payment')}", {}, {"shop": shop, "by": "tuidan"}
     except StackError as problem:
         _refuse(f"{problem}. Start it with: tuidan up, or name --gateway and --token-file")
-    except OSError as problem:
-        _refuse(f"无法登录 · cannot sign in: {problem}")
+    except NotSignedIn as problem:
+        _refuse(str(problem))
 
 
 def reconcile(
