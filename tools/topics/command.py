@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import typer
 
 from tools.place import kafka_address, refuse
+from tools.stack.home import current_home
+from tools.stack.status import has_real_kafka
 from tools.topics.cluster import Cluster, ClusterRefused
 from tools.topics.drift import Difference, Means, differences
 from tools.topics.listing import PATH, Listed, ListUnreadable, read
 
 DIFFERS = 1
+NAMED = "TUIDAN_KAFKA"
 _ADVICE: dict[Means, str] = {
     "create": "make what is absent:  tuidan topics create",
     "mend": "set what is set otherwise:  tuidan topics create --mend",
@@ -57,10 +61,21 @@ def run_check(kafka: str, copies: int | None, file: Path | None) -> None:
 def _run(kafka: str, copies: int | None, file: Path | None, what: Callable[[Cluster, list[Listed]], int]) -> None:
     try:
         listed = read(file or PATH, copies)
-        code = what(Cluster(kafka or kafka_address()), listed)
+        code = what(Cluster(_address(kafka)), listed)
     except (ListUnreadable, ClusterRefused) as problem:
         refuse(f"{problem}")
     raise typer.Exit(code)
+
+
+def _address(named: str) -> str:
+    """Which cluster is meant. The stack's broker in memory has every topic and answers nothing about settings."""
+    address = named or kafka_address()
+    if not named and not os.environ.get(NAMED) and not has_real_kafka(current_home()):
+        refuse(
+            "The broker of this stack is the one in memory: it has every topic by itself, and no settings. For a real "
+            f"one: tuidan down, then tuidan up --kafka native; or name a cluster with --kafka HOST:PORT or {NAMED}"
+        )
+    return address
 
 
 def _show(rows: list[Difference]) -> None:

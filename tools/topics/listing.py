@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.message import Message
 
@@ -53,10 +53,10 @@ def read(path: Path = PATH, copies: int | None = None) -> list[Listed]:
     """Every topic of the list; `copies` in place of its own, for a smaller cluster. Raises ListUnreadable."""
     try:
         file = _File.model_validate(yaml.safe_load(path.read_text("utf-8")))
-    except (OSError, yaml.YAMLError, ValidationError) as problem:
+        many = copies or file.copies
+        return [Listed(name, row.partitions, many, _settings(file, row, many)) for name, row in file.topics.items()]
+    except (OSError, yaml.YAMLError, ValueError) as problem:  # the last one: no text, no list, a number that is none
         raise ListUnreadable(f"{path.name}: {problem}") from problem
-    many = copies or file.copies
-    return [Listed(name, row.partitions, many, _settings(file, row, many)) for name, row in file.topics.items()]
 
 
 def _settings(file: _File, row: _Row, copies: int) -> dict[str, str]:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from contracts import CATALOGUE
 from tools.cli import app
+from tools.stack import Plan, up
 from tools.topics.drift import ABSENT, Difference, Found, differences
 from tools.topics.listing import CLEANUP, IN_SYNC, PATH, RETENTION, Listed, ListUnreadable, of_contracts, read, unlike
 
 DAY_MS = 86_400_000
+MakeFake = Callable[..., Any]
 
 
 def _changed(tmp_path: Path, old: str, new: str) -> Path:
@@ -50,6 +54,20 @@ def test_a_list_that_fits_no_more_is_told(tmp_path: Path, old: str, new: str, sa
 
 def test_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ListUnreadable, match="No such file"):
+        read(tmp_path / "topics.yaml")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x96\xff",
+        b"",
+        b"copies: 3\nsettings: {min.insync.replicas: two}\ntopics: {a: {partitions: 1, retention_days: 1}}",
+    ],
+)
+def test_what_is_no_list_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "topics.yaml").write_bytes(content)
+    with pytest.raises(ListUnreadable, match=r"topics\.yaml: "):
         read(tmp_path / "topics.yaml")
 
 
@@ -107,3 +125,17 @@ def test_without_a_cluster_one_is_told_how_to_name_it(tmp_path: Path, monkeypatc
     monkeypatch.setenv("TUIDAN_HOME", str(tmp_path))
     done = CliRunner().invoke(app, ["topics", "check"])
     assert (done.exit_code, "Name a cluster with --kafka HOST:PORT or TUIDAN_KAFKA" in done.output) == (2, True)
+
+
+@pytest.mark.parametrize("word", ["check", "create"])
+def test_the_broker_in_memory_is_not_said_to_be_silent(
+    word: str, home: Path, fake: MakeFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers, but nothing about settings."""
+    monkeypatch.setenv("TUIDAN_HOME", str(home))
+    monkeypatch.delenv("TUIDAN_KAFKA", raising=False)
+    monkeypatch.setattr("tools.topics.cluster.ANSWER_SECONDS", 0.2)
+    up(home, plan=Plan((fake("broker", own_address=True),)))
+    done = CliRunner().invoke(app, ["topics", word])
+    assert (done.exit_code, "no Kafka answers" in done.output) == (2, False), done.output
+    assert "tuidan up --kafka native" in done.output
