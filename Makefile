@@ -24,6 +24,9 @@ help: ## this list
 # ── environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 .PHONY: install
 install: $(STAMP) ## make .venv with exactly what requirements.lock names
+	@python=$$(sed -n '1s/^#!//p' $(BIN)/tuidan); if ! [ -x "$$python" ]; then \
+	  echo "make: $(VENV) was made for $$python, which is gone (was this folder moved, or that Python?). Type: rm -r $(VENV); then the same again." >&2; exit 1; \
+	fi
 
 $(STAMP): requirements.lock pyproject.toml
 	@python='$(PYTHON)'; \
@@ -35,7 +38,7 @@ $(STAMP): requirements.lock pyproject.toml
 	if [ -z "$$python" ]; then echo "make: Python 3.11 or newer is needed and no python3 on PATH is one (PYTHON=… names another)." >&2; exit 1; fi; \
 	if ! [ -x $(BIN)/python ]; then \
 	  echo "── .venv from $$("$$python" --version)"; \
-	  "$$python" -m venv $(VENV) || { rm -rf $(VENV); \
+	  "$$python" -m venv --clear $(VENV) || { rm -rf $(VENV); \
 	    echo "make: this Python cannot make virtual environments; on Debian and Ubuntu: apt-get install python3-venv." >&2; exit 1; }; \
 	fi
 	@echo "── install: requirements.lock (some minutes the first time)"
