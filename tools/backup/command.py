@@ -62,6 +62,12 @@ def run_restore(folder: Path, mongo: str, kafka: str, *, replace: bool) -> None:
             "Also say --kafka HOST:PORT: what its topics hold is of a time that the backup does not know, and must not "
             f"be heard. --kafka {NO_KAFKA} when the topics are new or emptied."
         )
+    if kafka and kafka != NO_KAFKA and not mongo:
+        refuse(
+            "A Kafka is named (--kafka, TUIDAN_KAFKA) and no MongoDB is: the backup would go into the stack of this "
+            "folder, and services of that Kafka would never hear what they have not heard yet. Name --mongo as well, "
+            "or no Kafka. Nothing was changed"
+        )
     groups = Groups(kafka) if kafka and kafka != NO_KAFKA else None
     with _in_words(), _mongo(mongo, may_be_up=False) as url:
         if groups is not None and (there := groups.with_members()):

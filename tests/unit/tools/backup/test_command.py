@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import psutil
@@ -12,7 +14,9 @@ import pytest
 from typer.testing import CliRunner
 
 from tests.unit.tools.backup.made import books, made
-from tools.backup.folder import read_manifest
+from tools.backup import command
+from tools.backup.folder import Manifest, read_manifest
+from tools.backup.groups import Groups
 from tools.cli import app
 from tools.stack.home import Home
 from tools.stack.state import claimed
@@ -91,6 +95,34 @@ def test_with_a_server_of_ones_own_the_topics_must_be_named(home: Home, tmp_path
     made(tmp_path / "old")
     code, said = say("restore", tmp_path / "old", "--mongo", "mongodb://127.0.0.1:1")
     assert (code, "--kafka HOST:PORT" in said) == (2, True), said
+
+
+@pytest.mark.parametrize("by", ["option", "environment"])
+def test_a_kafka_without_its_server_is_left_alone(
+    by: str, home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What its services have not heard yet is theirs: only the stack's database would be of another time."""
+    moved: list[str] = []
+
+    def go_to_the_end(groups: object) -> int:
+        moved.append("every group")
+        return 7
+
+    monkeypatch.setattr(Groups, "with_members", lambda groups: [])
+    monkeypatch.setattr(Groups, "go_to_the_end", go_to_the_end)
+    monkeypatch.setattr(command, "stack_mongo", lambda home, may_be_up: nullcontext("mongodb://127.0.0.1:1"))
+    monkeypatch.setattr(command, "put", put_back)
+    made(tmp_path / "old")
+    if by == "environment":
+        monkeypatch.setenv("TUIDAN_KAFKA", "shop:9092")
+    code, said = say("restore", tmp_path / "old", *(("--kafka", "shop:9092") if by == "option" else ()))
+    assert (code, moved) == (2, []), said
+    assert "no MongoDB is" in said
+
+
+async def put_back(server: object, folder: Path, say: object, *, replace: bool, last: Callable[[], object]) -> Manifest:
+    last()
+    return read_manifest(folder)
 
 
 def test_a_folder_must_be_named(home: Home) -> None:
