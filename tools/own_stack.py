@@ -26,9 +26,12 @@ FAILED = 1
 def on_own_stack(task: Callable[[Path, Console], bool], *, keep: bool, what: str = "drill") -> None:
     """Do `task` in a new folder, stop what runs there and, unless `keep`, delete it. Leaves with exit code 0 when it
     came out as it should, 1 when it did not, 2 when it could not be done."""
-    console, home = Console(), Path(tempfile.mkdtemp(prefix=f"tuidan-{what}-"))
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # who ends us so must not leave the stack behind
+    console = Console()
+    for each in (signal.SIGTERM, signal.SIGHUP):  # ended so, or without a terminal, we stop the stack, too
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(each, signal.default_int_handler)
     with refusing(what, f"Interrupted: the {what}'s stack is stopped again."):
+        home = Path(tempfile.mkdtemp(prefix=f"tuidan-{what}-"))
         try:
             good = task(home, console)
         finally:
@@ -46,7 +49,7 @@ def on_own_stack(task: Callable[[Path, Console], bool], *, keep: bool, what: str
 def _undisturbed() -> Iterator[None]:
     """Who has interrupted us once does it again while all is being stopped, which takes some seconds: nobody else would
     end what is still running then."""
-    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.signal(each, signal.SIG_IGN) for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
@@ -59,7 +62,7 @@ def refusing(what: str, interrupted: str) -> Iterator[None]:
     """What keeps a task from being done is said in words, with exit code 2."""
     try:
         yield
-    except (StackError, UnexpectedAnswerError, TimeoutError, KafkaException, KafkaRefused) as problem:
+    except (StackError, UnexpectedAnswerError, OSError, KafkaException, KafkaRefused) as problem:  # TimeoutError, too
         refuse(f"The {what} could not be run: {problem}")
     except KeyboardInterrupt:
         refuse(interrupted)
