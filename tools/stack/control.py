@@ -84,7 +84,6 @@ def up(
     Raises `StackError` when something cannot start; nothing is left running then.
     """
     place = Home(home.resolve())
-    deadline = time.monotonic() + timeout
     started = False
 
     def begun() -> None:
@@ -92,8 +91,9 @@ def up(
         started = True
 
     try:
-        _start_or_join(place, plan, deadline, begun)
-        _watch(place, deadline, progress or (lambda state: None))
+        _start_or_join(place, plan, time.monotonic() + timeout, begun)
+        # From here on: what the plan had to fetch first may have taken long, and has a limit of its own.
+        _watch(place, time.monotonic() + timeout, progress or (lambda state: None))
     except BaseException as end:
         # Also when the person at the keyboard has had enough: half a stack is of no use to anybody.
         if started:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -61,6 +62,7 @@ def why_no_kafka(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 def _fetch(maven: str, folder: Path) -> None:
+    sys.stderr.write(f"Kafka is fetched into {folder}, once: 54 MB, {FETCH_LIMIT_SECONDS / 60:.0f} minutes at most …\n")
     folder.parent.mkdir(parents=True, exist_ok=True)
     # A name of its own, then one step: two stacks may fetch at once, and nobody ever finds half of the jars.
     partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}-", dir=folder.parent))

@@ -64,7 +64,7 @@ def test_who_is_ended_or_loses_the_terminal_stops_the_stack(
         raise AssertionError("the process is gone, and the stack goes on")
 
     signal.signal(how, ended)
-    monkeypatch.setattr(own_stack, "down", lambda home: stopped.append(home))
+    monkeypatch.setattr(own_stack, "down", stopped.append)
     with pytest.raises(typer.Exit) as left:
         own_stack.on_own_stack(task, keep=False)
     assert left.value.exit_code == 2

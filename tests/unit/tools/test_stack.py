@@ -3,9 +3,11 @@
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -94,6 +96,21 @@ def test_ctrl_c_while_the_supervisor_is_being_started_leaves_nothing(
     with pytest.raises(KeyboardInterrupt):
         start(home, fake("store"))
     assert not supervisor_lives(Home(home))
+
+
+def test_what_had_to_be_fetched_first_takes_nothing_of_the_time_to_start(
+    home: Path, fake: MakeFake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = 0.0
+
+    def fetch_and_draw(_: Home) -> Plan:
+        nonlocal late
+        late += 10 * LIMIT
+        return Plan((fake("store"),))
+
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late, sleep=time.sleep)
+    monkeypatch.setattr("tools.stack.control.time", clock)
+    assert up(home, plan=fetch_and_draw, timeout=LIMIT).pid("store")
 
 
 def test_a_folder_that_cannot_be_written_is_named(home: Path, fake: MakeFake) -> None:
