@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,6 +31,9 @@ READ_BY: dict[str, tuple[str, ...]] = {
 }
 """Files by service, as their `settings.py` name them; inventory and analytics read none."""
 PRIVATE_MODE = 0o600
+SHOWN_MAX = 3
+_HALF = re.compile(r"\..+\.[0-9a-f]{8}")
+"""A file that was being written when that was cut off."""
 
 
 def run_hand_out(folder: Path, out: Path, *, stand_in: bool) -> None:
@@ -41,6 +45,15 @@ def run_hand_out(folder: Path, out: Path, *, stand_in: bool) -> None:
             if not any(True for service in READ_BY for _ in _files(service, folder)):
                 # A volume that is not mounted looks like this; services that run would lose all they have.
                 refuse(f"{folder} holds no key file: nothing was changed")
+        if own := [out / name for name in READ_BY if _is_inside(folder, out / name)]:
+            refuse(
+                f"{folder} is in {own[0]}, from which all would go that this service does not read. Nothing was changed"
+            )
+        if strange := strangers(out):
+            refuse(
+                f"{', '.join(map(str, strange[:SHOWN_MAX]))}: no key file, and would be deleted. Name a folder of its "
+                "own for what is handed out, or remove it yourself. Nothing was changed"
+            )
         if lost := personal_keys_lost(folder, out):
             refuse(
                 f"{', '.join(map(str, lost))}: not in {folder} as it is there, and what was sealed with it could never "
@@ -55,6 +68,21 @@ def run_hand_out(folder: Path, out: Path, *, stand_in: bool) -> None:
             print(f"{service}: {hand_out(service, folder, out / service)} files in {out / service}")
     except OSError as problem:
         refuse(f"{problem}")
+
+
+def strangers(out: Path) -> list[Path]:
+    """What in the services' folders was never handed out: `out` is somebody's folder for other things."""
+    known = {pattern for patterns in READ_BY.values() for pattern in patterns}
+    return [
+        path
+        for service in READ_BY
+        for path in sorted((out / service).rglob("*"))
+        if path.is_file() and not _HALF.fullmatch(path.name) and not any(path.match(pattern) for pattern in known)
+    ]
+
+
+def _is_inside(folder: Path, other: Path) -> bool:
+    return folder.resolve().is_relative_to(other.resolve())
 
 
 def personal_keys_lost(folder: Path, out: Path) -> list[Path]:

@@ -133,6 +133,37 @@ def test_the_last_copy_of_a_key_that_people_are_sealed_with_is_never_taken(
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize("stand_in", [[], ["--stand-in"]])
+def test_a_folder_that_holds_other_things_is_left_as_it_is(folder: Path, tmp_path: Path, stand_in: list[str]) -> None:
+    """`services` was typed in place of `secrets`."""
+    code = tmp_path / "services" / "order" / "inner" / "model.py"
+    code.parent.mkdir(parents=True)
+    code.write_text("all of it")
+    done = CliRunner().invoke(app, ["keys", "hand-out", *stand_in, str(folder), str(tmp_path / "services")])
+    assert (done.exit_code, str(code) in done.output, "Nothing was changed" in done.output) == (2, True, True)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [code]
+
+
+@pytest.mark.parametrize("inside", [".", "all"])
+def test_the_folder_with_every_key_is_not_one_of_those_that_are_filled(
+    folder: Path, tmp_path: Path, inside: str
+) -> None:
+    everything = tmp_path / "keys" / "payment" / inside
+    shutil.copytree(folder, everything)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    done = CliRunner().invoke(app, ["keys", "hand-out", str(everything), str(tmp_path / "keys")])
+    assert (done.exit_code, "Nothing was changed" in done.output) == (2, True), done.output
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_what_was_cut_off_while_it_was_written_goes(folder: Path, tmp_path: Path) -> None:
+    out_of(folder, tmp_path)
+    half = tmp_path / "gateway" / ".appid.txt.0a1b2c3d"
+    half.touch()
+    done = CliRunner().invoke(app, ["keys", "hand-out", str(folder), str(tmp_path)])
+    assert (done.exit_code, half.exists()) == (0, False), done.output
+
+
 def test_the_stand_in_makes_no_key_beside_one_that_is_in_use(folder: Path, tmp_path: Path) -> None:
     """The folder with everything was lost, the services' own were not."""
     mine, out = tmp_path / "mine", tmp_path / "out"
