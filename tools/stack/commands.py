@@ -48,8 +48,11 @@ def run_up(kafka: Kafka = "embedded") -> None:
 def run_down() -> None:
     """Stop everything, or say that nothing is up."""
     home = current_home()
-    with _in_words(home):
-        found = down(home.root)
+    try:
+        with _in_words(home):
+            found = down(home.root)
+    except KeyboardInterrupt:
+        _refuse("Interrupted. What was told to stop goes on stopping: see tuidan status", code=130)
     print("Everything is stopped." if found else "The stack is not up.")
 
 

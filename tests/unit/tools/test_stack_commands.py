@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tools.cli import app
-from tools.stack import Plan, Program, Stack, control, up
+from tools.stack import Plan, Program, Stack, commands, control, up
 from tools.stack.layout import NAMES
 
 MakeFake = Callable[..., Program]
@@ -131,3 +131,13 @@ def test_logs_of_one_of_all_and_of_nobody(home: Path, fake: MakeFake) -> None:
     unknown = runner.invoke(app, ["logs", "shpo"])
     assert unknown.exit_code == 1
     assert "There is no log called shpo. There are: store, shop, supervisor" in unknown.output
+
+
+def test_who_interrupts_down_is_told_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(home: Path) -> NoReturn:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(commands, "down", interrupted)
+    shown = runner.invoke(app, ["down"])
+    assert (shown.exit_code, "Aborted" in shown.output) == (130, False), shown.output
+    assert "tuidan status" in shown.output
