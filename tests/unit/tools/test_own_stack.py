@@ -72,13 +72,17 @@ def test_who_is_ended_or_loses_the_terminal_stops_the_stack(
 
 
 def test_who_asked_to_go_on_without_a_terminal_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[Path] = []
+
     def task(home: Path, console: Console) -> bool:
         os.kill(os.getpid(), signal.SIGHUP)
+        done.append(home)
         return True
 
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # by nohup
     monkeypatch.setattr(own_stack, "down", lambda home: True)
     own_stack.on_own_stack(task, keep=False)
+    assert len(done) == 1
 
 
 def test_a_disk_that_is_full_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
