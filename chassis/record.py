@@ -75,7 +75,7 @@ class Said:
 
     @property
     def is_event(self) -> bool:
-        """Whether it tells everybody, and so nothing about a person."""
+        """Whether it tells everybody: who somebody is it does not say, at most at which bank."""
         return self.topic is not None and self.topic.endswith(".events")
 
     @property
@@ -292,14 +292,20 @@ class _Forgetting(NamedTuple):
 
 def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], _Forgetting]:
     """The journal so far, without the words of what was said when `state` is erased. What is still to be said keeps
-    them until it is. Once erased, a record says events only, which hold no personal data: they are kept, and nobody
-    waits for one from before."""
-    if getattr(state, "erased_at", None) is None:
+    them until it is. Events that an erased record says hold no personal data: they are kept, and nobody waits for
+    them. Those from before may name a bank, and go like everything else."""
+    erased_at = getattr(state, "erased_at", None)
+    if erased_at is None:
         return record.journal, _Forgetting()
-    said_before = [said for entry in record.journal for said in entry.said if not said.is_forgotten]
-    gone = {one.id for one in said_before if one.id not in unsaid and not (record.is_erased and one.is_event)}
-    waits = any(one.id in unsaid and not one.is_event for one in said_before)
-    forgetting = _Forgetting(bool(gone), waits)
+    since = _since_erasure(record, erased_at)
+    concerned = [
+        said
+        for position, entry in enumerate(record.journal)
+        for said in entry.said
+        if not said.is_forgotten and not (position >= since and said.is_event)
+    ]
+    gone = {said.id for said in concerned if said.id not in unsaid}
+    forgetting = _Forgetting(bool(gone), waits=any(said.id in unsaid for said in concerned))
     if not gone:
         return record.journal, forgetting
     journal = tuple(
@@ -307,6 +313,15 @@ def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tu
         for entry in record.journal
     )
     return journal, forgetting
+
+
+def _since_erasure(record: Record[S], erased_at: datetime) -> int:
+    """Where in its journal an erased record begins: at what it said when it was erased. Not at the first later time:
+    another process, whose clock is ahead, may have written before."""
+    if not record.is_erased:
+        return len(record.journal)
+    times = [{said.at for said in entry.said} for entry in record.journal]
+    return next((position for position, at in enumerate(times) if erased_at in at), 0)
 
 
 def _prune(journal: tuple[Entry, ...], unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:

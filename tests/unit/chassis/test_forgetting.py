@@ -81,10 +81,9 @@ def rung(record: Record[Desk]) -> Decided[Desk]:
 
 
 def erased(*, unsaid: bool) -> Record[Desk]:
-    """A desk with a letter, emptied; the letter was said before that or not."""
+    """A desk with a letter and an event that tells of it, emptied; the letter was said before that or not."""
     record = hear(DESKS, Record("d"), heard(Letter(desk="d"), "letter")).record
-    if not unsaid:
-        record = said(record, message_id("letter", 0))
+    record = said(record, message_id("letter", 1), *([] if unsaid else [message_id("letter", 0)]))
     return hear(DESKS, record, heard(Empty(desk="d"), "empty", T0 + seconds(5))).record
 
 
@@ -119,9 +118,29 @@ def test_it_wakes_until_that_is_said() -> None:
     assert words(rung(said(record, *record.unsaid)).record) == []
 
 
-def test_nobody_waits_for_an_event_from_before() -> None:
+def test_an_event_from_before_is_waited_for_too() -> None:
+    """It may name the customer's bank."""
+    record = hear(DESKS, Record("d"), heard(Letter(desk="d"), "letter")).record
+    record = said(record, message_id("letter", 0))
+    record = said(hear(DESKS, record, heard(Empty(desk="d"), "empty", T0 + seconds(5))).record, message_id("empty", 0))
+    assert record.unsaid == (message_id("letter", 1),)
+    assert record.wake_at == T0 + seconds(5) + FORGET_AGAIN
+
+    record = rung(said(record, message_id("letter", 1))).record
+    assert record.wake_at is None
+    assert [one.is_forgotten for entry in record.journal for one in entry.said] == [True, True, False]
+
+
+def test_an_event_from_before_of_a_process_whose_clock_is_ahead_is_forgotten_too() -> None:
+    record = hear(DESKS, Record("d"), heard(Letter(desk="d"), "letter", T0 + seconds(300))).record
+    record = hear(DESKS, record, heard(Empty(desk="d"), "empty", T0 + seconds(5))).record
+    record = rung(said(record, *record.unsaid)).record
+    assert [one.is_forgotten for entry in record.journal for one in entry.said] == [True, True, False]
+
+
+def test_nobody_waits_for_an_event_since() -> None:
     record = erased(unsaid=False)
-    assert message_id("letter", 1) in record.unsaid
+    assert record.unsaid == (message_id("empty", 0),)
     assert record.wake_at is None
 
 
