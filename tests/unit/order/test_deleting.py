@@ -321,7 +321,7 @@ def test_what_is_still_to_be_said_keeps_its_words_until_it_is_said() -> None:
     assert order.record.journal[0].said[0].body
     order.record = replace(order.record, unsaid=())
     order.hears(*forgotten(order))
-    assert [said.wire for said in order.record.journal[0].said if said.body] == ["order-placed.v1"], "no wish is left"
+    assert [said.wire for said in order.record.journal[0].said if said.body] == [], "nothing is left"
 
 
 # ── restoring ────────────────────────────────────────────────────────────────────────────────────────────────────────
