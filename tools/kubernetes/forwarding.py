@@ -21,6 +21,7 @@ class Forward:
         self._ports = Ports()
         self._chosen = self._ports.choose(usual)
         self._over = threading.Event()
+        self._broken_off = threading.Event()
         self._running: subprocess.Popen[bytes] | None = None
         self._keeper = threading.Thread(target=self._keep, name=f"to {pod}")
         self.addresses = {name: f"{LOOPBACK}:{port}" for name, port in self._chosen.items()}
@@ -36,7 +37,8 @@ class Forward:
         self._ports.release()
 
     def break_off(self) -> None:
-        """End the one that runs."""
+        """End the one that runs, or is just being started."""
+        self._broken_off.set()
         if self._running is not None:
             self._running.terminate()
 
@@ -46,7 +48,8 @@ class Forward:
         command = ("kubectl", "--namespace", self._cluster.namespace, "port-forward", *where)
         while not self._over.is_set():
             self._running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            if self._over.is_set():  # asked to end between the look and the start
+            if self._broken_off.is_set():  # by somebody who could not know this one yet
                 self._running.terminate()
             self._running.wait()
             self._over.wait(AGAIN_SECONDS)
+            self._broken_off.clear()  # then `_over` is looked at: `__exit__` sets that one first

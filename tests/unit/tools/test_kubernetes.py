@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
@@ -15,7 +18,7 @@ from typer.testing import CliRunner
 from tests.support.waiting import until
 from tools.cli import app
 from tools.handing_out import READ_BY
-from tools.kubernetes import trial
+from tools.kubernetes import forwarding, trial
 from tools.kubernetes.cluster import Cluster, ClusterFailed, pod, why_no_cluster
 from tools.kubernetes.forwarding import Forward
 from tools.kubernetes.inside import DOORS, to
@@ -203,6 +206,25 @@ async def test_the_way_into_the_cluster_is_laid_again_when_it_ends(kubectl: Path
         assert calls()[0] == f"--namespace trial port-forward --address 127.0.0.1 pod/knocker {pairs}"
         forward.break_off()
         await until(lambda: len(calls()) == 2, "it was laid again")
+
+
+async def test_a_way_that_is_broken_off_while_it_is_being_laid_is_laid_again(
+    kubectl: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program may be running, and seen to be, before whoever has started it knows of it."""
+    says(kubectl, "exec sleep 60")
+    forward = Forward(Cluster("trial"), "knocker", {"gateway": 18088})
+    laid: list[subprocess.Popen[bytes]] = []
+
+    def lay(*words: Any, **more: Any) -> subprocess.Popen[bytes]:
+        laid.append(subprocess.Popen(*words, **more))
+        if len(laid) == 1:
+            forward.break_off()
+        return laid[-1]
+
+    monkeypatch.setattr(forwarding, "subprocess", SimpleNamespace(Popen=lay, DEVNULL=subprocess.DEVNULL))
+    with forward:
+        await until(lambda: len(laid) == 2, "it was laid again")
 
 
 async def test_inside_a_connection_is_handed_on_and_closed_when_nobody_is_there() -> None:
