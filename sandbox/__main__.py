@@ -9,6 +9,7 @@ from typing import Any
 import uvicorn
 
 from sandbox.app import create_app, world_of
+from sandbox.keyfiles import MissingKeysError
 from sandbox.keys import make_keys
 from sandbox.script import ScriptError, read_script_file
 from sandbox.settings import SandboxSettings
@@ -55,7 +56,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run one of the two commands; without ``arguments`` those of the process."""
     asked = parser().parse_args(arguments)
     if asked.action == "keys":
-        make_keys(asked.dir, tuple(asked.merchant), tuple(asked.sub_mchid))
+        try:
+            make_keys(asked.dir, tuple(asked.merchant), tuple(asked.sub_mchid))
+        except (OSError, ValueError, MissingKeysError) as problem:
+            parser().exit(2, f"the keys in {asked.dir} cannot be made: {problem}\n")
         return
     try:
         serve(asked)

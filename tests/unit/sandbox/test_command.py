@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sandbox.__main__ import main
+
 ROOT = Path(__file__).parents[3]
 LISTENING = re.compile(r"listening on (http://127\.0\.0\.1:\d+), keys in (.+)")
 
@@ -57,6 +59,30 @@ def test_a_wrong_script_stops_it(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert "faults.yaml: line 2, rules.0.fault: no such fault `closedd`" in ended.stderr
     assert not (tmp_path / "keys").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("file",), "File exists"),
+        (("file/keys",), "Not a directory"),
+        (("made", "--merchant", "a shop"), "a merchant is named with letters, digits, - and _ only: 'a shop'"),
+        (("broken",), "PEM"),
+    ],
+)
+def test_why_keys_cannot_be_made_is_said(
+    words: tuple[str, ...], why: str, tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("not a folder", encoding="utf-8")
+    (tmp_path / "made").symlink_to(keys)
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "merchant-private.pem").write_text("not a key", encoding="utf-8")
+    with pytest.raises(SystemExit) as left:
+        main(["keys", str(tmp_path / words[0]), *words[1:]])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"the keys in {tmp_path / words[0]} cannot be made: ")
+    assert why in said
 
 
 def test_the_ten_lines_of_the_readme(tmp_path: Path, keys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
