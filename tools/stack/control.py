@@ -120,7 +120,12 @@ def _start_or_join(home: Home, plan: Plan | Draw | None, deadline: float, begun:
         if state and state.phase in ("starting", "up") and find(state.supervisor):
             return
         time.sleep(LOOK_EVERY_SECONDS)  # one that is stopping: wait for its end, then start ours
-    raise StackError(f"another stack in {home.root} is stopping and has not come to its end")
+    if (state := read_state(home)) and state.phase == "stopping" and find(state.supervisor):
+        raise StackError(f"another stack in {home.root} is stopping and has not come to its end")
+    raise StackError(
+        f"{home.root} is in use: another `up` still has to fetch what it starts, or a backup or a restore has the "
+        "database. Try again when that is done"
+    )
 
 
 def _drawn(home: Home, plan: Plan | Draw | None) -> Plan:

@@ -18,7 +18,7 @@ from tests.support.waiting import until
 from tools.stack import Plan, Program, Stack, StackError, down, up
 from tools.stack.home import Home
 from tools.stack.processes import Identity, find, wait_gone
-from tools.stack.state import State, read_state, supervisor_lives
+from tools.stack.state import State, claimed, read_state, supervisor_lives
 
 MakeFake = Callable[..., Program]
 Ask = Callable[[str], dict[str, Any]]
@@ -111,6 +111,20 @@ def test_what_had_to_be_fetched_first_takes_nothing_of_the_time_to_start(
     clock = SimpleNamespace(monotonic=lambda: time.monotonic() + late, sleep=time.sleep)
     monkeypatch.setattr("tools.stack.control.time", clock)
     assert up(home, plan=fetch_and_draw, timeout=LIMIT).pid("store")
+
+
+def test_who_waits_in_vain_is_told_for_whom(home: Path, fake: MakeFake) -> None:
+    def fetch_for_long(_: Home) -> Plan:
+        with pytest.raises(StackError, match="another `up` still has to fetch what it starts"):
+            up(home, plan=Plan((fake("store"),)), timeout=0.1)
+        return Plan((fake("store"),))
+
+    assert up(home, plan=fetch_for_long, timeout=LIMIT).pid("store")
+    down(home)
+    with claimed(Home(home)):
+        State(Identity.of(os.getpid()), phase="stopping").save(Home(home))
+        with pytest.raises(StackError, match="is stopping and has not come to its end"):
+            up(home, plan=Plan((fake("store"),)), timeout=0.1)
 
 
 def test_a_folder_that_cannot_be_written_is_named(home: Path, fake: MakeFake) -> None:
