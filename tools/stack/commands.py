@@ -15,7 +15,7 @@ from tools.stack.control import StackError, down, up
 from tools.stack.display import UpDisplay, report_json, show_addresses, show_report
 from tools.stack.home import SUPERVISOR, Home, current_home
 from tools.stack.layout import Kafka, tuidan_plan
-from tools.stack.logs import follow, lines_since
+from tools.stack.logs import bytes_of, follow, lines_since
 from tools.stack.state import read_state, supervisor_lives
 from tools.stack.status import has_real_kafka, known_names, look
 
@@ -85,11 +85,11 @@ def run_logs(name: str | None, *, and_follow: bool) -> None:
 
 def _print_logs(files: dict[str, Path], *, and_follow: bool) -> None:
     width = max(map(len, files)) if len(files) > 1 else 0
-    added = follow(files) if and_follow else iter(())
+    ends = {each: bytes_of(file) for each, file in files.items()}  # what comes while these are printed is added
     for each, file in files.items():
-        for line in lines_since(file, 0, LINES_OF_EACH if width else LINES_OF_ONE):
+        for line in lines_since(file, 0, LINES_OF_EACH if width else LINES_OF_ONE, ends[each]):
             print(_labelled(each, line, width))
-    for each, line in added:
+    for each, line in follow(files, ends) if and_follow else ():
         print(_labelled(each, line, width), flush=True)
 
 

@@ -9,14 +9,15 @@ _TAIL_BYTES = 256 * 1024
 _ROTATE_BYTES = 20 * 1024 * 1024
 
 
-def lines_since(file: Path, offset: int, count: int) -> list[str]:
-    """Return the last `count` lines written after `offset`. A log of gigabytes costs no more than a short one."""
+def lines_since(file: Path, offset: int, count: int, end: int | None = None) -> list[str]:
+    """Return the last `count` lines written after `offset` and before `end`, by default all there is. A log of
+    gigabytes costs no more than a short one."""
     try:
         with file.open("rb") as stream:
-            size = stream.seek(0, 2)
+            size = stream.seek(0, 2) if end is None else end
             start = max(offset, size - _TAIL_BYTES)
             stream.seek(start)
-            lines = stream.read().decode(errors="replace").splitlines()
+            lines = stream.read(max(0, size - start)).decode(errors="replace").splitlines()
     except OSError:
         return []
     if start > offset and len(lines) > 1:
@@ -24,12 +25,15 @@ def lines_since(file: Path, offset: int, count: int) -> list[str]:
     return lines[-count:] if count else []
 
 
-def follow(files: Mapping[str, Path], wanted: Callable[[], bool] = lambda: True) -> Iterator[tuple[str, str]]:
-    """Yield (name, line) for every line added from now on, while `wanted`. Survives rotation of a file."""
-    offsets = {name: _size(file) for name, file in files.items()}
+def follow(
+    files: Mapping[str, Path], ends: Mapping[str, int], wanted: Callable[[], bool] = lambda: True
+) -> Iterator[tuple[str, str]]:
+    """Yield (name, line) for every line added behind `ends`, the bytes of each file seen before, while `wanted`.
+    Survives rotation of a file."""
+    offsets = dict(ends)
     while wanted():
         for name, file in files.items():
-            size = _size(file)
+            size = bytes_of(file)
             if size < offsets[name]:
                 offsets[name] = 0
             if size > offsets[name]:
@@ -45,11 +49,12 @@ def follow(files: Mapping[str, Path], wanted: Callable[[], bool] = lambda: True)
 def rotate(folder: Path) -> None:
     """Set large logs aside before a stack starts, keeping one old one each."""
     for file in folder.glob("*.log"):
-        if _size(file) > _ROTATE_BYTES:
+        if bytes_of(file) > _ROTATE_BYTES:
             file.replace(file.with_suffix(".log.1"))
 
 
-def _size(file: Path) -> int:
+def bytes_of(file: Path) -> int:
+    """How long a log is now; 0 where there is none."""
     try:
         return file.stat().st_size
     except OSError:

@@ -4,13 +4,15 @@ import errno
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import NoReturn
 
 import pytest
 from typer.testing import CliRunner
 
 from tools.cli import app
-from tools.stack import Plan, Program, Stack, commands, control, up
+from tools.stack import Plan, Program, Stack, commands, control, logs, up
+from tools.stack.home import Home
 from tools.stack.layout import NAMES
 
 MakeFake = Callable[..., Program]
@@ -131,6 +133,35 @@ def test_logs_of_one_of_all_and_of_nobody(home: Path, fake: MakeFake) -> None:
     unknown = runner.invoke(app, ["logs", "shpo"])
     assert unknown.exit_code == 1
     assert "There is no log called shpo. There are: store, shop, supervisor" in unknown.output
+
+
+def test_what_is_logged_while_the_end_of_a_log_is_printed_is_shown_once(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Home(home)
+    place.make()
+    files = {name: place.log(name) for name in ("shop", "store")}
+
+    def log(line: str) -> None:
+        for file in files.values():
+            with file.open("a") as stream:
+                stream.write(f"{line}\n")
+
+    def print_and_log(line: str, **_: object) -> None:
+        shown.append(line)
+        if len(shown) == 1:
+            log("meanwhile")
+
+    def enough(seconds: float) -> NoReturn:
+        raise KeyboardInterrupt
+
+    shown: list[str] = []
+    log("before")
+    monkeypatch.setattr(commands, "print", print_and_log, raising=False)
+    monkeypatch.setattr(logs, "time", SimpleNamespace(sleep=enough))
+    with pytest.raises(KeyboardInterrupt):
+        commands._print_logs(files, and_follow=True)
+    assert sorted(shown) == ["shop  | before", "shop  | meanwhile", "store | before", "store | meanwhile"]
 
 
 def test_who_interrupts_down_is_told_that_it_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:

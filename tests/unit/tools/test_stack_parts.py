@@ -236,6 +236,7 @@ def test_the_last_lines_of_a_log(tmp_path: Path) -> None:
     file.write_text("old\n" + "".join(f"{number}\n" for number in range(100_000)))
     assert lines_since(file, 0, 2) == ["99998", "99999"]
     assert lines_since(file, file.stat().st_size, 2) == []
+    assert lines_since(file, 0, 2, 9) == ["1", "2"]
     assert lines_since(tmp_path / "none", 0, 2) == []
 
 
@@ -259,7 +260,8 @@ def test_following_sees_what_is_added_and_survives_rotation(tmp_path: Path) -> N
 
     steps = iter((add, complete, rotate))
     wanted = (step() for step in steps)
-    assert list(follow({"x": file}, lambda: next(wanted, False))) == [("x", "one"), ("x", "two"), ("x", "new")]
+    added = follow({"x": file}, {"x": file.stat().st_size}, lambda: next(wanted, False))
+    assert list(added) == [("x", "one"), ("x", "two"), ("x", "new")]
 
 
 def test_a_reused_process_id_is_not_taken_for_ours() -> None:
