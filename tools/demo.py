@@ -42,14 +42,19 @@ def run_demo(invoices: int, seed: int) -> None:
     _replay(invoices, seed)
     home = current_home()
     stack = Stack(home.root)
-    sys.stdout.write(
-        NEXT_STEPS.format(
-            gateway=f"http://{stack.address('gateway')}",
-            sandbox=f"http://{stack.address('sandbox')}",
-            report=_report_file(home),
-            victim=stack.pid("payment"),
-        )
-    )
+    try:
+        gateway, sandbox = f"http://{stack.address('gateway')}", f"http://{stack.address('sandbox')}"
+    except StackError as problem:
+        _refuse(f"{problem}. See: tuidan status")
+    report, victim = _report_file(home), _victim(stack)
+    sys.stdout.write(NEXT_STEPS.format(gateway=gateway, sandbox=sandbox, report=report, victim=victim))
+
+
+def _victim(stack: Stack) -> str:
+    try:
+        return str(stack.pid("payment"))
+    except StackError:  # it is being started again
+        return "PID-OF-PAYMENT"
 
 
 def run_replay(invoices: int | None, seed: int, gateway: str = "", sandbox: str = "") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ from tools import demo
 from tools.cli import app
 from tools.containers import drill
 from tools.replay.driver import ReplayStoppedError
+from tools.stack import StackError
+from tools.stack.home import Home
+from tools.stack.processes import Identity
+from tools.stack.state import Entry, State
 
 
 async def stopped(*_: Any, **__: Any) -> bool:
@@ -34,3 +39,24 @@ def test_a_drill_in_containers_tells_it_as_what_did_not_hold(tmp_path: Path, mon
     one._replay("replay in peace", 1, tmp_path)
     (sentence,) = one.seen.broken
     assert "replay in peace did not come to its end" in sentence
+
+
+@pytest.mark.parametrize(
+    ("entry", "code", "words"),
+    [
+        (Entry("payment", "down"), 0, "kill -9 PID-OF-PAYMENT"),
+        (Entry("gateway", "waiting"), 1, "gateway has no address yet. See: tuidan status"),
+    ],
+)
+def test_a_good_demo_ends_in_words_whatever_runs_in_the_end(
+    entry: Entry, code: int, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUIDAN_HOME", str(tmp_path))
+    monkeypatch.setattr(demo, "run_up", lambda: None)
+    monkeypatch.setattr(demo, "_replay", lambda invoices, seed: None)
+    me = Identity.of(os.getpid())
+    programs = {name: Entry(name, "ready", me, "127.0.0.1:1") for name in ("gateway", "sandbox", "payment")}
+    State(me, "up", programs={**programs, entry.name: entry}).save(Home(tmp_path))
+    done = CliRunner().invoke(app, ["demo"])
+    assert (done.exit_code, isinstance(done.exception, StackError)) == (code, False), done.output
+    assert words in done.output
