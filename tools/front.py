@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
@@ -67,17 +67,37 @@ async def asked(
     httpx.TransportError when nobody answers."""
     headers = {"Idempotency-Key": key} if key else {}
     answer = await http.request(method, f"/admin/v1{path}", json=body, params=params, headers=headers)
-    try:
-        document: Json = answer.json()
-    except ValueError as problem:
-        raise Refused("", f"{answer.status_code}: {answer.text[:200]}") from problem
+    document = said_by(answer)
     if answer.is_success:
         return document
     detail = document.get("detail")
     words = f"{detail.get('zh')} · {detail.get('en')}" if isinstance(detail, dict) else answer.text[:200]
     about = f" ({document['about']})" if document.get("about") else ""
     said = f"{answer.status_code} {document.get('code', '')}: {words}{about}"
-    raise Refused(str(document.get("code", "")), said, float(document.get("retry_after") or 0))
+    after = document.get("retry_after")
+    raise Refused(str(document.get("code", "")), said, after if isinstance(after, int | float) else 0)
+
+
+def said_by(answer: httpx.Response) -> Json:
+    """The JSON object that a server has answered. Raises Refused where it is none, and later, when something is looked
+    for in it that is not there: then the address is that of another server."""
+    words = f"{answer.status_code}: {answer.text[:200]}"
+    try:
+        document = answer.json()
+    except ValueError as problem:
+        raise Refused("", words) from problem
+    if not isinstance(document, dict):
+        raise Refused("", words)
+    return _Said(document, words)
+
+
+class _Said(Json):
+    def __init__(self, document: Json, words: str) -> None:
+        super().__init__(document)
+        self._words = words
+
+    def __missing__(self, name: str) -> NoReturn:
+        raise Refused("", f"回答不像退单系统 · this is no answer of Tuidan, it has no “{name}”: {self._words}")
 
 
 def checked_address(typed: str) -> str:

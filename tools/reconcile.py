@@ -17,7 +17,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from tools.front import NotSignedIn, checked_address, token_in
+from tools.front import NotSignedIn, Refused, checked_address, said_by, token_in
 from tools.stack.control import Stack, StackError
 from tools.stack.home import current_home
 
@@ -76,7 +76,7 @@ def reconcile(
                 seen = _answer(http.get(f"/reconciliations/{seen['reconciliation_id']}"))
     except httpx.TransportError as problem:
         return _cannot(f"{http.base_url} 没有响应 · does not answer: {problem}. On the stack see: tuidan status")
-    except _Refused as problem:
+    except Refused as problem:
         return _cannot(str(problem))
     except KeyboardInterrupt:
         return _cannot("已中断,对账会继续 · interrupted; the reconciliation goes on by itself")
@@ -87,21 +87,14 @@ def reconcile(
     return _code(seen)
 
 
-class _Refused(Exception):
-    """The service said why not, in both languages."""
-
-
 def _answer(answer: httpx.Response) -> Json:
-    try:
-        document: Json = answer.json()
-    except ValueError as problem:
-        raise _Refused(f"{answer.status_code}: {answer.text[:200]}") from problem
+    document = said_by(answer)
     if answer.is_success:
         return document
     detail = document.get("detail")
     if isinstance(detail, dict):
-        raise _Refused(f"{detail.get('zh')} · {detail.get('en')}")
-    raise _Refused(f"{answer.status_code}: {answer.text[:200]}")
+        raise Refused("", f"{detail.get('zh')} · {detail.get('en')}")
+    raise Refused("", f"{answer.status_code}: {answer.text[:200]}")
 
 
 def _code(seen: Json) -> int:

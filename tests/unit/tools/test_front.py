@@ -3,8 +3,11 @@ what could not be done, whatever the command; of some of them 1 means that there
 
 from __future__ import annotations
 
+import json
+from functools import partial
 from pathlib import Path
 
+import httpx
 import pytest
 from typer.testing import CliRunner
 
@@ -58,3 +61,27 @@ def test_a_token_file_that_is_not_there_is_named(command: list[str], tmp_path: P
 def test_a_replay_does_not_wait_for_what_is_no_address(option: str) -> None:
     done = CliRunner().invoke(app, ["replay", "--gateway", "http://127.0.0.1:1", option, "127.0.0.1:8080"])
     assert (done.exit_code, "no address like" in done.output) == (1, True), done.output
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "words"),
+    [
+        (404, ["nothing here"], '404: ["nothing here"]'),
+        (429, {"retry_after": "soon"}, '{"retry_after":"soon"}'),
+        (200, None, "200: null"),
+        (200, {"hello": "world"}, "this is no answer of Tuidan, it has no"),
+    ],
+)
+@every_command
+def test_json_of_another_server_is_shown(
+    command: list[str], status: int, said: object, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(status, content=json.dumps(said, separators=(",", ":")))
+
+    for client in ("Client", "AsyncClient"):
+        real = getattr(httpx, client)
+        monkeypatch.setattr(httpx, client, partial(real, transport=httpx.MockTransport(answer)))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "token").write_text("secret\n")
+    assert words in refused(command, SHOP, tmp_path / "token")

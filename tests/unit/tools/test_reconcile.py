@@ -124,6 +124,8 @@ def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
             "日期 · The date must be over",
         ),
         (httpx.Response(502, text="<html>"), "502: <html>"),
+        (httpx.Response(404, json=["of another server"]), '404: ["of another server"]'),
+        ({"hello": "world"}, "it has no “status”"),
         (httpx.ConnectError("refused"), "tuidan status"),
     ],
 )
