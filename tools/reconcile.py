@@ -74,6 +74,7 @@ def reconcile(
                 status.update(f"{WORDS[seen['status']]} ({seen['open']})")
                 sleep(LOOK_EVERY_SECONDS)
                 seen = _answer(http.get(f"/reconciliations/{seen['reconciliation_id']}"))
+        code = _code(seen)
     except httpx.TransportError as problem:
         return _cannot(f"{http.base_url} 没有响应 · does not answer: {problem}. On the stack see: tuidan status")
     except Refused as problem:
@@ -84,7 +85,7 @@ def reconcile(
         print(json.dumps(seen, ensure_ascii=False, indent=2))
     elif seen["status"] == "done":
         show(seen, Console())
-    return _code(seen)
+    return code
 
 
 def _answer(answer: httpx.Response) -> Json:

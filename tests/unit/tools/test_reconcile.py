@@ -126,6 +126,7 @@ def test_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
         (httpx.Response(502, text="<html>"), "502: <html>"),
         (httpx.Response(404, json=["of another server"]), '404: ["of another server"]'),
         ({"hello": "world"}, "it has no “status”"),
+        ({"status": "ok"}, "it has no “found”"),
         (httpx.ConnectError("refused"), "tuidan status"),
     ],
 )
