@@ -5,6 +5,7 @@ Exit codes: 0 all agrees or was healed, 1 differences are open, 2 it could not b
 from __future__ import annotations
 
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +28,7 @@ ANSWER_SECONDS = 15.0
 LINES_SHOWN = 100
 
 Json = dict[str, Any]
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 WORDS = {
     "fetching": "正在下载账单并核对 · fetching the bills and comparing",
@@ -37,6 +39,8 @@ WORDS = {
 
 def run_reconcile(day: str, shop: str, gateway: str, token_file: Path | None, *, as_json: bool) -> None:
     """Reconcile a day at a gateway, or on the stack that is up, wait for its end, show it."""
+    if not _DAY.fullmatch(day):  # it becomes part of an address, and would lead to another one
+        _refuse(f"不是日期 · {day!r} is no day like 2026-11-01")
     address, headers, query = _door(gateway, token_file, shop)
     with httpx.Client(base_url=address, headers=headers, timeout=ANSWER_SECONDS, trust_env=False) as http:
         raise typer.Exit(reconcile(http, day, query, as_json=as_json))

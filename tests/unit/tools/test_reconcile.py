@@ -158,6 +158,14 @@ def test_a_shop_is_asked_at_its_gateway_with_a_token(tmp_path: Path, monkeypatch
     assert asked[0][1] == f"{base}/2026-11-01?shop=tea"
 
 
+@pytest.mark.parametrize("typed", ["", "yesterday", "2026-11-1", "house/2026-11-01", "2026-11-01?shop=tea"])
+def test_what_is_no_day_is_said(typed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Part of an address as it is, it led elsewhere: nothing typed was answered with a redirect."""
+    monkeypatch.setenv("TUIDAN_HOME", str(tmp_path))
+    done = CliRunner().invoke(app, ["reconcile", typed])
+    assert (done.exit_code, f"{typed!r} is no day like 2026-11-01" in done.output) == (NOT_DONE, True), done.output
+
+
 @pytest.mark.parametrize("half", [["--gateway", "https://shop.example"], ["--token-file", "/dev/null"]])
 def test_a_gateway_without_a_token_is_not_asked(half: list[str]) -> None:
     done = CliRunner().invoke(app, ["reconcile", "2026-11-01", *half])
