@@ -49,8 +49,17 @@ def stack_mongo(home: Home, *, may_be_up: bool) -> Iterator[str]:
 
 def forget_topics(home: Home) -> None:
     """A real Kafka's log of this stack is of another time than what was put back: it begins empty. The broker in memory
-    forgets by itself."""
-    shutil.rmtree(home.data("broker"), ignore_errors=True)
+    forgets by itself. Raises BackupRefused."""
+    log = home.data("broker")
+    try:
+        shutil.rmtree(log)
+    except FileNotFoundError:
+        pass
+    except OSError as problem:
+        raise BackupRefused(
+            f"What Kafka has kept cannot be deleted and would be heard: {problem}. Delete {log}, then run the restore "
+            "again"
+        ) from problem
 
 
 @contextmanager

@@ -120,6 +120,23 @@ def test_a_kafka_without_its_server_is_left_alone(
     assert "no MongoDB is" in said
 
 
+def test_a_kafka_that_cannot_be_emptied_is_named_and_the_restore_is_not_done(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Left where it is, its records of another time would be heard."""
+    monkeypatch.setattr(command, "stack_mongo", lambda home, may_be_up: nullcontext("mongodb://127.0.0.1:1"))
+    monkeypatch.setattr(command, "put", put_back)
+    made(tmp_path / "old")
+    (tmp_path / "disk").mkdir()
+    home.data("broker").parent.mkdir(parents=True)
+    home.data("broker").symlink_to(tmp_path / "disk")  # which `rmtree` refuses, whoever calls it
+    code, said = say("restore", tmp_path / "old")
+    assert (code, f"Delete {home.data('broker')}, then run the restore again" in said) == (2, True), said
+    assert "are back" not in said
+    home.data("broker").unlink()
+    assert say("restore", tmp_path / "old")[0] == 0
+
+
 async def put_back(server: object, folder: Path, say: object, *, replace: bool, last: Callable[[], object]) -> Manifest:
     last()
     return read_manifest(folder)
