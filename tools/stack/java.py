@@ -14,7 +14,8 @@ LOWEST_VERSION = 17
 ANSWER_LIMIT_SECONDS = 30.0
 ADVICE = (
     f"Kafka needs Java {LOWEST_VERSION} or newer, and Maven to fetch it the first time. On Debian and Ubuntu: "
-    "apt-get install openjdk-17-jre-headless maven. Without them: --kafka embedded."
+    "apt-get install openjdk-17-jre-headless maven. A command with the option --kafka does without them: "
+    "--kafka embedded."
 )
 
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')

@@ -52,7 +52,8 @@ def test_without_java_one_is_told_what_to_do(tmp_path: Path) -> None:
         BinaryMissing, match=r"No java was found on PATH\. Kafka needs Java 17 .* apt-get install"
     ) as no:
         find_java(_path(tmp_path))
-    assert "--kafka embedded" in str(no.value)
+    # `drill away` and some benchmarks say this, too, and have no such option.
+    assert "A command with the option --kafka does without them: --kafka embedded" in str(no.value)
     with pytest.raises(BinaryMissing, match="No java was found in JAVA_HOME"):
         find_java({"JAVA_HOME": str(tmp_path), **_path(tmp_path)})
 
