@@ -40,8 +40,8 @@ def away(
     patience: Annotated[float, typer.Option(min=1, help="Seconds until every case must have ended.")] = 600.0,
     keep: Annotated[bool, typer.Option("--keep", help="Keep data and logs.")] = False,
 ) -> None:
-    """Take Kafka, MongoDB or Redis away for ten minutes while orders come, and bring it back; nothing else restarts.
-    Then compare all books; exit code 0 agrees, 1 differs, 2 could not be run. Needs Java."""
+    """Take Kafka, MongoDB or Redis away for so many seconds while orders come, and bring it back; nothing else
+    restarts. Then compare all books; exit code 0 agrees, 1 differs, 2 could not be run. Needs Java."""
     from tools.drill.command import run_kill_drill
     from tools.drill.killing import absence
 
