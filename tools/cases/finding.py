@@ -13,7 +13,8 @@ from tools.front import Json, Refused, asked
 
 WorkList = Literal["stuck", "parked", "person", "approval"]
 PAGE = 200
-_CASE = re.compile(r"(?P<order>.+)-c\d+")
+CASE = re.compile(r"(?P<order>.+)-c\d+")
+"""The id of a case, with that of its order."""
 
 
 class Unknown(Exception):
@@ -53,7 +54,7 @@ async def listed(http: httpx.AsyncClient, name: WorkList) -> list[Json]:
 
 async def find(http: httpx.AsyncClient, name: str) -> Found:
     """The order of this name, or the order of the case of this name. Raises Unknown."""
-    case = _CASE.fullmatch(name)
+    case = CASE.fullmatch(name)
     if case is not None:
         order = await _order(http, case["order"])
         if order is not None:

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from services.gateway.model import ORDER_ID_PATTERN
+from tools.cases.finding import CASE
 from tools.place import kafka_address, refuse
 from tools.records import KafkaRefused, records
 from tools.topics.listing import RETENTION, read
@@ -26,7 +27,7 @@ MS_PER_DAY = 86_400_000
 def run_trace(order_id: str, kafka: str, since: datetime | None, *, as_json: bool, every_partition: bool) -> None:
     """Print the tree of an order's messages; exit code 1 when there is none, 2 when it could not be read."""
     if not re.fullmatch(ORDER_ID_PATTERN, order_id):
-        refuse(f"{order_id!r} 不是订单号 · is no order id: letters, digits, - and _, at most 40")
+        refuse(f"{order_id!r} 不是订单号 · is no order id: letters, digits, - and _, at most 40{_order_of(order_id)}")
     progress = Console(stderr=True)
     try:
         with records(kafka or kafka_address()) as cluster, progress.status("…") as status:
@@ -64,4 +65,10 @@ def _unknown(order_id: str, since: datetime | None, *, every_partition: bool) ->
     return (
         f"没有这个订单的消息 · no message about {order_id}{after}: there is no such order on this cluster, or its last "
         f"event is older than the topics keep ({days:g} days). Its own story: tuidan cases show {order_id}{more}"
+        f"{_order_of(order_id)}"
     )
+
+
+def _order_of(name: str) -> str:
+    case = CASE.fullmatch(name)
+    return f". 若这是取消单 · if it is a case, name its order: tuidan trace {case['order']}" if case else ""

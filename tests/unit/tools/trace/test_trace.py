@@ -186,6 +186,10 @@ async def test_an_order_that_nobody_knows_is_said(kafka: Broker) -> None:
     assert done.exit_code == 1
     assert "no message about nobody: there is no such order on this cluster" in done.stderr
     assert "(30 days)" in done.stderr
+    assert "if it is a case" not in done.stderr
+    for order_id, code in ((ORDER, 1), (40 * "o", 2)):
+        done = await typed(kafka, f"{order_id}-c1")
+        assert (done.exit_code, f"name its order: tuidan trace {order_id}\n" in done.stderr) == (code, True)
     done = await typed(kafka, "not an order")
     assert (done.exit_code, "is no order id" in done.output) == (2, True)
 
