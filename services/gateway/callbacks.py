@@ -14,6 +14,9 @@ from services.gateway.bodies import read
 from services.gateway.clients import Services
 
 BODY_MAX = 64 * 1024
+RECEIPTS_BODY_MAX = 512 * 1024
+"""Bytes. The notify service takes 1,000 receipts at once (`services/notify/pushes.py`), each of some 280. A batch that
+is refused comes three times more, and is lost then."""
 SECONDS = 4.0
 """WeChat and WeChat Pay want an answer within five seconds."""
 
@@ -65,11 +68,13 @@ async def event_pushed(services: Behind, request: Request) -> Response:
 @router.post("/sms/receipts")
 async def sms_reported(services: Behind, request: Request) -> Response:
     """Alibaba Cloud says whether short messages arrived."""
-    return await _push(services, request, "POST", "/callbacks/sms-receipts")
+    return await _push(services, request, "POST", "/callbacks/sms-receipts", RECEIPTS_BODY_MAX)
 
 
-async def _push(services: Services, request: Request, method: Literal["GET", "POST"], path: str) -> Response:
-    body = await read(request, BODY_MAX) if method == "POST" else None
+async def _push(
+    services: Services, request: Request, method: Literal["GET", "POST"], path: str, limit: int = BODY_MAX
+) -> Response:
+    body = await read(request, limit) if method == "POST" else None
     query = {name: request.query_params.get(name) for name in SIGNED}
     try:
         return passed_on(await services.notify.ask_plainly(method, path, query=query, body=body, seconds=SECONDS))

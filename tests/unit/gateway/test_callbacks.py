@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
 
 from services.gateway import callbacks
+from services.notify.pushes import RECEIPTS_MAX, receipts_of
 from tests.unit.gateway.world import World, expect_problem
 
 HEADERS = {
@@ -125,8 +127,29 @@ async def test_receipts_reach_the_notify_service(world: World) -> None:
     assert [(seen.service, seen.body) for seen in world.fake.seen] == [("notify", BODY)]
 
 
-@pytest.mark.parametrize("path", ["/callbacks/wechat/events", "/callbacks/sms/receipts"])
-async def test_a_push_is_repeated_when_the_notify_service_is_away(world: World, path: str) -> None:
+async def test_as_many_receipts_come_through_as_the_notify_service_takes(world: World) -> None:
+    # The longest of everything: https://help.aliyun.com/document_detail/101867.html
+    receipt = {
+        "phone_number": "8613800001111",
+        "send_time": "2026-11-30 12:00:00",
+        "report_time": "2026-11-30 12:00:08",
+        "success": False,
+        "err_code": "MOBILE_NOT_ON_SERVICE",
+        "err_msg": "手机号状态异常,停机、空号或关机",
+        "sms_size": "1",
+        "biz_id": "932702304080415357^0",
+        "out_id": f"{'a' * 64}/refund-arrived/1",
+    }
+    body = json.dumps([receipt] * RECEIPTS_MAX).encode()
+    assert (await world.http.post("/callbacks/sms/receipts", content=body)).status_code == 200
+    (seen,) = world.fake.seen
+    assert (seen.body, len(receipts_of(seen.body).found)) == (body, RECEIPTS_MAX)
+
+
+@pytest.mark.parametrize(
+    ("path", "limit"), [("/callbacks/wechat/events", 65_536), ("/callbacks/sms/receipts", 524_288)]
+)
+async def test_a_push_is_repeated_when_the_notify_service_is_away(world: World, path: str, limit: int) -> None:
     world.fake.away.add("notify")
     assert (await world.http.post(path, content=BODY)).status_code == 503
-    expect_problem(await world.http.post(path, content=b"x" * 65_537), 413, "body-too-large")
+    expect_problem(await world.http.post(path, content=b"x" * (limit + 1)), 413, "body-too-large")
