@@ -15,6 +15,7 @@ import structlog
 from prometheus_client import Counter, Gauge
 from pydantic import BaseModel, ConfigDict
 
+from chassis.batcher import Shared
 from chassis.projection import Update
 from chassis.readings import UNKNOWN, Readings, Series
 from services.inventory.balances import PRODUCTS_TOGETHER, Balances, Documents
@@ -87,9 +88,14 @@ class Recounts:
     def __init__(self, books: Balances, kept: Documents) -> None:
         self._books = books
         self._kept = kept
+        self._made = Shared(self._make)
 
     async def make(self) -> Recount:
-        """A recount, noted where it found something else than the one before. Raises StoreUnavailable."""
+        """A recount that began after this call, one at a time however many ask; noted where it found something else
+        than the one before. Raises StoreUnavailable."""
+        return await self._made.now()
+
+    async def _make(self) -> Recount:
         result = await recount(self._books)
         found = {"products": result.products, "different": len(result.differences)}
         known = await self._kept.find({"_id": _LAST})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from datetime import UTC, datetime
 
@@ -11,8 +12,10 @@ from prometheus_client import REGISTRY
 from chassis.memory_database import MemoryDatabase
 from chassis.projection import Update
 from chassis.readings import Readings
+from services.inventory import recount as recounting
 from services.inventory.balances import Balances
-from services.inventory.recount import Recounts
+from services.inventory.recount import Recount, Recounts, recount
+from tests.support.waiting import give_way
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -64,3 +67,27 @@ async def test_a_recount_that_finds_what_the_last_one_found_writes_nothing(monke
     await shop.books.open(["cup"])
     await shop.recounts.make()
     assert len(written) == 1
+
+
+async def test_who_asks_while_a_recount_is_under_way_waits_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shop = Process(MemoryDatabase())
+    begun, go_on, running = 0, asyncio.Event(), 0
+
+    async def slowly(books: Balances) -> Recount:
+        nonlocal begun, running
+        begun, running = begun + 1, running + 1
+        assert running == 1, "one at a time"
+        await go_on.wait()
+        running -= 1
+        return await recount(books)
+
+    monkeypatch.setattr(recounting, "recount", slowly)
+    first = asyncio.create_task(shop.recounts.make())
+    await give_way()
+    await shop.books.open(["tea"])
+    others = [asyncio.create_task(shop.recounts.make()) for _ in range(20)]
+    await give_way()
+    assert begun == 1
+    go_on.set()
+    assert [(await one).products for one in (first, *others)] == [1] * 21
+    assert begun == 2, "one for all who asked meanwhile"
