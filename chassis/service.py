@@ -271,11 +271,16 @@ class Service:
         serve(self.app, self.name, self._settings)
 
 
-async def every(seconds: float, work: Callable[[], Awaitable[object]], what: str) -> None:
-    """Do `work` again and again; whatever it raises is logged and does not end it."""
+async def every(
+    seconds: float, work: Callable[[], Awaitable[object]], what: str, *, first: float | None = None
+) -> None:
+    """Do `work` again and again, after a pause each time (`first`: the first one, where it is another); whatever it
+    raises is logged and does not end it."""
     away = False
+    pause = seconds if first is None else first
     while True:
-        await clock.pause(seconds)
+        await clock.pause(pause)
+        pause = seconds
         try:
             await work()
             away = False

@@ -21,6 +21,10 @@ from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.inventory.recount import Recounts
 from services.inventory.settings import InventorySettings
 
+FIRST_RECOUNT_AFTER_SECONDS = 60.0
+"""After the start of a process. One that is started anew more often than it recounts would never do it otherwise; one
+that cannot stay up does not read all stock each time."""
+
 
 def wire(settings: InventorySettings, parts: Parts) -> AbstractAsyncContextManager[Sequence[APIRouter]]:
     """Balances and ledger, who moves them, and what looks after them in the background."""
@@ -34,8 +38,9 @@ def wire(settings: InventorySettings, parts: Parts) -> AbstractAsyncContextManag
         mover = StockMover(books)
         parts.engine.perform(MoveStock, mover.move_stock)
         parts.engine.perform(TakeIn, mover.take_in)
+        first = min(FIRST_RECOUNT_AFTER_SECONDS, settings.recount_every_seconds)
         loops = [
-            asyncio.create_task(every(settings.recount_every_seconds, recounts.make, "recount")),
+            asyncio.create_task(every(settings.recount_every_seconds, recounts.make, "recount", first=first)),
             asyncio.create_task(every(settings.sweep_markers_every_seconds, books.sweep_markers, "markers")),
         ]
         try:

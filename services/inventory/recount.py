@@ -25,6 +25,10 @@ DIFFERENCES = Gauge(
     "tuidan_stock_different_products", "Products whose balance was not what the ledger says, last recount"
 )
 RECOUNTED = Gauge("tuidan_stock_recounted_products", "Products compared by the last recount")
+LAST_RECOUNT = Gauge(
+    "tuidan_stock_last_recount_timestamp_seconds",
+    "Unix time at which the last recount ended; while none has, at which the first was begun",
+)
 RECOUNTS = Counter("tuidan_stock_recounts_total", "Recounts finished, by result", ["result"])
 
 log = structlog.get_logger()
@@ -81,9 +85,9 @@ async def recount(books: Balances) -> Recount:
 
 
 class Recounts:
-    """Makes recounts, and shows what the last one found. That is kept in a document, because any process may have made
-    it: one that remembered its own would go on showing a difference that another has since found gone, and one that was
-    started anew would show none that is there."""
+    """Makes recounts, and shows what the last one found, and when. That is kept in a document, because any process may
+    have made it: one that remembered its own would go on showing a difference that another has since found gone, and
+    one that was started anew would show none that is there."""
 
     def __init__(self, books: Balances, kept: Documents) -> None:
         self._books = books
@@ -91,26 +95,33 @@ class Recounts:
         self._made = Shared(self._make)
 
     async def make(self) -> Recount:
-        """A recount that began after this call, one at a time however many ask; noted where it found something else
-        than the one before. Raises StoreUnavailable."""
+        """A recount that began after this call, one at a time however many ask. Raises StoreUnavailable."""
         return await self._made.now()
 
     async def _make(self) -> Recount:
+        if not await self._kept.find({"_id": _LAST, "at": {"$exists": True}}):
+            await self._note({"at": self._books.clock()})  # else nobody would see that not even the first one ends
         result = await recount(self._books)
         found = {"products": result.products, "different": len(result.differences)}
-        known = await self._kept.find({"_id": _LAST})
-        if not known or found.items() - known[0].items():
-            await self._kept.update_all([Update({"_id": _LAST}, {"$set": found}, upsert=True)])
+        await self._note({**found, "at": self._books.clock()})
         return result
+
+    async def _note(self, known: Mapping[str, Any]) -> None:
+        await self._kept.update_all([Update({"_id": _LAST}, {"$set": known}, upsert=True)])
 
     def join(self, readings: Readings) -> None:
         """Be read with the service's metrics."""
         readings.add(DIFFERENCES, lambda: self._last("different"), UNKNOWN)
         readings.add(RECOUNTED, lambda: self._last("products"), UNKNOWN)
+        readings.add(LAST_RECOUNT, self._ended, UNKNOWN)
 
     async def _last(self, name: str) -> Series:
-        found = await self._kept.find({"_id": _LAST}, fields=[name])
+        found = await self._kept.find({"_id": _LAST, name: {"$exists": True}}, fields=[name])
         return {(): float(found[0][name])} if found else UNKNOWN
+
+    async def _ended(self) -> Series:
+        found = await self._kept.find({"_id": _LAST, "at": {"$exists": True}}, fields=["at"])
+        return {(): found[0]["at"].timestamp()} if found else UNKNOWN
 
 
 _LAST = "last"

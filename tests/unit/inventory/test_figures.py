@@ -1,21 +1,33 @@
-"""What the last recount found is shown by every process alike, whoever made it and however long ago."""
+"""What the last recount found, and when, is shown by every process alike, whoever made it and however long ago."""
 
 from __future__ import annotations
 
 import asyncio
 import math
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 from prometheus_client import REGISTRY
 
+from chassis import clock
+from chassis.engine import Engine
+from chassis.memory import MemoryBroker, MemoryStore
 from chassis.memory_database import MemoryDatabase
+from chassis.mongo import Database
 from chassis.projection import Update
 from chassis.readings import Readings
+from chassis.service import Parts
+from chassis.store import StoreUnavailable
 from services.inventory import recount as recounting
 from services.inventory.balances import Balances
+from services.inventory.handlers import RESERVATIONS
+from services.inventory.main import wire
+from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.inventory.recount import Recount, Recounts, recount
-from tests.support.waiting import give_way
+from services.inventory.settings import InventorySettings
+from tests.support.waiting import give_way, within
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -24,15 +36,16 @@ class Process:
     """A process of the service on the same database as others."""
 
     def __init__(self, database: MemoryDatabase) -> None:
-        self.books = Balances(database.collection("balances"), database.collection("ledger"), lambda: AT)
+        self.now = AT
+        self.books = Balances(database.collection("balances"), database.collection("ledger"), lambda: self.now)
         self.recounts = Recounts(self.books, database.collection("recounts"))
 
-    async def shows(self, figure: str = "different") -> float:
+    async def shows(self, figure: str = "different_products") -> float:
         # All processes of this test share one registry: each looks anew before it is read.
         readings = Readings()
         self.recounts.join(readings)
         await readings.take()
-        found = REGISTRY.get_sample_value(f"tuidan_stock_{figure}_products")
+        found = REGISTRY.get_sample_value(f"tuidan_stock_{figure}")
         assert found is not None
         return found
 
@@ -48,25 +61,61 @@ async def test_a_difference_that_another_process_found_or_found_gone_is_shown_as
     await one.books.balances.update_all([Update({"_id": "tea"}, {"$inc": {"available": -1}})])
     await other.recounts.make()
     assert [await each.shows() for each in (one, other, Process(database))] == [0, 0, 0]
-    assert [await each.shows("recounted") for each in (one, other)] == [2, 2]
+    assert [await each.shows("recounted_products") for each in (one, other)] == [2, 2]
 
 
-async def test_a_recount_that_finds_what_the_last_one_found_writes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_when_the_last_recount_ended_is_shown_by_every_process() -> None:
     database = MemoryDatabase()
+    one, other = Process(database), Process(database)
+    assert math.isnan(await one.shows("last_recount_timestamp_seconds"))
+    await one.recounts.make()
+    one.now = other.now = AT + timedelta(hours=1)
+    await other.recounts.make()  # it finds what the last one found
+    shown = [await each.shows("last_recount_timestamp_seconds") for each in (one, other, Process(database))]
+    assert shown == [one.now.timestamp()] * 3
+
+
+@pytest.mark.parametrize("known", [None, {"products": 1, "different": 0}])  # nothing; what an older version kept
+async def test_recounts_that_never_end_are_seen_by_when_the_first_was_begun(
+    monkeypatch: pytest.MonkeyPatch, known: Mapping[str, int] | None
+) -> None:
+    database = MemoryDatabase()
+    if known:
+        last = database.collection("recounts")
+        await last.update_all([Update({"_id": "last"}, {"$set": known}, upsert=True)])
     shop = Process(database)
-    await shop.books.open(["tea"])
-    await shop.recounts.make()
-    written: list[object] = []
 
-    async def update_all(updates: object) -> None:
-        written.append(updates)
+    async def away(books: Balances) -> Recount:
+        raise StoreUnavailable("away")
 
-    monkeypatch.setattr(shop.recounts._kept, "update_all", update_all)
-    await shop.recounts.make()
-    assert written == []
-    await shop.books.open(["cup"])
-    await shop.recounts.make()
-    assert len(written) == 1
+    monkeypatch.setattr(recounting, "recount", away)
+    for hours in (0, 1, 2):
+        shop.now = AT + timedelta(hours=hours)
+        with pytest.raises(StoreUnavailable):
+            await shop.recounts.make()
+    assert await shop.shows("last_recount_timestamp_seconds") == AT.timestamp()
+    assert math.isnan(await shop.shows("recounted_products")) is (known is None)
+
+
+async def test_a_process_recounts_soon_after_its_start_and_then_every_hour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is started anew each half hour recounts all the same."""
+    database, pauses, asleep = MemoryDatabase(), list[float](), asyncio.Event()
+
+    async def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if seconds == 3600:
+            asleep.set()
+        if seconds != 60:
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(clock, "pause", pause)
+    stores = {aggregate: MemoryStore(aggregate) for aggregate in (RESERVATIONS, RECEIPTS, PRODUCTS)}
+    engine = Engine("inventory", dict(stores), MemoryBroker(), lambda: AT)
+    settings = InventorySettings(http_port=1, kafka="memory", mongo="mongodb://localhost")
+    async with wire(settings, Parts(engine, cast(Database, database))):
+        await within(asleep, "the pause behind the first recount")
+        assert sorted(pauses) == [30, 60, 3600]
+        assert await database.collection("recounts").find({"different": 0})
 
 
 async def test_who_asks_while_a_recount_is_under_way_waits_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
