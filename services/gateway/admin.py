@@ -198,7 +198,7 @@ async def put_coupon(
 @router.get("/summary")
 async def show_summary(call: Calling) -> Response:
     """Counts and sums of the orders' book."""
-    return passed_on(await call.services.order.ask("GET", "/summary"))
+    return passed_on(await call.services.order.ask("GET", "/summary", seconds=SLOW_SECONDS))
 
 
 @router.post("/products")

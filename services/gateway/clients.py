@@ -17,7 +17,7 @@ from chassis import tracing
 from chassis.problem import MEDIA_TYPE, Problem, unavailable
 
 SLOW_SECONDS = 60.0
-"""For what reads a whole book: a recount, figures over all time."""
+"""For what reads a whole book: a recount, the summary, figures over all time."""
 IN_HAND_MAX = 200
 """Requests to one service at once. Whoever comes then is told to come again: a queue that grows answers nobody in time,
 and keeps the service busy for callers who have gone."""

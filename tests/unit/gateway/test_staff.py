@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from services.analytics.model import BREAKDOWNS
@@ -57,6 +58,27 @@ async def test_what_staff_look_at(world: World, path: str, service: str, target:
     answer = await world.ask("GET", path, world.token("s1", "staff"))
     assert answer.status_code == 200, answer.text
     assert [(seen.service, seen.method, seen.target) for seen in world.fake.seen] == [(service, "GET", target)]
+
+
+@pytest.mark.parametrize(
+    ("path", "service", "seconds"),
+    [
+        ("/admin/v1/summary", "order", 60),
+        ("/admin/v1/figures/orders", "analytics", 60),
+        ("/admin/v1/orders/o1", "order", 10),
+    ],
+)
+async def test_what_reads_a_whole_book_may_take_a_minute(world: World, path: str, service: str, seconds: float) -> None:
+    waits: list[float] = []
+
+    class Asked(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            waits.append(request.extensions["timeout"]["read"])
+            return httpx.Response(200, json={})
+
+    getattr(world.app.state.door.services, service)._transport = Asked()
+    assert (await world.ask("GET", path, world.token("s1", "staff"))).status_code == 200
+    assert waits == [seconds]
 
 
 @pytest.mark.parametrize(("figure", "by"), [(figure, by) for figure, keys in BREAKDOWNS.items() for by in keys])
