@@ -69,6 +69,10 @@ _WECHAT_RESULTS: Mapping[int, Result] = {
     **dict.fromkeys(TOKEN_ENDED, "busy"),
 }
 
+SYSTEM_BUSY = -1
+"""WeChat: try again later. Of a token it says that nothing was sent; of the message itself it says nothing for sure.
+(developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getaccesstoken)"""
+
 
 class Wechat:
     """Subscribe messages of one mini-program."""
@@ -85,6 +89,8 @@ class Wechat:
         except NoAnswer as problem:
             return Answer("unknown" if problem.sent else "unreached", problem.code)
         except NoToken as problem:
+            if problem.errcode == SYSTEM_BUSY:
+                return Answer("unreached", str(problem.errcode))
             refused = _WECHAT_RESULTS.get(problem.errcode) == "refused"
             return Answer("refused" if refused else "busy", str(problem.errcode))
         except Refused as problem:

@@ -87,7 +87,7 @@ async def test_what_an_answer_means(answer: Any, result: Result) -> None:
         (code(40125), "refused"),
         (code(40013), "refused"),
         (code(45009), "busy"),
-        (code(-1), "busy"),
+        (code(-1), "unreached"),
         (httpx.ReadTimeout("slow"), "unreached"),
         (httpx.Response(500), "unreached"),
     ],
