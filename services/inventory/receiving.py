@@ -16,9 +16,12 @@ PRODUCTS = Aggregate("products", Product)
 
 @RECEIPTS.handles(ReceiveStock)
 def receive(known: StockReceipt | None, asked: ReceiveStock, at: datetime) -> tuple[StockReceipt, Sequence[Message]]:
-    """Pieces came in. The same receipt counts once, with what was said first."""
+    """Pieces came in. The same receipt counts once, with what was said first. Raises ValueError where no product is
+    named: the contract cannot refuse that any more, for those who have written it."""
     if known is not None:
         return known, [_received(known)] if known.status == "received" else []
+    if not asked.product_id:
+        raise ValueError(f"receipt {asked.receipt_id} names no product")
     receipt = StockReceipt(status="receiving", **asked.model_dump())
     return receipt, [TakeIn(**asked.model_dump())]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
+from chassis.record import Heard, Record, hear
 from contracts.inventory import ListProduct, ProductListed, ReceiveStock, StockReceived
 from contracts.message import ProductId
 from services.inventory.model import MoveStock, TakeIn, TakenIn, movements, receipt_movement
-from services.inventory.receiving import list_product, receive, taken_in
+from services.inventory.receiving import RECEIPTS, list_product, receive, taken_in
 from tests.unit.inventory.story import BEGIN, ORDER, lines
 
 TEA = ProductId("tea")
@@ -24,6 +27,13 @@ def test_a_receipt_counts_once() -> None:
     again, says = receive(received, more, BEGIN)
     assert again is received
     assert says == [StockReceived(receipt_id="r", product_id=TEA, quantity=7)]
+
+
+def test_a_receipt_that_names_no_product_is_not_taken() -> None:
+    """It counted, for a product that nobody can order."""
+    asked = ReceiveStock(receipt_id="r", product_id=ProductId(""), quantity=7)
+    with pytest.raises(ValueError, match="receipt r names no product"):
+        hear(RECEIPTS, Record("r"), Heard(asked, "heard", BEGIN))
 
 
 def test_listing_the_same_again_changes_nothing() -> None:
