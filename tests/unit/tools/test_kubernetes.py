@@ -225,6 +225,7 @@ async def test_a_way_that_is_broken_off_while_it_is_being_laid_is_laid_again(
     monkeypatch.setattr(forwarding, "subprocess", SimpleNamespace(Popen=lay, DEVNULL=subprocess.DEVNULL))
     with forward:
         await until(lambda: len(laid) == 2, "it was laid again")
+        assert laid[0].poll() is not None
 
 
 async def test_inside_a_connection_is_handed_on_and_closed_when_nobody_is_there() -> None:
