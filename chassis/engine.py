@@ -18,10 +18,11 @@ from pydantic import ValidationError
 from chassis import telemetry, tracing
 from chassis.batcher import Batcher
 from chassis.clock import Clock
+from chassis.journal import Said
 from chassis.known import Known
 from chassis.personal import KeyMissing
 from chassis.projection import BulkResult, Projection, Update
-from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Said, Stale, hear, refused
+from chassis.record import Aggregate, Decided, Heard, Record, Refusal, Stale, hear, refused
 from chassis.relay import Performer, Publisher, Relay, TooLarge
 from chassis.room import Room
 from chassis.store import Store, StoreUnavailable

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
+from chassis.journal import Entry, Said, forgotten, pruned
 from contracts.message import Event, Intent, Message, Report, Woke, message_id
 
 S = TypeVar("S", bound=BaseModel)
@@ -57,40 +58,6 @@ class Heard:
     def remembered_otherwise(self) -> bool:
         """Whether a repeat is recognised without its id: a timer by its time, a report by the intent it settles."""
         return self.passing or isinstance(self.message, Woke) or self.settles is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """One message as it will leave: `topic` is None for an intent, which is performed here. `body` is JSON."""
-
-    id: str
-    wire: str
-    topic: str | None
-    key: str
-    body: str
-    cause: str
-    at: datetime
-    saga: str | None = None
-    traceparent: str | None = None
-
-    @property
-    def is_event(self) -> bool:
-        """Whether it tells everybody: who somebody is it does not say, at most at which bank."""
-        return self.topic is not None and self.topic.endswith(".events")
-
-    @property
-    def is_forgotten(self) -> bool:
-        """Whether only its id is left: its words were erased with the record's personal data."""
-        return not self.body
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What was said because of one heard message. `passing`: its id need not be remembered for ever."""
-
-    heard: str
-    said: tuple[Said, ...]
-    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,9 +188,6 @@ class Decided(Generic[S]):
 FORGET_AGAIN = timedelta(minutes=1)
 """After so long an erased record looks whether what it still had to say was said: longer than a sweep takes."""
 
-JOURNAL_MAX = 64
-"""Entries kept before passing ones are dropped: a refund that is polled for days must not grow for days."""
-
 
 def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]:
     """Decide one message. Heard before: nothing changes and the same is said again. Raises `Refusal`, `Stale`, or
@@ -242,20 +206,21 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
     says = tuple(_said(message, heard, position) for position, message in enumerate(messages))
     intends = any(isinstance(message, Intent) for message in messages)
     unsaid = (*(id for id in record.unsaid if id != heard.settles), *(said.id for said in says))
-    kept, forgetting = _forgotten(record, state, set(unsaid))
+    erased_at = getattr(state, "erased_at", None)
+    kept, forgetting = forgotten(record.journal, set(unsaid), erased_at, since_before=record.is_erased)
     # An erased record may have woken only to forget: then its timer is set anew, or taken off.
     wakes_to_forget = record.is_erased and isinstance(heard.message, Woke)
     if state is record.state and not intends and heard.settles is None and not wakes_to_forget:
         return Decided(record, says, stored=False)
     entry = Entry(heard.id, says, passing=heard.remembered_otherwise)
-    journal, pruned = _prune((*kept, entry), set(unsaid))
+    journal, dropped = pruned((*kept, entry), set(unsaid))
     wakes = [getattr(state, "wake_at", None), heard.at + FORGET_AGAIN if forgetting.waits else None]
     after = replace(
         record,
         state=state,
         journal=journal,
         fresh=(*record.fresh, entry),
-        pruned=record.pruned or pruned or forgetting.forgot,
+        pruned=record.pruned or dropped or forgetting.forgot,
         unsaid=unsaid,
         wake_at=min((at for at in wakes if at is not None), default=None),
         touched_at=heard.at,
@@ -281,60 +246,6 @@ def _last_trace(record: Record[S]) -> str | None:
     return next(
         (said.traceparent for entry in reversed(record.journal) for said in entry.said if said.traceparent), None
     )
-
-
-class _Forgetting(NamedTuple):
-    """Whether words were forgotten, and whether some wait until they are said."""
-
-    forgot: bool = False
-    waits: bool = False
-
-
-def _forgotten(record: Record[S], state: S | None, unsaid: set[str]) -> tuple[tuple[Entry, ...], _Forgetting]:
-    """The journal so far, without the words of what was said when `state` is erased. What is still to be said keeps
-    them until it is. Events that an erased record says hold no personal data: they are kept, and nobody waits for
-    them. Those from before may name a bank, and go like everything else."""
-    erased_at = getattr(state, "erased_at", None)
-    if erased_at is None:
-        return record.journal, _Forgetting()
-    since = _since_erasure(record, erased_at)
-    concerned = [
-        said
-        for position, entry in enumerate(record.journal)
-        for said in entry.said
-        if not said.is_forgotten and not (position >= since and said.is_event)
-    ]
-    gone = {said.id for said in concerned if said.id not in unsaid}
-    forgetting = _Forgetting(bool(gone), waits=any(said.id in unsaid for said in concerned))
-    if not gone:
-        return record.journal, forgetting
-    journal = tuple(
-        replace(entry, said=tuple(replace(said, body="") if said.id in gone else said for said in entry.said))
-        for entry in record.journal
-    )
-    return journal, forgetting
-
-
-def _since_erasure(record: Record[S], erased_at: datetime) -> int:
-    """Where in its journal an erased record begins: at what it said when it was erased. Not at the first later time:
-    another process, whose clock is ahead, may have written before."""
-    if not record.is_erased:
-        return len(record.journal)
-    times = [{said.at for said in entry.said} for entry in record.journal]
-    return next((position for position, at in enumerate(times) if erased_at in at), 0)
-
-
-def _prune(journal: tuple[Entry, ...], unsaid: set[str]) -> tuple[tuple[Entry, ...], bool]:
-    if len(journal) <= JOURNAL_MAX:
-        return journal, False
-    kept = tuple(
-        entry
-        for position, entry in enumerate(journal)
-        if not entry.passing
-        or position >= len(journal) - JOURNAL_MAX // 2
-        or any(said.id in unsaid for said in entry.said)
-    )
-    return kept, len(kept) < len(journal)
 
 
 def _said(message: Message, heard: Heard, position: int) -> Said:

@@ -19,7 +19,8 @@ import structlog
 
 from chassis import telemetry, tracing
 from chassis.clock import Clock
-from chassis.record import Heard, Record, Said
+from chassis.journal import Said
+from chassis.record import Heard, Record
 from chassis.store import Store, StoreUnavailable
 from contracts.message import Envelope, Intent, Report, message_id
 

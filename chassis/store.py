@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel
 
-from chassis.record import Entry, Record, Said
+from chassis.journal import Entry, Said
+from chassis.record import Record
 
 S = TypeVar("S", bound=BaseModel)
 

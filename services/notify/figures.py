@@ -7,7 +7,7 @@ from typing import get_args
 from prometheus_client import Counter
 
 from chassis.engine import Engine
-from chassis.record import Said
+from chassis.journal import Said
 from contracts.notify import CustomerTold, Outcome
 
 TOLD = Counter(

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from prometheus_client import Counter, Gauge
 
 from chassis.engine import Engine
+from chassis.journal import Said
 from chassis.readings import Readings, Series
-from chassis.record import Said
 from contracts.message import Event
 from contracts.payment import (
     RefundAccepted,

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chassis import relay as relay_module
+from chassis.journal import Said
 from chassis.memory import MemoryStore
-from chassis.record import Heard, Said
+from chassis.record import Heard
 from contracts.message import message_id
 from tests.support.waiting import give_way, until
 from tests.unit.chassis.jars import (

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from chassis.journal import Entry, Said
 from chassis.known import Known
 from chassis.memory import MemoryStore
-from chassis.record import Aggregate, Entry, Heard, Record, Said
+from chassis.record import Aggregate, Heard, Record
 from chassis.store import Store, StoreUnavailable
 from contracts.message import message_id
 from tests.unit.chassis.jars import (

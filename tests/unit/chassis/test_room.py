@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from chassis import room
+from chassis.journal import Entry, Said
 from chassis.memory import MemoryStore
-from chassis.record import Entry, Record, Said
+from chassis.record import Record
 from tests.unit.chassis.jars import JARS, T0, PutMarbles, heard
 from tests.unit.chassis.rig import rig
 

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from chassis.record import JOURNAL_MAX, Record, hear
+from chassis.journal import JOURNAL_MAX
+from chassis.record import Record, hear
 from chassis.store import Store
 from contracts.message import Money, Woke, message_id
 from tests.unit.chassis.jars import (

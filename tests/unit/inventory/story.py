@@ -6,7 +6,8 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import count
 
-from chassis.record import Heard, Record, Said, hear
+from chassis.journal import Said
+from chassis.record import Heard, Record, hear
 from contracts.inventory import (
     DispatchStock,
     HoldStock,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from chassis.record import Heard, Record, Said, hear
+from chassis.journal import Said
+from chassis.record import Heard, Record, hear
 from contracts.message import CaseId, CustomerId, Message, OrderId, Woke
 from contracts.notify import Addressee, CustomerTold, TellCustomer
 from services.notify.handlers import NOTICES

@@ -18,8 +18,9 @@ from pydantic import BaseModel
 from chassis import record
 from chassis.delivery import Delivery, Receiver
 from chassis.engine import Engine
+from chassis.journal import Said
 from chassis.memory_database import MemoryDatabase
-from chassis.record import Heard, Record, Refusal, Said
+from chassis.record import Heard, Record, Refusal
 from chassis.relay import Relay
 from chassis.saga import Saga, pivot
 from contracts.inventory import HoldStock, KeepStock, ReleaseStock, ReserveStock, StockHeld, StockLine, StockShort
