@@ -15,7 +15,19 @@ from chassis.record import Heard
 from chassis.store import StoreUnavailable
 from tests.support.waiting import until
 from tests.unit.chassis.jars import COMMANDS, JARS, PolishJar, headers_of
-from tests.unit.chassis.rig import Shaky, rig
+from tests.unit.chassis.rig import Rig, Shaky, rig
+
+
+def away_for(seconds: float, store: Shaky, process: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store answers nobody at first, and so much time goes by."""
+    outages = [seconds]
+
+    def away_at_first() -> None:
+        if outages:
+            process.clock.later(outages.pop())
+            raise StoreUnavailable("away")
+
+    monkeypatch.setattr(store, "_answer", away_at_first)
 
 
 async def test_what_is_decided_after_an_outage_is_not_swept_at_once_by_another_process(
@@ -29,12 +41,8 @@ async def test_what_is_decided_after_an_outage_is_not_swept_at_once_by_another_p
     monkeypatch.setattr(delivery_module, "OUTAGE_BACKOFF_MAX_SECONDS", 0)
     message = PolishJar(jar_id="a")
     record = Delivery(COMMANDS.name, 0, 0, b"a", message.model_dump_json().encode(), tuple(headers_of(message, "h")))
-    store.away, store.unanswered = True, 1
-    receiving = asyncio.create_task(receiver.receive([record]))
-    await until(lambda: not store.unanswered, "the first try")
-    process.clock.later(20)
-    store.away = False
-    assert await receiving
+    away_for(20, store, process, monkeypatch)
+    assert await receiver.receive([record])
     await until(lambda: process.polisher.attempts)
     assert await other.sweep() == 0, "the first is performing it just now"
     assert other.polisher.attempts == []
@@ -51,14 +59,7 @@ async def test_an_outcome_that_is_stored_after_an_outage_is_heard_then_and_not_w
     monkeypatch.setattr(relay_module, "REPORT_BACKOFF_SECONDS", 0)
     await process.engine.hear(Heard(PolishJar(jar_id="a"), "h", process.clock()))
     await until(lambda: process.polisher.attempts)
-    outages = [20]
-
-    def away_at_first() -> None:
-        if outages:
-            process.clock.later(outages.pop())
-            raise StoreUnavailable("away")
-
-    monkeypatch.setattr(store, "_answer", away_at_first)
+    away_for(20, store, process, monkeypatch)
     known_at = process.clock()
     process.polisher.gate.set()
     await process.settle()

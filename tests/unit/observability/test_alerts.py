@@ -114,6 +114,7 @@ def test_prometheus_reads_the_alerts() -> None:
     assert _read("prometheus.yml")["rule_files"] == ["alerts.yaml"]
 
 
+@pytest.mark.timeout(300)  # days of evaluations, on a machine that does other things as well
 def test_prometheus_itself_agrees() -> None:
     if shutil.which("promtool") is None:
         pytest.skip("no promtool here")
