@@ -24,6 +24,10 @@ old one still works."""
 TOKEN_ENDED = frozenset({40001, 40014, 42001})
 """Error codes of a call whose token is not valid any more: it was turned away at the door, nothing was done."""
 
+SYSTEM_BUSY = -1
+"""Try again later. In place of a token it says that the call itself was not made; in place of an answer to the call
+nothing for sure (developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getaccesstoken)."""
+
 
 def appid_file(keys: Path) -> str:
     """Which file of a keys folder names the mini-program that customers open. A service provider has an app of its own

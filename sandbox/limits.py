@@ -46,7 +46,7 @@ class Window:
         self._moments[name].append(self._clock.wall())
 
 
-class RefundLimits:
+class MerchantLimits:
     """Counts the refund and transfer calls of each merchant, and knows which customers' refunds are under way."""
 
     def __init__(self, clock: Clock, *, enforced: bool) -> None:

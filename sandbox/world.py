@@ -15,7 +15,7 @@ from sandbox.deliveries import Deliveries
 from sandbox.faults import Faults
 from sandbox.keys import Keys, load_keys
 from sandbox.ledger import Ledger
-from sandbox.limits import RefundLimits
+from sandbox.limits import MerchantLimits
 from sandbox.parties import SCHEMA as PARTIES
 from sandbox.posts import Posts
 from sandbox.pushes import Pushes
@@ -42,7 +42,7 @@ class World:
     ledger: Ledger
     faults: Faults
     signing: SigningPlan
-    limits: RefundLimits
+    limits: MerchantLimits
     queue: CallbackQueue
     trades: Trades
     refunds: Refunds
@@ -116,7 +116,7 @@ def make_world(settings: SandboxSettings, callback_client: httpx.AsyncClient | N
         ledger=ledger,
         faults=faults,
         signing=signing,
-        limits=RefundLimits(clock, enforced=settings.enforce_rate_limits),
+        limits=MerchantLimits(clock, enforced=settings.enforce_rate_limits),
         queue=queue,
         trades=trades,
         refunds=refunds,

@@ -12,7 +12,7 @@ from functools import wraps
 from typing import Any, ParamSpec, TypeVar
 
 from chassis import telemetry
-from chassis.miniprogram import TOKEN_ENDED, MiniProgram, NoAnswer, NoToken, Refused
+from chassis.miniprogram import SYSTEM_BUSY, TOKEN_ENDED, MiniProgram, NoAnswer, NoToken, Refused
 from services.notify.model import Found, Result
 
 
@@ -68,10 +68,6 @@ _WECHAT_RESULTS: Mapping[int, Result] = {
     45011: "busy",  # too many calls a minute
     **dict.fromkeys(TOKEN_ENDED, "busy"),
 }
-
-SYSTEM_BUSY = -1
-"""WeChat: try again later. Of a token it says that nothing was sent; of the message itself it says nothing for sure.
-(developers.weixin.qq.com/miniprogram/dev/server/API/mp-access-token/api_getaccesstoken)"""
 
 
 class Wechat:

@@ -10,13 +10,13 @@ import structlog
 
 from chassis.clock import Clock
 from chassis.engine import Engine
-from chassis.miniprogram import TOKEN_ENDED, MiniProgram, NoAnswer, NoToken, Refused
+from chassis.miniprogram import SYSTEM_BUSY, TOKEN_ENDED, MiniProgram, NoAnswer, NoToken, Refused
 from contracts.zone import CHINA
 from services.payment.outside import QueryShipping, ShippingAnswered, ShippingShown, UploadShipping
 
 NOT_THERE_YET = 10060001
 """WeChat has not taken the payment over yet, as in the first minute (community doc 00022457990e5069d6712332766c00)."""
-LATER = frozenset({NOT_THERE_YET, -1, 10060012, 10060019, 45009, 45011, *TOKEN_ENDED})
+LATER = frozenset({NOT_THERE_YET, SYSTEM_BUSY, 10060012, 10060019, 45009, 45011, *TOKEN_ENDED})
 """Of these nothing is known against the record: WeChat is busy (the three after the first), the day's or the minute's
 calls are used up, the token ended."""
 THERE_ALREADY = frozenset({10060002, 10060003, 10060023})

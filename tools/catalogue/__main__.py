@@ -35,8 +35,7 @@ def _write() -> list[str]:
             "Not written: partners of the old message could not live with the new one. Give the new one a new wire "
             "name beside the old one, or, when nobody has ever used the old one, delete its file in contracts/schemas."
         )
-        return refused
-    refused = stored.write(stored.current())
+    refused += stored.write(stored.current())
     if refused:
         return refused
     asyncapi.PATH.write_text(asyncapi.rendered(asyncapi.document()), "utf-8")

@@ -18,8 +18,8 @@ from tests.support.mongod import running_mongod
 
 pytestmark = pytest.mark.real
 
-PATIENCE_MS = 200
-TAKES_MS = 800
+PATIENCE_MS = 1_000
+TAKES_MS = 1_500
 
 
 @pytest.fixture(scope="module")

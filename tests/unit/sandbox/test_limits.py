@@ -16,7 +16,7 @@ from sandbox.limits import (
     OLD_SECONDS,
     REFUNDS_PER_SECOND,
     TRANSFERS_PER_SECOND,
-    RefundLimits,
+    MerchantLimits,
 )
 from sandbox.settings import SandboxSettings
 from tests.unit.sandbox.shop import Shop, VirtualTime
@@ -24,7 +24,9 @@ from tests.unit.sandbox.shop import Shop, VirtualTime
 MakeShop = Callable[..., Awaitable[Shop]]
 
 
-def code_of(limits: RefundLimits, mchid: str = "1", *, age: float = 0.0, refusal: WechatPayError | None = None) -> str:
+def code_of(
+    limits: MerchantLimits, mchid: str = "1", *, age: float = 0.0, refusal: WechatPayError | None = None
+) -> str:
     """The code one refund call is answered with; "" for a good one."""
     try:
         with limits.refund(mchid, None, age):
@@ -37,7 +39,7 @@ def code_of(limits: RefundLimits, mchid: str = "1", *, age: float = 0.0, refusal
 
 def test_good_refunds_in_one_second() -> None:
     seconds = VirtualTime(1000.0)
-    limits = RefundLimits(Clock(seconds), enforced=True)
+    limits = MerchantLimits(Clock(seconds), enforced=True)
     assert {code_of(limits) for _ in range(REFUNDS_PER_SECOND)} == {""}
     assert code_of(limits) == "FREQUENCY_LIMITED"
     assert code_of(limits, "2") == ""
@@ -49,7 +51,7 @@ def test_good_refunds_in_one_second() -> None:
 
 def test_wrong_refunds_in_one_second() -> None:
     seconds = VirtualTime(1000.0)
-    limits = RefundLimits(Clock(seconds), enforced=True)
+    limits = MerchantLimits(Clock(seconds), enforced=True)
     wrong = WechatPayError(400, "INVALID_REQUEST", "")
     codes = [code_of(limits, refusal=wrong) for _ in range(ERRORS_PER_SECOND + 2)]
     assert codes == ["INVALID_REQUEST"] * ERRORS_PER_SECOND + ["FREQUENCY_LIMITED"] * 2
@@ -61,14 +63,14 @@ def test_wrong_refunds_in_one_second() -> None:
 
 @pytest.mark.parametrize("http", [429, 500])
 def test_what_says_nothing_about_the_request_is_not_counted(http: int) -> None:
-    limits = RefundLimits(Clock(VirtualTime(1000.0)), enforced=True)
+    limits = MerchantLimits(Clock(VirtualTime(1000.0)), enforced=True)
     codes = {code_of(limits, refusal=WechatPayError(http, "X", "")) for _ in range(3 * ERRORS_PER_SECOND)}
     assert codes == {"X"}
 
 
 def test_orders_older_than_a_month_in_one_minute() -> None:
     seconds = VirtualTime(1000.0)
-    limits = RefundLimits(Clock(seconds), enforced=True)
+    limits = MerchantLimits(Clock(seconds), enforced=True)
     for _ in range(OLD_ORDERS_PER_MINUTE // 100):
         for _ in range(100):
             assert code_of(limits, age=OLD_SECONDS + 1) == ""
@@ -81,7 +83,7 @@ def test_orders_older_than_a_month_in_one_minute() -> None:
 
 def test_transfers_in_one_second() -> None:
     seconds = VirtualTime(1000.0)
-    limits = RefundLimits(Clock(seconds), enforced=True)
+    limits = MerchantLimits(Clock(seconds), enforced=True)
     for _ in range(TRANSFERS_PER_SECOND):
         with limits.transfer("1"):
             pass
@@ -95,7 +97,7 @@ def test_transfers_in_one_second() -> None:
 
 
 def test_nothing_is_limited_where_it_is_switched_off() -> None:
-    limits = RefundLimits(Clock(VirtualTime(1000.0)), enforced=False)
+    limits = MerchantLimits(Clock(VirtualTime(1000.0)), enforced=False)
     wrong = WechatPayError(400, "INVALID_REQUEST", "")
     assert {code_of(limits) for _ in range(2 * REFUNDS_PER_SECOND)} == {""}
     assert {code_of(limits, refusal=wrong) for _ in range(2 * ERRORS_PER_SECOND)} == {"INVALID_REQUEST"}
