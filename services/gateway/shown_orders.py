@@ -72,6 +72,7 @@ class _Order(BaseModel):
     paid_minor: int
     refunded_minor: int
     placed_at: AwareDatetime
+    pay_until: AwareDatetime | None = Field(description="unpaid then, it ends by itself; null: it does not")
     deliver_after: AwareDatetime | None
     carrier: str
     tracking_number: str

@@ -134,9 +134,12 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
 
 def _not_taken_over(order: Order, case: Case, message: RefundRefused, at: datetime) -> Decision:
     """A refund made by hand that the provider has closed since: no money went, so the case gives nothing back."""
-    over = case.run.model_copy(update={"status": "undone", "wake_at": None})
-    ended = learn(case, message).model_copy(update={"run": over})
-    return _undo(order.with_moment(moment_of(message, at)), ended, at)
+    return _undo(order.with_moment(moment_of(message, at)), _over(learn(case, message)), at)
+
+
+def _over(case: Case) -> Case:
+    """The case before it is undone: its run walks no further."""
+    return case.model_copy(update={"run": case.run.model_copy(update={"status": "undone", "wake_at": None})})
 
 
 def wake(order: Order, case: Case, at: datetime) -> Decision:
@@ -165,6 +168,8 @@ def _turned_out_paid(order: Order, case: Case, message: PaymentCloseRefused, at:
     order = unpaid.wait(order, at, unpaid.SOON)
     if case.run.step != CLOSING:
         return order.with_moment(moment_of(message, at, step=case.run.step)), []
+    if unpaid.was_paid_in_time(case):
+        return _undo(order.with_moment(moment_of(message, at)), _over(case).model_copy(update={"refusal": "paid"}), at)
     ways = transfer_when(case.reason.family, "paid", "paid", case.amount.amount_minor)
     paid = case.model_copy(update={"road": "paid", "state_before": "paid", "transfer_when": ways})
     run, says = ROADS["paid"].start(Cancellation.of(order, paid), at)
@@ -216,7 +221,7 @@ def _undo(order: Order, case: Case, at: datetime) -> Decision:
     no_goods = "payment-not-returned" if case.road == "late-payment" else "refund-not-made"
     what = "cancellation-undone" if case.lines else no_goods
     after = after.noting(at, what, case.case_id, refusal=case.refusal)
-    if case.road == "rejected":
+    if case.road == "rejected" or unpaid.was_paid_in_time(case):
         # Somebody may have been called because nobody told the customer for hours; now it has been done.
         return close_tasks(after, ended, at, "it went on by itself"), [deciding.undone(order, ended)]
     after, task = raise_task(after, ended, "refund-refused", at)

@@ -8,18 +8,18 @@ from chassis.mongo import Collection
 from contracts.exchange import ExchangeGoods
 from contracts.message import ProductId
 from contracts.order import PlaceOrder
-from services.order.model import LookUpProducts, ReadyToPlace
-from services.order.offer import Coupon, PriceRules, Product
+from services.order.offer import Coupon, LookUpProducts, PriceRules, Product, ReadyToPlace
 from services.order.variants import LookUpVariants, ReadyToExchange
 
 
 class Catalogue:
     """The products and coupons that orders are priced from."""
 
-    def __init__(self, products: Collection, coupons: Collection, rules: PriceRules) -> None:
+    def __init__(self, products: Collection, coupons: Collection, rules: PriceRules, unpaid_minutes: int) -> None:
         self._products = products
         self._coupons = coupons
         self._rules = rules
+        self._unpaid_minutes = unpaid_minutes
 
     async def ready(self, asked: PlaceOrder, *, from_topic: bool = False) -> ReadyToPlace:
         """`asked` with everything that is needed to decide it."""
@@ -32,6 +32,7 @@ class Catalogue:
             products=products,
             coupon=Coupon.model_validate({"code": coupon[0]["_id"], **coupon[0]}) if coupon else None,
             rules=self._rules,
+            unpaid_minutes=self._unpaid_minutes,
             from_topic=from_topic,
         )
 

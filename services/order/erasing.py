@@ -31,7 +31,8 @@ from contracts.message import Command, CustomerId, Event, Message, OrderId, Repo
 from contracts.order import Actor, Contact, PlaceOrder
 from services.order.deleting import FINISHED, Facts, denying
 from services.order.exporting import digest_of
-from services.order.model import Case, Erased, Moment, Order, ReadyToPlace, Task
+from services.order.model import Case, Erased, Moment, Order, Task
+from services.order.offer import ReadyToPlace
 from services.order.policies import ReadyToCancel
 from services.order.variants import ReadyToExchange
 

@@ -29,6 +29,7 @@ from services.order import (
     deciding,
     erasing,
     exchanging,
+    expiring,
     failed,
     instead,
     moving,
@@ -39,7 +40,8 @@ from services.order import (
     wishes,
 )
 from services.order.finding import found_by
-from services.order.model import Order, ReadyToPlace, TaskDone
+from services.order.model import Order, TaskDone
+from services.order.offer import ReadyToPlace
 from services.order.placing import DISPATCH_ORDER, PLACE_ORDER, Placement
 from services.order.policies import LookUpPolicy, ReadyToCancel
 from services.order.tasks import Kind, has_open_task, raise_task
@@ -280,8 +282,10 @@ def wake(order: Order | None, rang: Woke, at: datetime) -> Decision:
     if exchange is not None:
         after, more = exchanging.wake(after, exchange, at)
         says.extend(more)
-    after, more = unpaid.ask(after, at)
-    return after, [*says, *more]
+    for overdue in (expiring.expire, unpaid.ask):
+        after, more = overdue(after, at)
+        says.extend(more)
+    return after, says
 
 
 def _walk(order: Order, field: str, saga: Saga[Placement], heard: Event, at: datetime) -> tuple[Order, list[Message]]:

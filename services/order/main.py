@@ -20,8 +20,7 @@ from services.order.handlers import ORDERS
 from services.order.image_api import image_routes
 from services.order.lists import OrderLists
 from services.order.live_api import live_routes
-from services.order.model import LookUpProducts
-from services.order.offer import PriceRules
+from services.order.offer import LookUpProducts, PriceRules
 from services.order.policies import LookUpPolicy
 from services.order.policybook import PolicyBook
 from services.order.preview import PastCases
@@ -43,7 +42,7 @@ def service(settings: OrderSettings) -> Service:
         products = parts.database.collection(PRODUCTS.name)
         coupons = parts.database.collection("coupons")
         rules = PriceRules.model_validate(settings, from_attributes=True)
-        catalogue = Catalogue(products, coupons, rules)
+        catalogue = Catalogue(products, coupons, rules, settings.unpaid_minutes)
         orders, keeping = parts.database.collection(ORDERS.name), parts.database.keeping(ORDERS)
         reasons, past = ReasonBook(parts.database.collection("reasons")), PastCases(orders)
         policies = PolicyBook(parts.database.collection("policies"), reasons)

@@ -8,12 +8,11 @@ from typing import ClassVar, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from chassis.saga import Run
-from contracts.message import CaseId, CustomerId, Intent, Money, OrderId, RefundNumber, Report
+from contracts.message import CaseId, CustomerId, Money, OrderId, RefundNumber, Report
 from contracts.notify import Addressee
-from contracts.order import Actor, CancelledLine, Contact, PlaceOrder, PricedLine, Reason
+from contracts.order import Actor, CancelledLine, Contact, PricedLine, Reason
 from contracts.payment import OUTSIDE_ROUTE, RefusalReason
 from services.order.exchange import Exchange
-from services.order.offer import Coupon, PriceRules, Product
 from services.order.policies import Ruling, Verdict
 from services.order.questionnaire import Rating
 from services.order.reason import ReasonWords
@@ -205,7 +204,8 @@ class Moment(_Part):
 class Order(_Part):
     """An order. Amounts in fen, times UTC. `placing` and `dispatching` are the runs of its two short processes,
     `erasing` that of forgetting its customer everywhere. `hidden_at`: the customer took it out of the list. While
-    it knows of no payment it asks at `ask_payment_at` whether there was one; `payment_asked`: how often it did."""
+    it knows of no payment it asks at `ask_payment_at` whether there was one; `payment_asked`: how often it did.
+    `pay_until`: unpaid then, it ends by itself."""
 
     order_id: OrderId
     shop: str = ""
@@ -227,6 +227,7 @@ class Order(_Part):
     fingerprint: str
     payment_asked: int = 0
     ask_payment_at: AwareDatetime | None = None
+    pay_until: AwareDatetime | None = None
     placing: Run | None = None
     dispatching: Run | None = None
     hidden_at: AwareDatetime | None = None
@@ -243,8 +244,15 @@ class Order(_Part):
     def wake_at(self) -> datetime | None:
         """When the earliest of its runs wants to be woken, or it wants to ask for its payment."""
         windows = [case.ruling.until for case in self.cases if case.ruling is not None and case.waits]
-        times = [self.ask_payment_at, *windows, *(run.wake_at for run in self.runs)]
+        times = [self.ask_payment_at, self.expires_at, *windows, *(run.wake_at for run in self.runs)]
         return min((at for at in times if at is not None), default=None)
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When it ends unless it is paid before; None while that may not be decided: it is paid, or something is under
+        way that knows more."""
+        still = self.state == "pending-payment" and self.paid is None
+        return self.pay_until if still and self.open_case is None and self.open_exchange is None else None
 
     @property
     def runs(self) -> list[Run]:
@@ -317,27 +325,6 @@ class Order(_Part):
             out = next((place for place, one in enumerate(lines) if one.what == "asked-again"), 0)
             lines = (*lines[:out], *lines[out + 1 :])
         return self.model_copy(update={"timeline": lines})
-
-
-class LookUpProducts(Intent):
-    """Find what is needed to price an order that came over a topic."""
-
-    wire: ClassVar[str] = "look-up-products"
-    order_id: OrderId
-    asked: PlaceOrder
-
-
-class ReadyToPlace(Report):
-    """A wish to place an order with everything needed to decide it: the shop's own copy of the products, the coupon
-    (None when there is no such code)."""
-
-    wire: ClassVar[str] = "ready-to-place"
-    order_id: OrderId
-    asked: PlaceOrder
-    products: tuple[Product, ...]
-    coupon: Coupon | None = None
-    rules: PriceRules
-    from_topic: bool = False
 
 
 class TaskDone(Report):

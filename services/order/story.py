@@ -161,6 +161,7 @@ def shown_to_all(order: Order) -> dict[str, Any]:
         "paid_minor": order.paid.amount_minor if order.paid else 0,
         "refunded_minor": order.refunded_minor,
         "placed_at": order.placed_at,
+        "pay_until": order.expires_at,
         "deliver_after": order.deliver_after,
         "carrier": order.carrier,
         "tracking_number": order.tracking_number,

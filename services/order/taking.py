@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chassis.record import Refusal
 from contracts.message import Message, Money
 from contracts.order import OrderPlaced, PlaceOrder, PricedLine
 from contracts.payment import trade_number
-from services.order.model import LookUpProducts, Order, ReadyToPlace
+from services.order.model import Order
+from services.order.offer import LookUpProducts, ReadyToPlace
 from services.order.placing import PLACE_ORDER, Placement
 from services.order.pricing import NotPriced, price
 
@@ -48,6 +49,7 @@ def take(order: Order | None, ready: ReadyToPlace, at: datetime) -> Decision:
         lines=tuple(lines),
         total_minor=sum(line.paid_minor for line in lines),
         placed_at=at,
+        pay_until=at + timedelta(minutes=ready.unpaid_minutes) if ready.unpaid_minutes else None,
         occurred_at=asked.reference.occurred_at if asked.reference else at,
         reference=asked.reference.number if asked.reference else "",
         coupon=asked.coupon,

@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from contracts.message import Message
+from contracts.order import Actor
 from contracts.payment import OpenPayment
 from services.order.model import Case, Order
 from services.order.placing import Placement
@@ -22,6 +23,9 @@ ASK_AFTER = (
 it does so from the second day on."""
 SOON = timedelta(minutes=1)
 """The first question of an order that is known to be paid."""
+
+NOBODY_PAID = Actor(kind="system", id="not-paid-in-time")
+"""Who cancels an order that nobody pays (`order/expiring.py`)."""
 
 Decision = tuple[Order, list[Message]]
 
@@ -48,6 +52,12 @@ def was_paid_late(order: Order, case: Case) -> bool:
     # Not by what the order goes back to: the word of the payment may have come while it was being cancelled unpaid.
     cancelled_unpaid = any(known.road == "unpaid" and known.status == "completed" for known in order.cases)
     return case.road == "unpaid" or (by_hand and cancelled_unpaid)
+
+
+def was_paid_in_time(case: Case) -> bool:
+    """Whether the case, whose payment could not be closed because it was made, should not have begun: nobody had asked
+    for it, and the customer has paid."""
+    return case.by == NOBODY_PAID
 
 
 def ask(order: Order, at: datetime) -> Decision:

@@ -83,6 +83,7 @@ _REFUSALS = {
     "account-abnormal": ("您的微信支付账户异常,无法原路退款", "your WeChat Pay account cannot receive the refund"),
     "too-old": ("支付已超过一年,无法原路退款", "the payment is too old to be refunded"),
     "not-paid": ("订单未付款", "the order was not paid"),
+    "paid": ("订单已付款", "the order has been paid"),
     "more-than-was-paid": ("退款金额超过实付金额", "more than was paid"),
     "refused-by-provider": ("支付平台拒绝退款", "the payment provider refused the refund"),
     WITH_THE_SHOP: ("退款被转入商户自己的银行账户", "the money was sent to the shop's own bank account"),

@@ -61,6 +61,7 @@ class Evidence:
     `nightly`: each day's bills are compared in the night after it, which somebody waited for (nobody wakes a loop that
     has nothing to do while time is jumped over). `shipping`: by order, the parcels that WeChat was
     told of. `freight_minor`, `discount_percent`: what the house adds to an order (fen) and takes off its goods.
+    `unpaid_minutes`: after how many an order ends that nobody pays (0: never).
     """
 
     at: datetime
@@ -86,6 +87,7 @@ class Evidence:
     shipping: Mapping[str, Sequence[Row]] = field(default_factory=dict)
     freight_minor: int = 0
     discount_percent: int = 0
+    unpaid_minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,8 +62,8 @@ _COMMON: dict[str, Any] = {
 class Shape:
     """What kind of house it is: how many processes of each service, freight and discount, whether bills are compared
     at night, how the sandbox pays out and with which keys it signs, whether it tells what became of messages, how long
-    orders are kept, whether there are `shops` with merchant accounts of their own, and whether the provider has a
-    `second_site`."""
+    orders are kept and after how many minutes unpaid ones end, whether there are `shops` with merchant accounts of
+    their own, and whether the provider has a `second_site`."""
 
     instances: int = 1
     freight_minor: int = 0
@@ -74,6 +74,7 @@ class Shape:
     pushes: bool = False
     signing: Literal["public-key", "both"] = "public-key"
     retention_days: int = 0
+    unpaid_minutes: int = 0
     shops: bool = False
     second_site: bool = False
 
@@ -190,6 +191,7 @@ class House:
                 freight_minor=shape.freight_minor,
                 discount_percent=shape.discount_percent,
                 retention_days=shape.retention_days,
+                unpaid_minutes=shape.unpaid_minutes,
             )
         if kind == "payment":
             return PaymentSettings(

@@ -81,6 +81,12 @@ _LIST = (
         tilts.refused_repeats,
     ),
     Guard(
+        "paid-in-time",
+        "an order whose payment was on its way when its time was over is cancelled, and its money sent back",
+        switches.paid_in_time,
+        tilts.last_moments,
+    ),
+    Guard(
         "movement-id",
         "a stock movement whose outcome nobody knows is made again, and counted twice",
         switches.movement_id,

@@ -170,6 +170,13 @@ def _exchanges(dice: Random, steps: list[Step], count: int) -> None:
     steps += dice.choice(ends)
 
 
+def _at_the_last_moment(dice: Random, steps: list[Step], count: int) -> None:
+    """Pays about when the order ends unpaid (`world.HURRIED_MINUTES`), or when it has ended."""
+    steps += [["starts-to-pay"], ["wait", round(dice.uniform(52, 64), 3)], ["confirms-payment", dice.random() < 0.3]]
+    if dice.random() < 0.3:
+        steps += [_wait(dice), _cancel(dice, count)]
+
+
 def _never_paid(dice: Random, steps: list[Step], count: int) -> None:
     steps += [["starts-to-pay"], _wait(dice)]
 
@@ -188,6 +195,7 @@ TALES: dict[str, tuple[int, Tale]] = {
     "refunded by hand": (2, _refunded_by_hand),
     "hidden": (2, _hidden),
     "exchanges": (6, _exchanges),
+    "at the last moment": (2, _at_the_last_moment),
     "never paid": (1, _never_paid),
     **tales_door.TALES,
 }

@@ -49,9 +49,14 @@ LOOK_SECONDS_MAX = 6 * 3_600.0
 FLUSHES = 2
 """What was said is marked by the second flush after it at the latest."""
 
+HURRIED_MINUTES = 1
+"""So short that orders end unpaid while people pay and cancel them, and while everything goes wrong."""
+
 SHAPES = {
-    "plain": Shape(nightly=False),
-    "pairs": Shape(instances=2, card_settle_seconds=86_400.0 * 2, nightly=False, second_site=True),
+    "plain": Shape(nightly=False, unpaid_minutes=120),
+    "pairs": Shape(
+        instances=2, card_settle_seconds=86_400.0 * 2, nightly=False, second_site=True, unpaid_minutes=HURRIED_MINUTES
+    ),
     "bills": Shape(),
     "fees": Shape(freight_minor=700, discount_percent=10, pushes=True, signing="both", shops=True),
 }
@@ -304,6 +309,7 @@ class World:
             shipping=sandbox.shipping.told(),
             freight_minor=self.house.shape.freight_minor,
             discount_percent=self.house.shape.discount_percent,
+            unpaid_minutes=self.house.shape.unpaid_minutes,
         )
 
     def _stories(self, violations: Sequence[Violation]) -> list[str]:

@@ -24,8 +24,8 @@ from contracts.order import (
     WantedLine,
 )
 from services.order.handlers import ORDERS
-from services.order.model import Order, ReadyToPlace
-from services.order.offer import PriceRules, Product
+from services.order.model import Order
+from services.order.offer import PriceRules, Product, ReadyToPlace
 from services.order.policies import Policy, ReadyToCancel, Rule
 
 BEGIN = datetime(2000, 1, 1, tzinfo=UTC)

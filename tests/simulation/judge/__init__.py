@@ -128,6 +128,7 @@ _LIST = (
         final=True,
         restored="too",
     ),
+    Check("ends-unpaid", "I06", "who does not pay in time keeps no goods", overdue.ends_unpaid, final=True),
     Check("told-to-wechat", "I06", "WeChat knows which parcels have left", overdue.told_to_wechat, final=True),
     Check(
         "shown-to-a-person",

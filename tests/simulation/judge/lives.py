@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
+from typing import Any
 
 from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.reading import Reading, Stored
@@ -136,7 +137,12 @@ def _order_goes_on(order: Stored) -> Iterator[Violation]:
     runs |= {case["case_id"]: case["run"] for case in state.get("cases", ())}
     runs |= {one["exchange_id"]: one["run"] for one in state.get("exchanges", ())}
     windows = {case["case_id"]: case["ruling"]["until"] for case in state.get("cases", ()) if _has_not_begun(case)}
-    waits = [state.get("ask_payment_at"), *windows.values(), *(run["wake_at"] for run in runs.values())]
+    waits = [
+        state.get("ask_payment_at"),
+        _ends_unpaid_at(state),
+        *windows.values(),
+        *(run["wake_at"] for run in runs.values()),
+    ]
     times = [at for at in waits if at is not None]
     wakes_at, first = order.document["wake_at"], min(times, default=None)
     to_forget = wakes_at is not None and (first is None or wakes_at < first) and _has_words(order)
@@ -148,6 +154,13 @@ def _order_goes_on(order: Stored) -> Iterator[Violation]:
     for case in state.get("cases", ()):
         if case["status"] == "open" and case["run"]["status"] in ENDED and not _seen(state, case):
             yield Violation("I06", case["case_id"], "open and goes nowhere by itself, and nobody was asked to look")
+
+
+def _ends_unpaid_at(state: Row) -> Any:
+    """When an order ends because nobody pays it; None while something else is under way that may bring it to an end."""
+    open_now = any(one["status"] == "open" for one in (*state.get("cases", ()), *state.get("exchanges", ())))
+    waits = state.get("state") == "pending-payment" and not state.get("paid") and not open_now
+    return state.get("pay_until") if waits else None
 
 
 def _has_not_begun(case: Row) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from tests.simulation.evidence import Row, Violation
 from tests.simulation.judge.ledger import BY_HAND, OURS
+from tests.simulation.judge.overdue import PAID_IN_TIME
 from tests.simulation.judge.reading import Reading
 from tests.simulation.judge.stories import CaseStory
 
@@ -211,6 +212,6 @@ def everybody_told(reading: Reading) -> Iterable[Violation]:
 def _ends_of(case: CaseStory, *, free: bool) -> Iterator[str]:
     if case.status == "completed":
         yield "order-cancelled" if free else "refund-arrived"
-    elif case.status == "undone" and case.because != "withdrawn":
+    elif case.status == "undone" and case.because not in ("withdrawn", PAID_IN_TIME):
         yield "refund-failed"
         yield "cancellation-refused"

@@ -1,5 +1,5 @@
-"""What must not be forgotten while everything else is well: money that is on its way for days, and WeChat's record of a
-parcel, without which it keeps the shop's money."""
+"""What must not be forgotten while everything else is well: money that is on its way for days, WeChat's record of a
+parcel, without which it keeps the shop's money, and goods that are set aside for somebody who does not pay."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from tests.simulation.judge.stories import Story
 
 TOO_LONG = timedelta(days=3, hours=12)
 """A person looks after three days; the provider is asked every few hours by then."""
+ENDS_WITHIN = timedelta(hours=1)
+"""So long after its time an order may still be open that nobody paid."""
+NOT_PAID = "not-paid-in-time"
+"""The reason of a case that began because nobody seemed to pay."""
+PAID_IN_TIME = "paid"
+"""Why such a case is undone."""
 SAYS_SO = frozenset({"refund-stuck", "cannot-give-back", "refund-refused", "no-answer"})
 """Kinds of tasks that say that a refund does not arrive."""
 
@@ -67,3 +73,27 @@ def told_to_wechat(reading: Reading) -> Iterable[Violation]:
 def _money_moved(reading: Reading, story: Story) -> bool:
     tried = any(reading.books.purse(case_id).numbers for case_id in story.cases)
     return tried or bool(reading.books.by_hand.get(story.order_id))
+
+
+def ends_unpaid(reading: Reading) -> Iterable[Violation]:
+    """In the end no order waits for money beyond its time. It ends by itself only then, only where none came before its
+    payment was closed, and says so truly where some did: who has paid keeps the order, and nothing goes back.
+    """
+    minutes = reading.evidence.unpaid_minutes
+    for story in reading.stories.values():
+        if not story.as_placed:
+            continue
+        paid = bool(reading.books.paid.get(story.order_id))
+        until = datetime.fromisoformat(story.as_placed["placed_at"]) + timedelta(minutes=minutes)
+        overdue = bool(minutes) and reading.evidence.at > until + ENDS_WITHIN
+        if overdue and story.state == "pending-payment" and not paid:
+            yield Violation("I06", story.order_id, f"waits for its payment, could be paid until {until:%d %H:%M}")
+        for case in story.cases.values():
+            if case.accepted["reason"].get("word") != NOT_PAID:
+                continue
+            if not minutes or datetime.fromisoformat(case.accepted["accepted_at"]) < until:
+                yield Violation("I06", case.case_id, f"ended unpaid early, could be paid until {until:%d %H:%M}")
+            if reading.books.purse(case.case_id).numbers:
+                yield Violation("I06", case.case_id, "began because nobody paid, and money of it goes back")
+            if case.because == PAID_IN_TIME and not paid:
+                yield Violation("I06", case.case_id, "is said to be paid, and nobody did")

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from tests.simulation.evidence import Asked, Row, Violation
+from tests.simulation.judge.overdue import PAID_IN_TIME
 from tests.simulation.judge.reading import Reading
 
 MOVED = {"deliver": "order-delivered.v1", "complete": "order-completed.v1"}
@@ -152,7 +153,8 @@ def shown_to_a_person(reading: Reading) -> Iterable[Violation]:
             yield Violation("I06", body["task_id"], f"{body['kind']}: said to be asked, and stands in no list")
     for story in reading.stories.values():
         for case in story.cases.values():
-            if case.status == "undone" and case.because not in PEOPLE_DECIDED and case.case_id not in raised:
+            nobody_minds = case.because in (*PEOPLE_DECIDED, PAID_IN_TIME)
+            if case.status == "undone" and not nobody_minds and case.case_id not in raised:
                 yield Violation("I06", case.case_id, f"undone because of {case.because!r}, and nobody was told")
 
 

@@ -164,3 +164,10 @@ def unanswered_stock(seed: int) -> Plan:
         {"kind": "database-unanswered", "at": 0.0, "service": "inventory", "share": 0.1, "lasts": UNTIL}
     ]
     return _plan(seed, "plain", _crowd(dice, "paid, cancelled", "cancelled in parts", "shipped"), faults)
+
+
+def last_moments(seed: int) -> Plan:
+    """People pay when their time is as good as over, and the provider reaches nobody whom it could tell."""
+    dice = _dice(seed, "last moments")
+    nobody_there: Fault = {"kind": "unreachable", "at": 48.0, "host": "gateway", "lasts": UNTIL}
+    return _plan(seed, "pairs", _crowd(dice, "at the last moment", within=40.0), [nobody_there])

@@ -176,7 +176,7 @@ async def test_products_and_coupons(twins: Twins) -> None:
             await views.put_coupon(Coupon(code="SPRING", amount_minor=100, minimum_minor=minimum))
         asked = told.place().asked.model_copy(update={"coupon": "SPRING"})
         assert isinstance(asked, PlaceOrder)
-        ready = await Catalogue(products, coupons, PriceRules()).ready(asked)
+        ready = await Catalogue(products, coupons, PriceRules(), 0).ready(asked)
         return [
             ready.model_dump(),
             await views.products(after="", limit=10),

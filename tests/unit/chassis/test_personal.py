@@ -30,7 +30,8 @@ from chassis.rotation import Overtaken, Progress, keys_in_use, seal_anew
 from contracts.message import Private
 from services.notify.handlers import NOTICES
 from services.order.handlers import ORDERS
-from services.order.model import LookUpProducts, Order
+from services.order.model import Order
+from services.order.offer import LookUpProducts
 from tests.unit.chassis.jars import headers_of
 from tests.unit.notify.story import Story, tell
 from tests.unit.order import told

@@ -41,7 +41,7 @@ class Desk:
         self.orders: Any = self.database.collection(ORDERS.name)
         self.views = OrderViews(self.orders, self.products, self.coupons, Keeping(ORDERS))  # type: ignore[arg-type]
         self.lists = OrderLists(cast(Any, self.orders), Keeping(ORDERS))
-        self.catalogue = Catalogue(self.products, self.coupons, PriceRules())  # type: ignore[arg-type]
+        self.catalogue = Catalogue(self.products, self.coupons, PriceRules(), 0)  # type: ignore[arg-type]
         self._heard = 0
         self.app = FastAPI()
         problem.install(self.app)

@@ -97,7 +97,7 @@ class Shelf:
         keeping = Keeping(ORDERS)
         views = OrderViews(collection(ORDERS.name), collection("products"), collection("coupons"), keeping)
         lists = OrderLists(collection(ORDERS.name), keeping)
-        catalogue = Catalogue(collection("products"), collection("coupons"), PriceRules())
+        catalogue = Catalogue(collection("products"), collection("coupons"), PriceRules(), 0)
         exports = Exports(collection(ORDERS.name), collection(EXPORTS), collection(EXPORTED), keeping)
         app = FastAPI()
         problem.install(app)

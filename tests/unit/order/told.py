@@ -21,8 +21,8 @@ from contracts.order import (
     WantedLine,
 )
 from services.order.handlers import ORDERS
-from services.order.model import Order, ReadyToPlace
-from services.order.offer import PriceRules, Product
+from services.order.model import Order
+from services.order.offer import PriceRules, Product, ReadyToPlace
 from services.order.policies import Policy, ReadyToCancel, Rule
 
 START = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)  # a Monday

@@ -55,6 +55,7 @@ class Scene:
     calm: bool = True
     emptied: int = 0
     nightly: bool = False
+    unpaid_minutes: int = 60
     shipping: dict[str, list[Body]] = field(default_factory=dict)
     behind: dict[tuple[str, str], int] = field(default_factory=dict)
     """Records at the end of a topic that a group has not read yet."""
@@ -83,6 +84,7 @@ class Scene:
             calm=self.calm,
             emptied=self.emptied,
             nightly=self.nightly,
+            unpaid_minutes=self.unpaid_minutes,
             shipping=self.shipping,
         )
 

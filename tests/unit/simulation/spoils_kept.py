@@ -4,14 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from contracts.message import message_id
 from tests.simulation.evidence import Asked
-from tests.unit.simulation.given import AT, WHEN, Body, Scene, yuan
+from tests.unit.simulation.given import AT, LATER, WHEN, Body, Scene, yuan
 from tests.unit.simulation.spoils import ORDERS, PAYMENTS, RESERVATIONS, seen_by, some_by_hand
 from tests.unit.simulation.spoils_told import SPOILS
-from tests.unit.simulation.tales import BACK, GONE, KEPT, PIECES, PRICE, TOTAL, UNPAID, WANTED, is_placed
+from tests.unit.simulation.tales import BACK, GONE, KEPT, PIECES, PRICE, TOTAL, UNPAID, WANTED, asks, ends, is_placed
 
 __all__ = ["SPOILS"]
 
@@ -233,6 +233,44 @@ def wechat_knows_another_parcel(scene: Scene) -> None:
 @seen_by("told-to-wechat")
 def wechat_was_told_of_a_cancelled_order(scene: Scene) -> None:
     scene.shipping[BACK] = [{"tracking_no": "1"}]
+
+
+# ── orders that nobody pays ──────────────────────────────────────────────────────────────────────────────────────────
+def ends_unpaid(scene: Scene, order_id: str = UNPAID, at: datetime = LATER) -> None:
+    """The case of an order that was cancelled unpaid began by itself."""
+    reason = {"family": "customer", "code": "other", "word": "not-paid-in-time"}
+    scene.rewords("cancellation-accepted.v1", order_id, reason=reason, accepted_at=at.isoformat())
+
+
+@seen_by("ends-unpaid")
+def nobody_pays_and_it_waits(scene: Scene) -> None:
+    is_placed(scene, "shop-waits")
+
+
+@seen_by("ends-unpaid")
+def ended_while_there_was_time(scene: Scene) -> None:
+    ends_unpaid(scene, at=AT + timedelta(minutes=59))
+
+
+@seen_by("ends-unpaid")
+def ended_by_itself_where_orders_wait_for_ever(scene: Scene) -> None:
+    ends_unpaid(scene)
+    scene.unpaid_minutes = 0
+
+
+@seen_by("ends-unpaid")
+def was_paid_in_time_and_cancelled(scene: Scene) -> None:
+    ends_unpaid(scene)
+    scene.pays("payment", UNPAID, TOTAL)
+    scene.pays("refund-accepted", UNPAID, TOTAL, out_refund_no=f"{UNPAID}-c1-1")
+
+
+@seen_by("ends-unpaid")
+def said_to_be_paid_and_nobody_did(scene: Scene) -> None:
+    is_placed(scene, "shop-waits")
+    wish = asks(scene, "shop-waits", "close-payment.v1", {"order_id": "shop-waits", "case_id": "shop-waits-c1"})
+    ends_unpaid(scene, "shop-waits")
+    ends(scene, "shop-waits", wish, "undone", because="paid")
 
 
 def takes_days_and_a_person_looks(scene: Scene) -> None:

@@ -22,8 +22,10 @@ from tests.unit.simulation.spoils_books import (
 from tests.unit.simulation.spoils_kept import (
     came_back,
     came_too_late_and_lies_with_a_person,
+    ends_unpaid,
     given_back_by_hand_in_two_parts,
     in_two_parts,
+    said_to_be_paid_and_nobody_did,
     sent_before_its_customer_wants_it,
     takes_days_and_a_person_looks,
     takes_three_days,
@@ -62,6 +64,29 @@ def test_what_takes_long_and_is_seen_or_is_another_shops_is_fine(change: Change)
     scene = shop()
     change(scene)
     assert [one for check in ("waited-too-long", "told-to-wechat") for one in CHECKS[check](scene.evidence())] == []
+
+
+def test_an_order_that_ended_unpaid_in_time_is_fine() -> None:
+    scene = shop()
+    ends_unpaid(scene)
+    assert list(CHECKS["ends-unpaid"](scene.evidence())) == []
+
+
+def test_an_unpaid_order_may_wait_where_there_is_no_limit_or_it_was_placed_just_now() -> None:
+    scene = shop()
+    is_placed(scene, "shop-waits")
+    scene.unpaid_minutes = 0
+    assert list(CHECKS["ends-unpaid"](scene.evidence())) == []
+    scene.unpaid_minutes, scene.at = 60, AT + timedelta(minutes=119)
+    assert list(CHECKS["ends-unpaid"](scene.evidence())) == []
+
+
+def test_who_paid_in_time_and_kept_the_order_is_fine() -> None:
+    scene = shop()
+    said_to_be_paid_and_nobody_did(scene)
+    scene.pays("payment", "shop-waits", 900)
+    checks = ("ends-unpaid", "shown-to-a-person", "everybody-told")
+    assert [one for check in checks for one in CHECKS[check](scene.evidence())] == []
 
 
 def test_a_parcel_may_leave_before_its_day_where_the_warehouse_says_so() -> None:

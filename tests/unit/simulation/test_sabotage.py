@@ -45,7 +45,8 @@ from tests.simulation.sabotages import attacks
 from tests.simulation.sea import StillWater
 from tests.simulation.world import SHAPES
 from tests.unit.order.test_exchanging import exchange
-from tests.unit.order.told import SHIP, cancel, paid_order
+from tests.unit.order.test_expiring import expired, placed
+from tests.unit.order.told import CLOSE_REFUSED, SHIP, accepted, cancel, held, paid_order
 from tests.unit.simulation.examples_door import EXAMPLES as DOOR_EXAMPLES
 
 AT = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -221,6 +222,10 @@ def query_before_resend() -> Holds:
     return [_sent_again().resend, attempts == [2], found]
 
 
+def paid_in_time() -> Holds:
+    return ["refund-payment" not in expired(placed()).hears(CLOSE_REFUSED, held(), accepted()).said]
+
+
 def movement_id() -> Holds:
     wish = MoveStock(order_id=ORDER, why="reserve", lines=LINES)
     return [movements(wish) == movements(wish)]
@@ -291,6 +296,7 @@ EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "undo-before-original": undo_before_original,
     "ask-again": ask_again,
     "query-before-resend": query_before_resend,
+    "paid-in-time": paid_in_time,
     "movement-id": movement_id,
     "callback-verification": callback_verification,
     "exchange-shuts-out": exchange_shuts_out,
