@@ -94,9 +94,21 @@ check: install ## everything that can be checked without running the system
 kubernetes-tools: install ## build kustomize and kube-score, with which `make check` judges deploy/k8s (needs Go)
 	@$(BIN)/python -m tools.manifests build
 
+# Tests that do not mind others beside them: as many at once as there are cores.
+SIDE_BY_SIDE := tests/unit tests/contracts
+CORES := $(shell getconf _NPROCESSORS_ONLN)
 .PHONY: test
-test: install asyncapi-parser ## every test; ARGS='-k refund' passes words on to pytest
+ifeq ($(strip $(ARGS)),)
+# What needs a machine of its own, because it starts stacks or uses every core by itself, comes after the rest.
+test: install asyncapi-parser ## every test; ARGS='-k refund' gives those words to one run of pytest instead
+	@code=0; \
+	$(BIN)/pytest -n $(CORES) $(SIDE_BY_SIDE) || code=$$?; \
+	$(BIN)/pytest $(SIDE_BY_SIDE:%=--ignore=%) tests || code=$$?; \
+	exit $$code
+else
+test: install asyncapi-parser
 	@$(BIN)/pytest $(ARGS)
+endif
 
 .PHONY: test-containers
 test-containers: install ## Kafka, a MongoDB replica set, Redis and our images in containers; says so where no engine answers

@@ -8,11 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from tests.support.shop import Shop, eventually
-
-pytestmark = pytest.mark.timeout(180)
 
 
 async def events(lines: AsyncIterator[str]) -> AsyncIterator[tuple[str, int, Any]]:

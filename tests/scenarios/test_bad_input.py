@@ -10,8 +10,6 @@ import pytest
 from tests.support.shop import TEA_PRICE, Shop, shop_at
 from tools.stack import Stack
 
-pytestmark = pytest.mark.timeout(180)
-
 CONTACT = {"name": "张三", "phone": "13800001111"}
 
 

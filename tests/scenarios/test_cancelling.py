@@ -8,8 +8,6 @@ import pytest
 
 from tests.support.shop import TEA_PRICE, Shop, eventually
 
-pytestmark = pytest.mark.timeout(180)
-
 
 async def test_an_unpaid_order_is_cancelled(shop: Shop) -> None:
     order = await shop.order(tea=2)

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
 
-import pytest
-
 from contracts.message import OrderId
 from contracts.order import Reason
 from contracts.task import ResolveTask
@@ -21,8 +19,6 @@ from services.payment.reconciliation_record import HOUSE, Reconciliation, StartR
 from services.payment.shown import SealedCard
 from tests.scenarios.power import House
 from tests.unit.order.told import CHANGED_MIND, CUSTOMER, STAFF, cancel
-
-pytestmark = pytest.mark.timeout(120)
 
 PAID = 1900
 OUT_OF_STOCK = Reason(family="merchant", code="out-of-stock")

@@ -6,8 +6,6 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
 from contracts.message import OrderId
 from services.payment.outside import CardGiven
 from services.payment.shown import SealedCard
@@ -26,8 +24,6 @@ from tests.scenarios.test_refunds_that_fail import (
     trouble,
     until,
 )
-
-pytestmark = pytest.mark.timeout(120)
 
 
 async def struck(house: House, call: str, fault: dict[str, Any], **which: int) -> None:

@@ -38,6 +38,7 @@ def run(
     workers: Annotated[int, typer.Option(help="processes at once")] = WORKERS,
     stop_after: Annotated[int, typer.Option(help="give up after so many failing worlds")] = 20,
     thorough: Annotated[bool, typer.Option(help="hear everything once more in every world, not in one of ten")] = False,
+    minutes: Annotated[float | None, typer.Option(help="begin no world after so long; none: run them all")] = None,
     journal: Annotated[Path | None, typer.Option(help="a file to go on from after an end that came too early")] = None,
 ) -> None:
     """Run many seeds; exit code 1 when one of them shows a violation."""
@@ -59,7 +60,7 @@ def run(
     for (plan, _), outcome in Workers(Ready.made(), workers).run(tasks()):
         tally.take(plan, outcome)
         kept.note(plan.seed)
-        if tally.failed >= stop_after:
+        if tally.failed >= stop_after or (minutes is not None and tally.seconds > minutes * 60):
             break
     kept.write()
     tally.tell()

@@ -13,7 +13,8 @@ SHOPS = ["cancel", [], "staff", "merchant", "out-of-stock"]
 PART = ["cancel", [[1, 1]], "customer", "customer", "wrong-item"]
 PAY: Step = ["pay", "wallet"]
 EXCHANGE: Step = ["exchange", 1, 1, "green-tea"]
-STOCK_GONE = Shopper("c1", 30.0, [["order", [["cup", 5]]], PAY])
+NOBODY_HEARS: Fault = {"kind": "unreachable", "at": 45.0, "host": "gateway", "lasts": 60.0}
+"""The provider tells nobody of a payment while the order's time runs out (`world.HURRIED_MINUTES`)."""
 
 
 def _provider(**mix: float) -> Fault:
@@ -31,6 +32,10 @@ STORIES: Mapping[str, Plan] = {
     "paid and cancelled": _story(TEA, PAY, CUSTOMERS),
     "cancelled in two parts": _story(TEA, PAY, PART, ["wait", 65.0], CUSTOMERS),
     "paid while being cancelled": _story(TEA, ["starts-to-pay"], ["both", CUSTOMERS, ["confirms-payment"]]),
+    "never paid": _story(TEA, ["starts-to-pay"], house="pairs"),
+    "paid at the last moment, unheard": _story(
+        TEA, ["starts-to-pay"], ["wait", 52.0], ["confirms-payment"], faults=(NOBODY_HEARS,), house="pairs"
+    ),
     "paid too late": _story(TEA, ["starts-to-pay"], CUSTOMERS, ["wait", 2.0], ["confirms-payment", True]),
     "shipped while being cancelled": _story(TEA, PAY, ["both", ["ship"], CUSTOMERS]),
     "called back": _story(TEA, PAY, ["ship"], CUSTOMERS, ["wait", 200.0]),

@@ -379,7 +379,6 @@ async def ask_to_cancel(house: House, order_id: str) -> None:
     await house.tell("order", wish, f"cancel {order_id}")
 
 
-@pytest.mark.timeout(120)
 async def test_a_house_in_which_all_went_well_passes(house: House) -> None:
     back, kept = await house.paid_order("is-cancelled"), await house.paid_order("is-not")
     await house.paid_order("is-kept")

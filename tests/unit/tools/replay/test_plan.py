@@ -123,7 +123,6 @@ def test_the_independent_sums_of_the_small_year(year: Path, refused: frozenset[t
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("invoices", "orders", "total", "cases", "pieces", "refunded"),
     [(2000, 2000, 104_991_981, 419, 15_774, 4_000_340), (None, 19_773, 1_027_143_306, 3_725, 250_220, 48_715_062)],
