@@ -206,7 +206,7 @@ class House:
                 restored_look_seconds=1800.0,
             )
         if kind == "inventory":
-            return InventorySettings(**_COMMON, recount_every_seconds=7200.0)
+            return InventorySettings(**_COMMON, recount_every_seconds=28_800.0)
         if kind == "notify":
             return NotifySettings(**_COMMON, keys=self.keys, provider_url="http://sandbox")
         return AnalyticsSettings(**_COMMON)
