@@ -8,10 +8,9 @@ from datetime import datetime
 from contracts.message import Message
 from contracts.order import Reason
 from services.order import cases
-from services.order.model import Order
+from services.order.model import NOBODY_PAID, Order
 from services.order.pieces import pieces_to_cancel
 from services.order.reason import ReasonWords
-from services.order.unpaid import NOBODY_PAID
 
 REASON = Reason(family="customer", code="other", word="not-paid-in-time")
 """No code of the closed list says it, and a reader of events that is older than a new one could not read them."""

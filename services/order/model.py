@@ -35,6 +35,8 @@ Road = Literal[
     "returned-free",
 ]
 
+NOBODY_PAID = Actor(kind="system", id="not-paid-in-time")
+"""Who cancels an order that nobody pays (`order/expiring.py`)."""
 TIMELINE_MAX = 300
 REQUESTS_MAX = 20
 
@@ -145,6 +147,11 @@ class Case(_Part):
     verdict: Verdict | None = None
     rating: Rating | None = None
     parcel: Parcel | None = None
+
+    @property
+    def nobody_paid(self) -> bool:
+        """It began by itself because the order's time to be paid was over."""
+        return self.by == NOBODY_PAID
 
     @property
     def waits(self) -> bool:

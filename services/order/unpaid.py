@@ -7,7 +7,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from contracts.message import Message
-from contracts.order import Actor
 from contracts.payment import OpenPayment
 from services.order.model import Case, Order
 from services.order.placing import Placement
@@ -23,9 +22,6 @@ ASK_AFTER = (
 it does so from the second day on."""
 SOON = timedelta(minutes=1)
 """The first question of an order that is known to be paid."""
-
-NOBODY_PAID = Actor(kind="system", id="not-paid-in-time")
-"""Who cancels an order that nobody pays (`order/expiring.py`)."""
 
 Decision = tuple[Order, list[Message]]
 
@@ -57,7 +53,7 @@ def was_paid_late(order: Order, case: Case) -> bool:
 def was_paid_in_time(case: Case) -> bool:
     """Whether the case, whose payment could not be closed because it was made, should not have begun: nobody had asked
     for it, and the customer has paid."""
-    return case.by == NOBODY_PAID
+    return case.nobody_paid
 
 
 def ask(order: Order, at: datetime) -> Decision:

@@ -9,9 +9,9 @@ import pytest
 from chassis.record import Heard
 from contracts.notify import TellCustomer
 from services.order.expiring import WORDS
-from services.order.model import Order
+from services.order.model import NOBODY_PAID, Order
 from services.order.story import customers_order, shown_to_all
-from services.order.unpaid import ASK_AFTER, NOBODY_PAID, SOON
+from services.order.unpaid import ASK_AFTER, SOON
 from services.order.views import order_view
 from tests.unit.order.roads import found
 from tests.unit.order.told import (
@@ -139,6 +139,7 @@ def test_the_customer_reads_why(language: str) -> None:
     assert notice.outcome == "order-cancelled"
     assert notice.reason == (WORDS.zh if language == "zh" else WORDS.en)
     assert notice.solution == (WORDS.solution_zh if language == "zh" else WORDS.solution_en)
+    assert notice.to.phone == "", "no short message is paid for it"
 
 
 def test_how_long_there_is_to_pay_is_shown_while_it_matters() -> None:
