@@ -37,6 +37,9 @@ from tests.simulation.staff import Staff
 SETTLED_WITHIN_SECONDS = 18 * 86_400.0
 """Longer than anything here waits before it calls a person: three transfers of a day each, and then eight days for a
 refund to arrive. Money that lies in between, where nobody names another card, is asked about for ever."""
+SILENT_SECONDS = 9.5 * 86_400.0
+"""Who has told nothing for so long tells nothing more: the longest wait before something is told is that for a refund
+to arrive, eight days."""
 STORY_LINES_MAX = 80
 STAFF_STAYS_SECONDS = 300.0
 LATE_DILIGENCE = 0.8
@@ -231,8 +234,11 @@ class World:
         """Wait until nothing is left to happen, or long enough."""
         until, pause, looks = self.loop.now + SETTLED_WITHIN_SECONDS, LOOK_SECONDS, 0
         steps = self.loop.steps + SETTLED_WITHIN_STEPS
-        while looks < 2 and self.loop.now < until and self.loop.steps < steps:
+        told, since = self._told(), self.loop.now
+        while looks < 2 and self.loop.now < min(until, since + SILENT_SECONDS) and self.loop.steps < steps:
             await asyncio.sleep(pause)
+            if self._told() != told:
+                told, since = self._told(), self.loop.now
             looks = looks + 1 if self._at_rest() else 0
             pause = LOOK_SECONDS if looks else min(LOOK_SECONDS_MAX, pause * 1.5)
         for _ in range(FLUSHES):
@@ -247,6 +253,10 @@ class World:
         await asyncio.sleep(LOOK_SECONDS)
         await self.settle()
         return same_after_replay(before, self.evidence(final=True))
+
+    def _told(self) -> int:
+        """How many events there are."""
+        return sum(len(kept) for topic, kept in self.house.broker.history.items() if topic.endswith(".events"))
 
     def _said_in_mind(self) -> bool:
         """Whether a process still knows of messages that it has said and not marked, which shows in no database."""
