@@ -256,10 +256,9 @@ class Order(_Part):
 
     @property
     def expires_at(self) -> datetime | None:
-        """When it ends unless it is paid before; None while that may not be decided: it is paid, or something is under
-        way that knows more."""
-        still = self.state == "pending-payment" and self.paid is None
-        return self.pay_until if still and self.open_case is None and self.open_exchange is None else None
+        """When it ends unless it is paid before; None where it waits for no payment, and while a case is open, which
+        knows more."""
+        return self.pay_until if self.state == "pending-payment" and self.open_case is None else None
 
     @property
     def runs(self) -> list[Run]:

@@ -157,10 +157,9 @@ def _order_goes_on(order: Stored) -> Iterator[Violation]:
 
 
 def _ends_unpaid_at(state: Row) -> Any:
-    """When an order ends because nobody pays it; None while something else is under way that may bring it to an end."""
-    open_now = any(one["status"] == "open" for one in (*state.get("cases", ()), *state.get("exchanges", ())))
-    waits = state.get("state") == "pending-payment" and not state.get("paid") and not open_now
-    return state.get("pay_until") if waits else None
+    """When an order ends because nobody pays it; None while a case is open, which may bring it to another end."""
+    open_now = any(case["status"] == "open" for case in state.get("cases", ()))
+    return state.get("pay_until") if state.get("state") == "pending-payment" and not open_now else None
 
 
 def _has_not_begun(case: Row) -> bool:

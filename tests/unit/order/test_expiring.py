@@ -21,10 +21,12 @@ from tests.unit.order.told import (
     RESERVED,
     START,
     Told,
+    accepted,
     cancel,
     paid,
     place,
     released,
+    settled,
     told,
 )
 
@@ -112,10 +114,20 @@ def test_a_payment_that_comes_when_it_is_over_goes_back() -> None:
 
 
 def test_an_order_whose_refund_by_hand_was_heard_of_before_its_payment_stays() -> None:
-    """The refund shows that there was a payment: the provider says so when it is asked to close it."""
-    order = expired(placed().hears(found(500)))
-    assert order.hears(CLOSE_REFUSED, paid()).order.state == "paid"
-    assert [task.kind for task in order.order.tasks if task.done_at is None] == ["refund-made-outside"]
+    """The refund shows that there was a payment. While its case is open nothing else begins; afterwards the provider
+    says so when it is asked to close it."""
+    order = placed().hears(found(500))
+    assert order.order.open_case is not None
+    assert order.order.state == "pending-payment"
+    assert order.order.expires_at is None
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    assert order.order.expires_at == START + LIMIT
+    order.now = START + LIMIT
+    order.after(timedelta(0))
+    assert order.order.cases[-1].by == NOBODY_PAID
+    refusal = CLOSE_REFUSED.model_copy(update={"case_id": order.order.cases[-1].case_id})
+    assert order.hears(refusal, paid()).order.state == "paid"
+    assert order.order.cases[-1].status == "undone"
 
 
 def test_without_a_limit_it_waits_for_ever() -> None:
