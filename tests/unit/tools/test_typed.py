@@ -29,7 +29,7 @@ DOCUMENTS = sorted(
     if path.name != "CHANGELOG.md"
 )
 TOP = typer.main.get_command(app)
-OF_TESTS = {"TUIDAN_WORLDS", "TUIDAN_SEED"}
+OF_TESTS = {"TUIDAN_WORLDS", "TUIDAN_WORLDS_MINUTES", "TUIDAN_SEED"}
 OF_TOOLS = {"TUIDAN_HOME"}
 
 documents = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
