@@ -99,11 +99,12 @@ SIDE_BY_SIDE := tests/unit tests/contracts
 CORES := $(shell getconf _NPROCESSORS_ONLN)
 .PHONY: test
 ifeq ($(strip $(ARGS)),)
-# What needs a machine of its own, because it starts stacks or uses every core by itself, comes after the rest.
+# Then what starts stacks; last the worlds, which use every core by themselves, with no stack beside them any more.
 test: install asyncapi-parser ## every test; ARGS='-k refund' gives those words to one run of pytest instead
 	@code=0; \
 	$(BIN)/pytest -n $(CORES) $(SIDE_BY_SIDE) || code=$$?; \
-	$(BIN)/pytest $(SIDE_BY_SIDE:%=--ignore=%) tests || code=$$?; \
+	$(BIN)/pytest $(SIDE_BY_SIDE:%=--ignore=%) --ignore=tests/simulation tests || code=$$?; \
+	$(BIN)/pytest tests/simulation || code=$$?; \
 	exit $$code
 else
 test: install asyncapi-parser
