@@ -42,7 +42,6 @@ class Place(Protocol):
 
     house: House
     door: Door
-    people_gone: bool
 
 
 async def strike(place: Place, fault: Fault) -> None:
@@ -99,8 +98,6 @@ async def _kill_at(place: Place, fault: Fault) -> None:
         house.loop.call_later(later, _restart, house, process, context=house.sandbox_actor.context())
 
     house.sea.kill_at[process.name, number] = strike_now
-    while fault.get("waits") and (process.name, number) in house.sea.kill_at and not place.people_gone:  # noqa: ASYNC110
-        await asyncio.sleep(1.0)
 
 
 def _restart(house: House, process: Process) -> None:

@@ -109,7 +109,6 @@ class World:
         self.house: House = House(self.loop, keys, shape, self.network, self.redis, self.sea)
         self.outside = Actor("people", Sight())
         self.door = Door(self.loop, self.network)
-        self.people_gone = False
         self.calm = False
         self.skewed = False
         self.nights = 0
@@ -202,7 +201,6 @@ class World:
             await asyncio.sleep(STAFF_STAYS_SECONDS)
             working.cancel()
             await self.settle()
-            self.people_gone = True
         await asyncio.gather(*faults)
         self._middle = self.evidence(final=False)
         self._found = judge(self._middle)
