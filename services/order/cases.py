@@ -80,7 +80,8 @@ def open_case(
         says = [*announce(order, case, at), *says]
     step = case.run.step or (case.ruling.waits_for if case.ruling else "")
     code, who = reason.word or reason.code, f"{by.kind} {by.id}".strip()
-    what = "cancellation-accepted" if lines else "refund-begun"
+    accepted_or_begun = "cancellation-accepted" if lines else "refund-begun"
+    what = "time-to-pay-over" if case.nobody_paid else accepted_or_begun
     after = order.with_case(case).noting(at, what, case.case_id, reason=code, by=who, step=step)
     return after.model_copy(update={"placing": placing}), [accepted(after, case), *says]
 

@@ -45,6 +45,9 @@ SENTENCES: dict[str, Sentence] = {
     "cancellation-accepted": Sentence(
         "{who_zh}申请取消,已受理:{reason_zh}。", "Cancellation asked for by {who_en} and accepted: {reason_en}."
     ),
+    "time-to-pay-over": Sentence(
+        "付款时间已过,订单自动取消。", "The time to pay is over: the order is being cancelled by itself."
+    ),
     "alternative-taken": Sentence("已改为晚些送达,订单保留。", "To be delivered later; the order stays."),
     "exchange-begun": Sentence("正在把 {pieces} 件{old}换成{new}。", "Being exchanged: {pieces} × {old} for {new}."),
     "goods-exchanged": Sentence(

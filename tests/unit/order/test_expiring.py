@@ -56,6 +56,7 @@ def test_an_unpaid_order_ends_when_its_time_is_over_and_gives_its_goods_back() -
     case = order.order.cases[0]
     assert case.accepted_at == START + LIMIT
     assert (case.road, case.by, case.whole) == ("unpaid", NOBODY_PAID, True)
+    assert order.order.timeline[-1].what == "time-to-pay-over"
     order.hears(CLOSED)
     assert "release-stock" in order.last
     assert "tell-customer" in order.last
