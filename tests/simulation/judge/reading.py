@@ -19,6 +19,7 @@ SERVICES = ("order", "payment", "inventory", "notify", "analytics", "gateway")
 OURS = (*SERVICES, "erp")
 """Who writes to the topics: the services, and another system of the shop (`partner`)."""
 ORDER_EVENTS = "order.events"
+CASE_BEGINS = "cancellation-accepted.v1"
 PRUNES_FROM = 32
 """A journal that ever lost passing entries still has at least this many (`chassis.record`)."""
 
@@ -255,14 +256,30 @@ class Reading:
         """What became of each order, told from its own events in the order of its decisions."""
         return {id: told(id, events) for id, events in self._histories.items() if events}
 
+    def _with_pruned(self, order: Stored) -> list[Message]:
+        """What an order's journal kept of its events, and cases that began in an entry which it did not keep: before
+        what is heard of them next."""
+        kept = self.events_of(order, ORDER_EVENTS)
+        if not order.may_be_pruned or self.evidence.restored:  # topics tell of a time that was undone, too
+            return kept
+        begun = {one.body["case_id"] for one in kept if one.wire == CASE_BEGINS}
+        for message in self.words.get(CASE_BEGINS, ()):
+            case_id = message.body.get("case_id")
+            if message.key == order.id and case_id not in begun:
+                place = (at for at, one in enumerate(kept) if one.body.get("case_id") == case_id)
+                kept.insert(next(place, len(kept)), message)
+                begun.add(case_id)
+        return kept
+
     @cached_property
     def _histories(self) -> dict[str, list[tuple[str, Row]]]:
         """From the journal, which is in the order of decisions. Repeats of an answer are in topics only and tell
-        nothing new. Where there is no journal, and for a first entry that was pruned, from the topic."""
+        nothing new. Where there is no journal, and for what was pruned (that it was placed, that a timer began a case),
+        from the topic."""
         found: dict[str, list[tuple[str, Row]]] = {}
         records = self.of("order", "orders")
         for id, record in records.items():
-            found[id] = [(one.wire, one.body) for one in self.events_of(record, ORDER_EVENTS)]
+            found[id] = [(one.wire, one.body) for one in self._with_pruned(record)]
         for placed in self.words.get("order-placed.v1", ()):
             known = found.get(placed.key)
             if known is not None and not any(wire == "order-placed.v1" for wire, _ in known):

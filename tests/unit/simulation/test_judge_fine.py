@@ -33,7 +33,7 @@ from tests.unit.simulation.spoils_kept import (
 )
 from tests.unit.simulation.spoils_restored import a_payment_of_a_lost_order_that_is_listed
 from tests.unit.simulation.spoils_told import went_back_by_hand
-from tests.unit.simulation.tales import BACK, GONE, is_placed, shop
+from tests.unit.simulation.tales import BACK, GONE, UNPAID, is_placed, shop
 
 Change = Callable[[Scene], object]
 
@@ -79,6 +79,21 @@ def test_an_unpaid_order_may_wait_where_there_is_no_limit_or_it_was_placed_just_
     assert list(CHECKS["ends-unpaid"](scene.evidence())) == []
     scene.unpaid_minutes, scene.at = 60, AT + timedelta(minutes=119)
     assert list(CHECKS["ends-unpaid"](scene.evidence())) == []
+
+
+def test_an_order_whose_journal_forgot_that_a_timer_began_its_case_is_fine() -> None:
+    """What a timer made it say is not kept for ever, as nobody hears that timer again."""
+    scene = shop()
+    ends_unpaid(scene)
+    order = scene.record(*ORDERS, UNPAID)
+    (begun,) = (
+        one for one in order["journal"] if any(said["wire"] == "cancellation-accepted.v1" for said in one["said"])
+    )
+    order["journal"].remove(begun)
+    assert list(CHECKS["legal-lives"](scene.evidence())), "nothing else was forgotten yet"
+    order["journal"] += [{"heard": f"asked {n}", "passing": True, "said": []} for n in range(32)]
+    assert list(CHECKS["legal-lives"](scene.evidence())) == []
+    assert list(CHECKS["told-is-known"](scene.evidence())) == []
 
 
 def test_who_paid_in_time_and_kept_the_order_is_fine() -> None:
