@@ -222,7 +222,7 @@ def _undo(order: Order, case: Case, at: datetime) -> Decision:
     no_goods = "payment-not-returned" if case.road == "late-payment" else "refund-not-made"
     what = "cancellation-undone" if case.lines else no_goods
     after = after.noting(at, what, case.case_id, refusal=case.refusal)
-    if case.road == "rejected" or unpaid.was_paid_in_time(case):
+    if case.road == "rejected" or case.nobody_paid:
         # Somebody may have been called because nobody told the customer for hours; now it has been done.
         return close_tasks(after, ended, at, "it went on by itself"), [deciding.undone(order, ended)]
     after, task = raise_task(after, ended, "refund-refused", at)

@@ -8,10 +8,10 @@ from chassis.settings import KeySettings, ServiceSettings
 
 
 class OrderSettings(ServiceSettings, KeySettings):
-    """Besides the common ones: the shop's price rules, in fen and percent; after how many minutes
-    an order ends that nobody has paid (0: never; a `prepay_id` lives two hours, pay.weixin.qq.com/doc/v3/partner/
-    4012523593); how long orders are kept before their personal data may be erased (E-Commerce Law, article 31: three
-    years at least). The keys folder holds `personal-<n>.key` and `personal-search.key`."""
+    """Besides the common ones: the shop's price rules, in fen and percent; after how many minutes an order ends that
+    nobody has paid (0: never; a `prepay_id` lives two hours, pay.weixin.qq.com/doc/v3/partner/4012523593); how long
+    orders are kept before their personal data may be erased (E-Commerce Law, article 31: three years at least). The
+    keys folder holds `personal-<n>.key` and `personal-search.key`."""
 
     freight_minor: int = Field(0, ge=0)
     freight_free_from_minor: int | None = Field(None, ge=0)

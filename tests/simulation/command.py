@@ -54,13 +54,15 @@ def run(
 
     def tasks() -> Iterator[Task]:
         for seed in kept.left():
+            if minutes is not None and tally.sitting > minutes * 60:
+                return
             plan = plan_of(seed)
             yield (replace(plan, thorough=True) if thorough and may_be_heard_again(plan) else plan), ()
 
     for (plan, _), outcome in Workers(Ready.made(), workers).run(tasks()):
         tally.take(plan, outcome)
         kept.note(plan.seed)
-        if tally.failed >= stop_after or (minutes is not None and tally.seconds > minutes * 60):
+        if tally.failed >= stop_after:
             break
     kept.write()
     tally.tell()

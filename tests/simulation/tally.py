@@ -50,9 +50,14 @@ class Tally:
         return len(self.failing)
 
     @property
+    def sitting(self) -> float:
+        """How long this sitting has taken so far, in real seconds."""
+        return time.monotonic() - self.began
+
+    @property
     def seconds(self) -> float:
         """How long it has taken so far, all sittings together."""
-        return self.before + time.monotonic() - self.began
+        return self.before + self.sitting
 
     def take(self, plan: Plan, outcome: Outcome) -> None:
         """One more world."""

@@ -106,3 +106,11 @@ def test_every_source_the_libraries_and_their_names_are_in_the_digest(tmp_path: 
     seen.add(digest_of_code(tmp_path))
     assert len(seen) == len(CODE) + 3
     assert digest_of_code(tmp_path) in seen
+
+
+def test_a_sitting_has_minutes_of_its_own(file: Path) -> None:
+    """What earlier sittings took does not count: a run with so many minutes each would otherwise never go on."""
+    journal = Journal.of(file, WANTED, FIRST)
+    journal.tally.before = 3_600.0
+    sitting = journal.tally.sitting
+    assert journal.tally.seconds - sitting >= journal.tally.before
