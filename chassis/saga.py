@@ -36,6 +36,7 @@ F = TypeVar("F", bound=BaseModel)
 
 ASK_AGAIN = timedelta(seconds=20)
 ASK_AGAIN_MAX = timedelta(minutes=10)
+ASK_AGAIN_LATE_MAX = timedelta(hours=4)
 PATIENCE = timedelta(minutes=10)
 
 Kind = Literal["step", "pivot", "then", "after-undo"]
@@ -116,6 +117,11 @@ class Run(BaseModel):
     def ended(self) -> bool:
         """Whether nothing more will happen."""
         return self.status in ("done", "undone")
+
+    def soon(self, at: datetime) -> Run:
+        """Asks again in ten minutes, however long it has waited: somebody has just done something about it."""
+        soon = at + ASK_AGAIN_MAX
+        return self if self.wake_at is None or self.wake_at <= soon else self.model_copy(update={"wake_at": soon})
 
 
 class Saga(Generic[F]):
@@ -219,7 +225,7 @@ class Saga(Generic[F]):
         again = run.model_copy(
             update={
                 "attempts": run.attempts + 1,
-                "wake_at": at + _pause(run.attempts + 1, line),
+                "wake_at": at + _pause(run.attempts + 1, line, at - run.entered_at),
                 "attention_at": attention,
             }
         )
@@ -293,7 +299,10 @@ class Saga(Generic[F]):
         return say(facts)
 
 
-def _pause(attempts: int, line: Line) -> timedelta:
-    """How long to wait before asking again: doubling, up to ten minutes; where patience is days, up to a 48th of it."""
+def _pause(attempts: int, line: Line, waited: timedelta = timedelta(0)) -> timedelta:
+    """How long to wait before asking again: doubling, up to ten minutes; where patience is days, up to a 48th of it.
+    What waits for a day waits for a person or for money: a twelfth of that, up to four hours, so that thousands of such
+    cases neither keep the services busy nor let their orders grow."""
     doublings: int = 2 ** min(attempts - 1, 12)
-    return min(max(ASK_AGAIN_MAX, line.patience / 48), ASK_AGAIN * doublings)
+    longest = max(ASK_AGAIN_MAX, line.patience / 48, min(waited / 12, ASK_AGAIN_LATE_MAX))
+    return min(longest, ASK_AGAIN * doublings)

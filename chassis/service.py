@@ -258,7 +258,7 @@ class Service:
     def _start_loops(self, engine: Engine) -> list[asyncio.Task[None]]:
         settings, unheard = self._settings, timers.Unheard()
         return [
-            asyncio.create_task(every(seconds, work, what))
+            asyncio.create_task(every(seconds, work, what), name=what)
             for seconds, work, what in (
                 (settings.timers_every_seconds, lambda: timers.ring(engine, unheard), "timers"),
                 (settings.sweep_every_seconds, lambda: engine.relay.sweep(engine.stores), "sweep"),

@@ -152,6 +152,7 @@ def resume(order: Order, case: Case, wish: str, proof: str, by: Actor, at: datet
     if case.run.ended:
         return take_road(order, case, "resumed", at, wish=wish, proof=proof, by=by)
     decided = _decided(case, wish, proof, by)
+    decided = decided.model_copy(update={"run": decided.run.soon(at)})
     after = order.with_case(decided)
     return after, [pass_on(Cancellation.of(after, decided))]
 

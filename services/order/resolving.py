@@ -90,7 +90,7 @@ def _ask_again(order: Order, case: Case, asked: ResolveTask, at: datetime) -> De
         raise _refusal(asked, "not-a-choice")
     saga, due = SAGAS[case.run.saga], case.run.model_copy(update={"wake_at": at})
     run, says = saga.wake(due, Cancellation.of(order, case), at)
-    walked = case.model_copy(update={"run": run.model_copy(update={"attention_at": None})})
+    walked = case.model_copy(update={"run": run.soon(at).model_copy(update={"attention_at": None})})
     after = order.with_case(walked).noting(at, "asked-again", case.case_id, step=run.step, attempt=str(run.attempts))
     return after, says
 

@@ -7,7 +7,7 @@ import asyncio
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -114,6 +114,7 @@ class House:
         if shape.nightly:
             self.storages["payment"].daily = self._next_night
         self.processes: dict[str, Process] = {}
+        self._of: defaultdict[str, list[Process]] = defaultdict(list)
         self.shut = False
         for name in SERVICES:
             for number in range(shape.instances):
@@ -125,7 +126,7 @@ class House:
     def _storage(self, name: str, sea: OpenSea) -> Storage:
         storage = Storage(name, sea, self.draw, self.loop.changed, SWEEP_AFTER_SECONDS)
         storage.collections = defaultdict(Documents)
-        storage.skews = lambda: max(one.actor.skew for one in self.of(name))
+        storage.skews = lambda: max([one.actor.skew for one in self._of[name]])
         self.loop.sights.append(storage.sight)
         return storage
 
@@ -144,13 +145,14 @@ class House:
         self.sea.trace = trace
         self.sea.crossings.clear()
 
-    def of(self, kind: str) -> list[Process]:
+    def of(self, kind: str) -> Sequence[Process]:
         """The processes of one service."""
-        return [one for one in self.processes.values() if one.kind == kind]
+        return self._of[kind]
 
     def _add(self, name: str, kind: str, make: Callable[[Process], FastAPI]) -> None:
         sight = self.storages[kind].sight if kind in self.storages else Sight()
         self.processes[name] = Process(name, kind, make, Actor(name, sight))
+        self._of[kind].append(self.processes[name])
 
     # ── what is made ─────────────────────────────────────────────────────────────────────────────────────────────────
     def _service(self, process: Process) -> FastAPI:
@@ -203,7 +205,7 @@ class House:
                 mini_program_url="http://sandbox",
                 callback_url="http://gateway",
                 reconcile_nightly=shape.nightly,
-                restored_look_seconds=1800.0,
+                restored_look_seconds=3600.0,
             )
         if kind == "inventory":
             return InventorySettings(**_COMMON, recount_every_seconds=28_800.0)

@@ -7,7 +7,8 @@ waits, timers included).
 
 A *poll* is a timer that only looks whether there is something to do. Polls of an actor whose last look began after the
 last change are parked until something changes, or until the time that `Sight.wakes` names: a night in which nothing
-happens costs nothing.
+happens costs nothing. Of some loops it is known what they look for (`due` of a `Sight`): they are parked until there is
+some.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import asyncio
 import contextvars
 import heapq
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
@@ -30,14 +31,24 @@ class Quiet(Exception):
     """Nothing will ever happen again, and somebody still waits."""
 
 
+When = Callable[[], float | None]
+"""When something is due (virtual seconds; None: never, as far as is known now)."""
+
+
 class Sight:
     """What the polls of one service look at: `changes` counts whatever a poll could see, `wakes` says when something is
-    due by itself (virtual seconds, None: never)."""
+    due by itself; `due` says it of what the loops of a name look for, which look for nothing else."""
 
-    def __init__(self, wakes: Callable[[], float | None] = lambda: None) -> None:
+    def __init__(self, wakes: When = lambda: None, due: Mapping[str, When] | None = None) -> None:
         self.changes = 0
-        self.wakes = wakes
         self.parked: list[Poll] = []
+        self.waiting: dict[str, list[Poll]] = {name: [] for name in due or {}}
+        self.groups = [(self.parked, wakes), *((self.waiting[name], when) for name, when in (due or {}).items())]
+
+    def forget(self, actor: Actor) -> None:
+        """Nobody of this actor looks any more."""
+        for polls, _ in self.groups:
+            polls[:] = [poll for poll in polls if poll.actor is not actor]
 
 
 @dataclass(eq=False, slots=True)
@@ -230,22 +241,27 @@ class SimLoop(asyncio.AbstractEventLoop):
                 self._enlist(handle)
 
     def _wake_parked(self, before: float) -> None:
-        """Wake the polls of the sight where something is due first, if that is before the next timer."""
-        first: tuple[float, Sight] | None = None
+        """Wake the polls for which something is due first, if that is before the next timer."""
+        first: list[list[Poll]] = []
         for sight in self.sights:
-            when = sight.wakes() if sight.parked else None
-            if when is not None and when < (before if first is None else first[0]):
-                first = (when, sight)
-        if first is not None:
-            self._unpark(first[1], max(first[0], self.now))
+            for polls, due in sight.groups:
+                when = due() if polls else None
+                if when is not None and when <= before:
+                    first = [*first, polls] if when == before else [polls]
+                    before = when
+        for polls in first:
+            self._unpark(polls, max(before, self.now))
 
     # ── polls ────────────────────────────────────────────────────────────────────────────────────────────────────────
     async def poll(self, seconds: float) -> None:
         """Wait about so long before looking again; longer while nothing can have changed since the last look began."""
         actor, looker = ACTOR.get(), asyncio.current_task(self)
         poll = Poll(actor, seconds, self.now, self.create_future())
-        if self._looked.get(looker) == actor.sight.changes:
-            actor.sight.parked.append(poll)
+        sight = actor.sight
+        if looker is not None and (name := looker.get_name()) in sight.waiting:
+            sight.waiting[name].append(poll)
+        elif self._looked.get(looker) == sight.changes:
+            sight.parked.append(poll)
         else:
             self._set(poll, self.now + seconds)
         await poll.waiter
@@ -254,16 +270,16 @@ class SimLoop(asyncio.AbstractEventLoop):
     def _set(self, poll: Poll, when: float) -> None:
         self.call_at(when, _release, poll.waiter, context=poll.actor.context())
 
-    def _unpark(self, sight: Sight, when: float) -> None:
-        polls, sight.parked = sight.parked, []
+    def _unpark(self, polls: list[Poll], when: float) -> None:
         for poll in polls:
             self._set(poll, _next_look(poll, when))
+        polls.clear()
 
     def changed(self, sight: Sight) -> None:
         """Something that a poll on this sight could see has changed."""
         sight.changes += 1
         if sight.parked:
-            self._unpark(sight, self.now)
+            self._unpark(sight.parked, self.now)
 
     # ── life and death ───────────────────────────────────────────────────────────────────────────────────────────────
     def start(self, actor: Actor, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
@@ -275,7 +291,7 @@ class SimLoop(asyncio.AbstractEventLoop):
         actor.alive = False
         self._buried.extend(actor.ready)
         actor.ready.clear()
-        actor.sight.parked = [poll for poll in actor.sight.parked if poll.actor is not actor]
+        actor.sight.forget(actor)
 
     def freeze(self, actor: Actor) -> None:
         """Nothing of this actor runs until it is thawed."""

@@ -48,7 +48,7 @@ class Storage:
         self.service = service
         self.collections: dict[str, Documents] = {}
         self.weather = Weather()
-        self.sight = Sight(self._wakes)
+        self.sight = Sight(self._wakes, {"timers": self._timers_due, "sweep": self._sweep_due})
         self.skews: Callable[[], float] = lambda: 0.0
         self.daily: Callable[[], float | None] = lambda: None
         self._sea = sea
@@ -58,7 +58,7 @@ class Storage:
         self.read_stale = False
         self._old: dict[str, dict[str, dict[str, Any]]] = {}
         self._moved_on: set[str] = set()
-        self._seen: tuple[int, float | None] = (-1, None)
+        self._seen: tuple[int, float | None, float | None] = (-1, None, None)
 
     async def through(self, what: str, work: Callable[[], T]) -> T:
         """One operation of a process. `what`: `read NAME` or `write NAME`."""
@@ -102,25 +102,34 @@ class Storage:
                 documents.documents = now[name]
 
     def _wakes(self) -> float | None:
-        """When the next stored timer rings or something unsaid is old enough to be said, in virtual seconds."""
-        changes, when = self._seen
-        if changes != self.sight.changes:
-            moments = [moment for one in self.collections.values() for moment in self._moments(one)]
-            when = min(moments, default=None)
-            self._seen = (self.sight.changes, when)
-        daily = self.daily()
-        if when is None or (daily is not None and daily < when):
-            when = daily
-        return None if when is None else when - self.skews()
+        """When a poll of any kind sees something that is due by itself, in virtual seconds."""
+        return _first(self._timers_due(), self._sweep_due(), self._known(self.daily()))
 
-    def _moments(self, documents: Documents) -> list[float]:
-        found: list[float] = []
-        for document in documents.documents.values():
-            if (wake_at := document.get("wake_at")) is not None:
-                found.append(_seconds(wake_at))
-            if document.get("unsaid") and document.get("touched_at") is not None:
-                found.append(_seconds(document["touched_at"]) + self._sweep_after / 2)  # what is in hand is renewed
-        return found
+    def _timers_due(self) -> float | None:
+        """When the next stored timer rings. An old primary may show one that has rung: then at any time."""
+        return 0.0 if self.weather.stale else self._known(self._moments()[0])
+
+    def _sweep_due(self) -> float | None:
+        """When something unsaid is old enough to be said."""
+        return self._known(self._moments()[1])
+
+    def _known(self, moment: float | None) -> float | None:
+        return None if moment is None else moment - self.skews()
+
+    def _moments(self) -> tuple[float | None, float | None]:
+        """The next timer, and when what is unsaid gets old, by the clock on the wall."""
+        changes, timer, old = self._seen
+        if changes != self.sight.changes:
+            documents = [document for one in self.collections.values() for document in one.documents.values()]
+            timer = min((_seconds(at) for one in documents if (at := one.get("wake_at")) is not None), default=None)
+            touched = [_seconds(at) for one in documents if one.get("unsaid") and (at := one.get("touched_at"))]
+            old = min(touched) + self._sweep_after / 2 if touched else None  # what is in hand is renewed
+            self._seen = (self.sight.changes, timer, old)
+        return timer, old
+
+
+def _first(*moments: float | None) -> float | None:
+    return min((moment for moment in moments if moment is not None), default=None)
 
 
 def _seconds(at: Any) -> float:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chassis.saga import ASK_AGAIN, ASK_AGAIN_MAX, Run, Saga, then
+from chassis.saga import ASK_AGAIN, ASK_AGAIN_LATE_MAX, ASK_AGAIN_MAX, Run, Saga, then
 from contracts.message import Command, Event, Message
 from tests.unit.chassis.jars import T0, seconds
 from tests.unit.chassis.trips import (
@@ -208,6 +208,19 @@ def test_silence_asks_again_later_and_later() -> None:
     assert walk.said == [Thank] * 11
     assert pauses == [20, 40, 80, 160, 320, 600, 600, 600, 600, 600]
     assert ASK_AGAIN_MAX.total_seconds() == 600
+
+
+def test_what_waits_for_days_is_asked_a_few_times_a_day() -> None:
+    walk = Walk(from_step="thank")
+    asked = {}
+    while walk.at - T0 < timedelta(days=7):
+        before = walk.at
+        walk.wakes()
+        asked[before - T0] = walk.at - before
+    assert {pause for at, pause in asked.items() if timedelta(hours=1) < at < timedelta(hours=2)} == {ASK_AGAIN_MAX}
+    assert all(pause <= max(at / 12, ASK_AGAIN_MAX) for at, pause in asked.items() if at > timedelta(hours=1))
+    assert {pause for at, pause in asked.items() if at > timedelta(days=2)} == {ASK_AGAIN_LATE_MAX}
+    assert len(asked) < 100
 
 
 def test_a_timer_that_rings_early_or_twice_changes_nothing() -> None:

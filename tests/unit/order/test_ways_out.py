@@ -43,7 +43,7 @@ from tests.unit.order.told import (
 
 def silent_for(order: Told, rings: int) -> Told:
     for _ in range(rings):
-        order.after(timedelta(minutes=11))
+        order.rings()
     return order
 
 
@@ -75,7 +75,16 @@ def test_a_decision_that_was_lost_is_passed_on_again_until_it_is_answered() -> N
     choose(order, "look-again")
     assert "resume-refund" in order.after(timedelta(minutes=11)).last
     order.hears(resumed(1))
-    assert "resume-refund" not in order.after(timedelta(minutes=11)).last
+    assert "resume-refund" not in order.rings().last
+
+
+def test_after_somebody_has_done_something_it_asks_soon_again_however_long_it_has_waited() -> None:
+    order = silent_for(paid_order().hears(cancel(), held()), 40)
+    due = order.record.wake_at
+    assert due is not None
+    assert due - order.now > timedelta(hours=1)
+    choose(order, "ask-again")
+    assert order.after(timedelta(minutes=11)).last == ["refund-payment", "staff-task-raised"]
 
 
 def test_a_decision_that_was_answered_with_no_is_a_task_again_and_not_passed_on() -> None:

@@ -74,6 +74,12 @@ class Told:
         assert due <= self.now, f"the timer rings at {due}, not by {self.now}"
         return self.hears(Woke(record_id="o1", due=due))
 
+    def rings(self) -> Told:
+        """Time passes until the order's timer comes due."""
+        due = self.record.wake_at
+        assert due is not None, "no timer is set"
+        return self.after(due - self.now)
+
 
 def place(lines: Sequence[tuple[Product, int]] = ((TEA, 3), (CUP, 1)), rules: PriceRules | None = None) -> ReadyToPlace:
     """A wish to order, with the shop's products."""

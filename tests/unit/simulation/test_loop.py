@@ -160,6 +160,38 @@ def test_who_only_looks_looks_again_after_a_change_and_when_something_is_due() -
     assert looks == [1.0, 101.0, 5_000.0]
 
 
+def test_a_loop_that_looks_for_one_thing_looks_when_there_is_some() -> None:
+    loop = new_loop()
+    rings: list[float] = []
+    sight = Sight(lambda: min(rings, default=None), {"timers": lambda: min(rings, default=None)})
+    loop.sights.append(sight)
+    looks: dict[str, list[float]] = {"timers": [], "flush": []}
+
+    async def every(name: str) -> None:
+        while True:
+            await loop.poll(1.0)
+            looks[name].append(loop.now)
+            if name == "timers":
+                rings[:] = [at for at in rings if at > loop.now]
+
+    async def work() -> None:
+        actor = Actor("looker", sight)
+        for name in looks:
+            loop.create_task(every(name), name=name, context=actor.context())
+        await asyncio.sleep(10.5)
+        loop.changed(sight)
+        await asyncio.sleep(10.0)
+        rings.append(100.5)
+        await asyncio.sleep(1_000.0)
+        loop.kill(actor)
+        rings.append(2_000.0)
+        await asyncio.sleep(1_000.0)
+
+    live(loop, work)
+    assert looks["timers"] == [101.0], "it looks for nothing else"
+    assert looks["flush"] == [1.0, 11.0, 101.0], "who may see anything looks after every change"
+
+
 def test_waiting_for_what_never_comes_is_told() -> None:
     loop = new_loop()
 
