@@ -97,8 +97,8 @@ class Till:
                 raise _already_paid() from refusal
             if refusal.code in ("ORDER_CLOSED", "ORDERCLOSED"):
                 raise _closed() from refusal
-            log.error("the provider refuses a prepay", order=payment.order_id, code=refusal.code)
-            raise provider_away(refusal.code) from refusal
+            log.error("the provider refuses a prepay", order=payment.order_id, code=refusal.code, why=str(refusal))
+            raise _refused(refusal.code) from refusal
 
     async def _hear(self, report: Report, cause: str, position: str) -> Payment | None:
         heard = Heard(report, message_id(cause, position), self._engine.clock(), answers_travel=False)
@@ -131,6 +131,19 @@ def _already_paid() -> Problem:
 def _closed() -> Problem:
     return Problem(
         409, "payment-closed", "订单已取消,不能再支付。", "The order is cancelled and cannot be paid: place a new one."
+    )
+
+
+def _refused(code: str) -> Problem:
+    """WeChat Pay has understood and says no: its account, its product or the request itself is not in order, which the
+    same request a second later does not mend."""
+    return Problem(
+        503,
+        "payment-refused",
+        "微信支付未受理这笔付款,请稍后再试或联系商家,不会重复扣款。",
+        "WeChat Pay does not take this payment. Try again later, or ask the shop; nobody is charged twice.",
+        retry_after=60,
+        provider_code=code,
     )
 
 

@@ -123,7 +123,10 @@ async def test_what_cannot_be_paid_says_why(shop: Shop, provider: Provider) -> N
     await shop.hear(open_payment())
     for http, code, problem in (
         (400, "ORDER_CLOSED", (409, "payment-closed")),
-        (400, "PARAM_ERROR", (503, "payment-provider-away")),
+        (400, "PARAM_ERROR", (503, "payment-refused")),
+        (403, "NO_AUTH", (503, "payment-refused")),
+        (500, "SYSTEM_ERROR", (503, "payment-provider-away")),
+        (429, "FREQUENCY_LIMITED", (503, "payment-provider-away")),
     ):
         provider.script = [provider.refuses(http, code)]
         assert await refused() == problem
