@@ -49,6 +49,8 @@ class Rule(NamedTuple):
 # The provider makes no transfer of 2,000 yuan or more without the customer's real name, which the shop does not have
 # (pay.weixin.qq.com/docs/merchant/apis/mch-trans/transfer-bill).
 NAMELESS_BELOW = 200_000
+TRANSFERABLE_FEN = range(10, NAMELESS_BELOW)
+"""Nor one below 0.1 yuan."""
 SHUT: tuple[RefusalReason, ...] = ("account-abnormal", "too-old")
 """The original road is shut, but the customer could be paid another way."""
 

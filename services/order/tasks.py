@@ -9,6 +9,7 @@ from typing import Literal
 from contracts.message import RefundNumber
 from contracts.task import StaffTaskRaised
 from services.order.model import Case, Order, Task
+from services.order.otherroads import TRANSFERABLE_FEN
 from services.order.words import task_in_words
 
 Kind = Literal[
@@ -44,6 +45,8 @@ SHUT_BY_PROVIDER = ("account-abnormal", "too-old", "refused-by-provider")
 
 WISHES = ("look-again", "send-again", "transfer", "settled-outside")
 """Choices that the payment service follows, or refuses where it could pay twice."""
+
+TRANSFERS = ("transfer", "cancel-by-transfer")
 
 CHOICES: dict[Kind, tuple[str, ...]] = {
     "refund-refused": ("cancel-by-transfer", "done"),
@@ -130,6 +133,12 @@ def match(order: Order, case: Case, number: RefundNumber, at: datetime) -> Order
 
 
 def _choices(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[str, ...]:
+    """What fits the case and its amount: a transfer that WeChat would not make is no way out."""
+    possible = _transferable(case)
+    return tuple(choice for choice in _fitting(case, kind, facts) if possible or choice not in TRANSFERS)
+
+
+def _fitting(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[str, ...]:
     """What fits the case: while it still goes on by itself only looking does, and once somebody has looked, settling
     what the provider shows wrongly; goods that were never released, or came back as a parcel, cannot be given back; an
     undone case has no refund to go on with, and is cancelled by transfer only where the provider was the one to
@@ -156,6 +165,11 @@ def _shut(case: Case) -> bool:
     return case.road != "no-money" and case.found is None and case.refusal in SHUT_BY_PROVIDER
 
 
+def _transferable(case: Case) -> bool:
+    """Whether WeChat would make a transfer of its money."""
+    return case.amount.amount_minor in TRANSFERABLE_FEN
+
+
 def _released(case: Case) -> bool:
     """Whether its goods went back to the shelf as one with its refund: not those of a parcel, of which only the good
     ones did, and not where nobody knows which goods the money was for."""
@@ -178,4 +192,6 @@ def _undone(case: Case) -> str:
         return "late-payment-gone-back" if case.refusal == GONE_BACK else "late-payment-refused"
     if case.found is not None:
         return "refund-made-outside-closed"
-    return "refund-refused" if _shut(case) else "not-cancelled"
+    if not _shut(case):
+        return "not-cancelled"
+    return "refund-refused" if _transferable(case) else "refund-refused-no-transfer"

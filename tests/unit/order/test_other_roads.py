@@ -29,6 +29,7 @@ from tests.unit.order.roads import (
 from tests.unit.order.told import (
     CASE,
     CLOSED,
+    CUP,
     ID,
     OPENED,
     RESERVED,
@@ -251,6 +252,20 @@ def test_an_undone_case_can_be_cancelled_by_transfer() -> None:
     assert choose(order, "cancel-by-transfer").last == ["task-resolved", "cancellation-accepted", "hold-stock"]
     assert order.order.cases[1].transfer_when == ("account-abnormal", "too-old")
     assert order.order.state == "cancelling"
+
+
+@pytest.mark.parametrize(("cups", "possible"), [(199, True), (200, False)])
+def test_a_transfer_that_wechat_would_not_make_is_not_offered(cups: int, possible: bool) -> None:
+    def dear(reason: Reason | None = None) -> Told:
+        wish = cancel() if reason is None else cancel(reason=reason, by=STAFF)
+        return Told().hears(place(((CUP, cups),)), RESERVED, OPENED, paid(1000 * cups), wish, held())
+
+    undone = dear().hears(refused(), kept(), told("refund-failed")).order.tasks[-1]
+    assert (undone.kind, "cancel-by-transfer" in undone.choices) == ("refund-refused", possible)
+    assert ("or cancel it by a transfer" in undone.en) == possible
+    failed = dear(OUT_OF_STOCK).hears(accepted(), released(), told("refund-on-its-way"), refused()).order.tasks[-1]
+    assert (failed.kind, "transfer" in failed.choices) == ("refund-stuck", possible)
+    assert {"send-again", "settled-outside"} <= set(failed.choices)
 
 
 def test_a_case_that_was_undone_is_not_taken_up_beside_an_open_one() -> None:
