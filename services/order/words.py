@@ -108,8 +108,8 @@ _TASKS = {
         "to the customer: ship the order, or cancel it by a transfer.",
     ),
     "refund-refused-no-transfer": (
-        "退款 {amount} 被拒绝({because}),订单已恢复原状,顾客已收到通知。这个金额不能改用商家转账(须在 0.10 元至 1999.99 元之间)。"
-        "请联系顾客:发货,或线下另行付款。",
+        "退款 {amount} 被拒绝({because}),订单已恢复原状,顾客已收到通知。这个金额不能改用商家转账"
+        "(须在 0.10 元至 1999.99 元之间)。请联系顾客:发货,或线下另行付款。",
         "The refund of {amount} was refused ({because}). The order is as it was and the customer has been told. WeChat "
         "makes no transfer of this amount (0.10 to 1,999.99 yuan). Talk to the customer: ship the order, or pay "
         "otherwise.",
