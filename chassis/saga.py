@@ -225,7 +225,7 @@ class Saga(Generic[F]):
         again = run.model_copy(
             update={
                 "attempts": run.attempts + 1,
-                "wake_at": at + _pause(run.attempts + 1, line, at - run.entered_at),
+                "wake_at": at + _pause(run.attempts + 1, line, at - run.entered_at if late else timedelta(0)),
                 "attention_at": attention,
             }
         )
@@ -301,8 +301,8 @@ class Saga(Generic[F]):
 
 def _pause(attempts: int, line: Line, waited: timedelta = timedelta(0)) -> timedelta:
     """How long to wait before asking again: doubling, up to ten minutes; where patience is days, up to a 48th of it.
-    What waits for a day waits for a person or for money: a twelfth of that, up to four hours, so that thousands of such
-    cases neither keep the services busy nor let their orders grow."""
+    `waited`: how long already, once patience is over and a person was called: then a twelfth of it, up to four hours,
+    so that thousands of such cases neither keep the services busy nor let their orders grow."""
     doublings: int = 2 ** min(attempts - 1, 12)
     longest = max(ASK_AGAIN_MAX, line.patience / 48, min(waited / 12, ASK_AGAIN_LATE_MAX))
     return min(longest, ASK_AGAIN * doublings)
