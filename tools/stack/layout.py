@@ -131,6 +131,7 @@ def _sandbox(home: Home) -> Program:
             "SANDBOX_ENFORCE_REFUND_SPACING": "false",
             "SANDBOX_ENFORCE_SMS_LIMITS": "false",
             "SANDBOX_PUSH_URL": "http://{gateway.address}/callbacks/wechat/events",
+            "SANDBOX_REFUND_URL": "http://{gateway.address}/callbacks/wechat/refund",
             "SANDBOX_SMS_RECEIPT_URL": "http://{gateway.address}/callbacks/sms/receipts",
         },
         prepare=(*python_module("sandbox"), "keys", str(home.keys)),
