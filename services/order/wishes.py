@@ -60,7 +60,8 @@ def reason_chosen(asked: CancelOrder, reasons: ReasonList) -> Chosen:
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
     """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
     in its way before any rule is asked: an exchange under way, a refund of which nobody has said yet what it was for,
-    the order's state, its lines, an open case that wants others."""
+    the order's state, its lines, an open case that wants others, or that began because nobody paid: it ends without a
+    word where somebody did, and a wish that it had met would be forgotten with it."""
     standing = order.open_case
     if order.open_exchange is not None:
         raise _refusal(asked, "cancellation-open", because="exchange-open")
@@ -72,7 +73,7 @@ def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]
         lines = pieces_to_cancel(order, asked.lines)
     except NotCancellable as problem:
         raise _refusal(asked, problem.reason, detail=problem.detail) from problem
-    if standing is not None and lines != standing.lines:
+    if standing is not None and (lines != standing.lines or standing.nobody_paid):
         raise _refusal(asked, "cancellation-open", open_case_id=standing.case_id)
     if order.state == "pending-payment" and not covers_all_left(order, lines):
         raise _refusal(asked, "cancel-whole-unpaid-order")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from prometheus_client import Counter, Gauge
 
+from chassis.clock import Clock
 from chassis.engine import Engine
 from chassis.journal import Said
 from chassis.readings import Readings, Series
@@ -25,9 +26,9 @@ from contracts.payment import (
     RefundSettled,
 )
 from services.payment.accounts import ACCOUNTS
-from services.payment.bills import day_range
+from services.payment.bills import day_of, day_range
 from services.payment.parking import PARKED
-from services.payment.reconciliation_record import HOUSE
+from services.payment.reconciliation_record import BILLS_KEPT, HOUSE
 
 REFUNDS = Counter(
     "tuidan_payment_refunds_total",
@@ -42,6 +43,11 @@ SHORT = Gauge(
 LAST_DAY = Gauge(
     "tuidan_reconciliation_last_day_timestamp_seconds",
     "Unix time of the latest day that was compared; while there is none, of the day before the first that was tried",
+    ["shop"],
+)
+GIVEN_UP = Gauge(
+    "tuidan_reconciliation_days_given_up",
+    "Days whose bills could not be had or read, that are not tried any more and can still be compared by hand",
     ["shop"],
 )
 PARKED_FEN = Gauge("tuidan_payment_parked_fen", "Money of refunds that wait for a merchant's balance, in fen", ["shop"])
@@ -78,7 +84,7 @@ def show_what_stands(
     """Let the service's metrics show how its merchants stand."""
     ParkedMoney(payments, shops).join(readings)
     ShortBalances(engine, payments, shops).join(readings)
-    ComparedDays(days, shops).join(readings)
+    ComparedDays(days, shops, engine.clock).join(readings)
 
 
 def _counter(outcome: str) -> Callable[[Said], None]:
@@ -95,20 +101,34 @@ class Found(Protocol):
 
 
 class ComparedDays:
-    """Up to which day each shop's books were compared with the provider's, whoever did it and however long ago."""
+    """Up to which day each shop's books were compared with the provider's, whoever did it and however long ago, and how
+    many days were given up: the latest day says nothing of a hole before it."""
 
-    def __init__(self, days: Found, shops: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, days: Found, shops: Callable[[], Sequence[str]], clock: Clock) -> None:
         self._days = days
         self._shops = shops
+        self._clock = clock
 
     def join(self, readings: Readings) -> None:
         """Be read with the service's metrics."""
         readings.add(LAST_DAY, self.look)
+        readings.add(GIVEN_UP, self.given_up)
 
     async def look(self) -> Series:
         """Unix time (s) by shop; none for a shop of which no day was ever tried."""
         found = {shop: await self._latest(shop) for shop in self._shops()}
         return {(shop,): day_range(day)[0].timestamp() for shop, day in found.items() if day is not None}
+
+    async def given_up(self) -> Series:
+        """How many, by shop, of those whose bills the provider still has."""
+        oldest = day_of(self._clock() - BILLS_KEPT)
+        return {(shop,): len(await self._holes(shop, oldest)) for shop in self._shops()}
+
+    async def _holes(self, shop: str, oldest: date) -> list[dict[str, Any]]:
+        place = shop or HOUSE
+        given_up = {"state.status": {"$in": ["failed", "unreadable"]}, "state.finished_at": {"$ne": None}}
+        of_shop = {"_id": {"$gte": f"{place}/{oldest.isoformat()}", "$lt": f"{place}0"}, "state.sums": None, **given_up}
+        return await self._days.find(of_shop, fields=["_id"], sort=[("_id", 1)], limit=BILLS_KEPT.days + 1)
 
     async def _latest(self, shop: str) -> date | None:
         if compared := await self._day(shop, -1, {"state.sums": {"$ne": None}}):

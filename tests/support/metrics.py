@@ -27,6 +27,8 @@ class Metric:
         """The names under which its samples are stored."""
         if self.kind == "histogram":
             return frozenset(f"{self.name}_{part}" for part in ("bucket", "count", "sum"))
+        if self.kind == "counter":
+            return frozenset({self.name, self.name.removesuffix("_total") + "_created"})
         return frozenset({self.name})
 
 

@@ -27,8 +27,12 @@ def answers_kept(reading: Reading) -> Iterable[Violation]:
     a task dealt with, a parcel's fate noted, an order delivered or closed.
     """
     done = _done(reading)
+    forgotten = {body["case_id"] for body in reading.bodies("cancellation-undone.v1") if body["because"] == PAID_IN_TIME}
     for asked in reading.evidence.asked:
-        wanted = _wanted(asked) if 200 <= asked.status < 300 else None
+        good = 200 <= asked.status < 300
+        if good and asked.what == "cancel" and asked.answer.get("case_id") in forgotten:
+            yield Violation("I06", asked.order_id, f"{asked.who} was told that it is being cancelled, and it was not")
+        wanted = _wanted(asked) if good else None
         if wanted is not None and wanted not in done[asked.order_id]:
             yield Violation("I06", asked.order_id, f"{asked.what} was answered {asked.status}, and was not done")
 

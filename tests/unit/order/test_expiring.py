@@ -6,8 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from chassis.record import Heard
+from chassis.record import Heard, Refusal
 from contracts.notify import TellCustomer
+from contracts.order import Actor
 from services.order.expiring import WORDS
 from services.order.model import NOBODY_PAID, Order
 from services.order.story import customers_order, shown_to_all
@@ -17,8 +18,10 @@ from tests.unit.order.roads import found
 from tests.unit.order.told import (
     CLOSE_REFUSED,
     CLOSED,
+    CUSTOMER,
     OPENED,
     RESERVED,
+    STAFF,
     START,
     Told,
     accepted,
@@ -83,6 +86,17 @@ def test_a_paid_order_does_not_end() -> None:
     order = placed().hears(paid())
     assert order.record.wake_at is None
     assert order.order.expires_at is None
+
+
+@pytest.mark.parametrize("by", [CUSTOMER, STAFF])
+def test_a_wish_does_not_meet_the_case_that_nobody_asked_for_which_ends_without_a_word(by: Actor) -> None:
+    order = expired(placed())
+    with pytest.raises(Refusal) as refusal:
+        order.hears(cancel(by=by))
+    assert getattr(refusal.value.event, "reason", "") == "cancellation-open"
+    order.hears(paid(), CLOSE_REFUSED)
+    assert order.order.state == "paid"
+    assert order.hears(cancel(by=by)).last[0] == "cancellation-accepted", "it was paid, and is wished again"
 
 
 def test_an_order_that_is_being_cancelled_is_not_cancelled_once_more() -> None:

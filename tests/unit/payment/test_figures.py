@@ -15,7 +15,7 @@ from chassis.memory_database import MemoryDatabase
 from chassis.mongo import Database
 from chassis.readings import Readings
 from services.payment.accounts import PROBE_EVERY
-from services.payment.bills import day_range
+from services.payment.bills import day_of, day_range
 from services.payment.figures import ComparedDays, ParkedMoney, ShortBalances, count_refunds
 from services.payment.parking import Parking
 from services.payment.reconciliation_record import Reconciliation, Sums, id_of
@@ -93,7 +93,7 @@ async def test_a_balance_that_another_process_found_short_or_back_is_shown_as_it
     assert [await shown(each) for each in (one, other)] == [0, 0]
 
 
-def day_record(shop: str, day: date, *, compared: bool) -> dict[str, Any]:
+def day_record(shop: str, day: date, *, compared: bool, **more: Any) -> dict[str, Any]:
     """A day's reconciliation as the store keeps it."""
     state = Reconciliation(
         reconciliation_id=id_of(shop, day),
@@ -103,7 +103,7 @@ def day_record(shop: str, day: date, *, compared: bool) -> dict[str, Any]:
         started_by="nightly",
         started_at=NOON,
         sums=Sums() if compared else None,
-    )
+    ).model_copy(update=more)
     return {"_id": id_of(shop, day), "state": state.model_dump()}
 
 
@@ -174,8 +174,29 @@ async def test_the_last_day_that_was_compared_is_looked_up_and_an_old_day_compar
             day_record("tea-2", first + timedelta(days=9), compared=True),
         ]
     )
-    shown = await ComparedDays(days, lambda: ["", "tea", "new"]).look()
+    shown = await ComparedDays(days, lambda: ["", "tea", "new"], lambda: NOON).look()
     assert shown == {
         ("",): day_range(first + timedelta(days=4))[0].timestamp(),
         ("tea",): day_range(first)[0].timestamp(),
     }, "a shop whose bills can never be had is behind, too"
+
+
+@pytest.mark.real
+async def test_a_day_that_nobody_tries_any_more_is_counted_until_it_is_compared_or_has_no_bill(shelf: Any) -> None:
+    days = shelf.collection("reconciliations")
+    today = day_of(NOON)
+    over = {"finished_at": NOON}
+    await days.insert_new(
+        [
+            day_record("", today - timedelta(days=5), compared=False, status="unreadable", **over),
+            day_record("", today - timedelta(days=4), compared=False, **over),
+            day_record("", today - timedelta(days=3), compared=False),  # is tried again
+            day_record("", today - timedelta(days=2), compared=True, status="unreadable", **over),
+            day_record("", today - timedelta(days=1), compared=True, **over),
+            day_record("", today - timedelta(days=91), compared=False, **over),
+            day_record("tea", today - timedelta(days=90), compared=False, **over),
+            day_record("tea-2", today - timedelta(days=1), compared=False, **over),
+        ]
+    )
+    compared = ComparedDays(days, lambda: ["", "tea", "new"], lambda: NOON)
+    assert await compared.given_up() == {("",): 2, ("tea",): 1, ("new",): 0}

@@ -72,6 +72,12 @@ def said_to_be_taken_back(scene: Scene) -> None:
 
 
 @seen_by("answers-kept")
+def said_to_be_cancelled_by_a_case_that_ended_without_a_word(scene: Scene) -> None:
+    scene.rewords("cancellation-undone.v1", KEPT, because="paid")
+    scene.asked.append(Asked(AT, "c1", "cancel", KEPT, {}, 202, {"case_id": f"{KEPT}-c1"}))
+
+
+@seen_by("answers-kept")
 def said_to_be_rejected(scene: Scene) -> None:
     _answered(scene, "s-finance", "decide", {"approve": False, "note": "no"})
 
