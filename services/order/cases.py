@@ -22,7 +22,7 @@ from services.order.model import Case, Order, Request, Road
 from services.order.otherroads import transfer_when
 from services.order.policies import Ruling
 from services.order.reason import ReasonWords
-from services.order.tasks import close_tasks, match, raise_task
+from services.order.tasks import SILENCE, close_tasks, match, raise_task
 from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
@@ -127,6 +127,8 @@ def hear_answer(order: Order, case: Case, message: Event, at: datetime) -> Decis
         return failed.after_acceptance(order, case, message, at)
     walked = learned.model_copy(update={"run": run})
     after = order.with_case(walked).with_moment(moment_of(message, at, step=run.step))
+    if run.step != case.run.step or run.ended:
+        after = close_tasks(after, walked, at, "it was answered", SILENCE)
     if run.ended:
         after, more = _end(after, walked, at)
         return after, [*says, *more]
@@ -156,7 +158,7 @@ def wake(order: Order, case: Case, at: datetime) -> Decision:
     walked = case.model_copy(update={"run": run, "refusal": "no-answer" if turned else case.refusal})
     what = "turned-back" if turned else "asked-again"
     after = order.with_case(walked).noting(at, what, case.case_id, step=run.step, attempt=str(run.attempts))
-    if run.attention_at is not None and case.run.attention_at is None:
+    if run.attention_at is not None and (case.run.attention_at is None or failed.is_left_alone(order, case, at)):
         after, more = failed.call_somebody(after, walked, at)
         says = [*says, *more]
     return after, says

@@ -3,7 +3,7 @@ Pure."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from contracts.inventory import StockHoldRefused, StockNotTakenAgain
 from contracts.message import Event, Message, RefundNumber
@@ -22,7 +22,7 @@ from services.order.cancellation import ROADS, Cancellation, refund_delayed, ref
 from services.order.cancellation import resume as pass_on
 from services.order.model import Case, Order, RefundFacts
 from services.order.otherroads import rule_for
-from services.order.tasks import ABOUT_REFUND, LOOKED_FOR, Kind, has_open_task, raise_task
+from services.order.tasks import ABOUT_REFUND, LOOKED_FOR, Kind, close_tasks, has_open_task, raise_task
 from services.order.timeline import moment_of
 
 Decision = tuple[Order, list[Message]]
@@ -30,6 +30,7 @@ Decision = tuple[Order, list[Message]]
 ARRIVING = "see the refund arrive"
 RESUMING = "go on as was decided"
 LATE_FOR_CUSTOMER_DAYS = 3
+CALLED_AGAIN_AFTER = timedelta(days=1)
 
 
 def learn(case: Case, message: Event) -> Case:
@@ -79,6 +80,9 @@ def _former(case: Case, number: RefundNumber) -> tuple[RefundNumber, ...]:
 def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> Decision:
     """News of a refund that the case's step did not wait for. Accepted anew, or only now that a person has decided, as
     a transfer perhaps: the customer hears of it. Refused after that: by the table of other roads."""
+    if _moves_after_all(case, message):
+        after = close_tasks(order.with_moment(moment_of(message, at)), case, at, "its refund moves after all")
+        return take_road(after, learn(case, message), "resumed", at, wish="look-again")
     if isinstance(message, RefundAccepted) and _is_news(case, message):
         again = learn(case, message)
         after = order.with_case(again).with_moment(moment_of(message, at))
@@ -104,6 +108,19 @@ def after_acceptance(order: Order, case: Case, message: Event, at: datetime) -> 
     return wait_for_a_person(after, parked, at)
 
 
+def _moves_after_all(case: Case, message: Event) -> bool:
+    """Whether the provider has taken, or paid, a refund that it had refused for good, while a person was to choose what
+    becomes of that money: chosen now, it would go twice, or the goods beside it."""
+    known = case.refund
+    if known is None or not case.run.ended or not isinstance(message, RefundAccepted | RefundSettled):
+        return False
+    if message.refund_number not in (known.number, *known.former):
+        return False
+    if isinstance(message, RefundSettled):
+        return known.settled_at is None
+    return known.accepted_at is not None and message.accepted_at > known.accepted_at
+
+
 def _is_news(case: Case, message: RefundAccepted) -> bool:
     """A number that was not known yet; or the first one, and a person's decision has led to it; or one whose money was
     paid outside since."""
@@ -121,7 +138,8 @@ def delayed(order: Order, case: Case, message: RefundDelayed, at: datetime) -> D
     after = order.with_moment(moment_of(message, at))
     arrived = case.refund is not None and case.refund.settled_at is not None
     over = arrived or case.run.ended or case.road == "given-back"
-    if message.days < LATE_FOR_CUSTOMER_DAYS or over or has_open_task(order, case, "refund-stuck"):
+    asked = has_open_task(order, case, "refund-stuck", "refund-abnormal")
+    if message.days < LATE_FOR_CUSTOMER_DAYS or over or asked:
         return after, []
     after, task = raise_task(after, case, "refund-stuck", at)
     if case.refund is not None and case.refund.confirm_by is not None:
@@ -164,6 +182,12 @@ def pass_on_again(order: Order, case: Case) -> list[Message]:
     if case.wish is None or answered or case.run.step == RESUMING:
         return []
     return [pass_on(Cancellation.of(order, case))]
+
+
+def is_left_alone(order: Order, case: Case, at: datetime) -> bool:
+    """Whether who was called about its silence has closed that a day ago, and it is silent still."""
+    done = [task.done_at for task in order.tasks if task.case_id == case.case_id]
+    return bool(done) and all(one is not None and at - one >= CALLED_AGAIN_AFTER for one in done)
 
 
 def call_somebody(order: Order, case: Case, at: datetime) -> Decision:

@@ -12,10 +12,9 @@ from contracts.task import ResolveTask, TaskNotResolved, TaskResolved
 from services.order import cases, failed, parcel, unpaid
 from services.order.cancellation import SAGAS, Cancellation
 from services.order.model import Case, Order, Task, TaskDone
-from services.order.otherroads import SHUT
 from services.order.pieces import NotCancellable, covers_all_left, pieces_to_cancel
 from services.order.reason import ReasonWords
-from services.order.tasks import WISHES, raise_task
+from services.order.tasks import SHUT_BY_PROVIDER, WISHES, raise_task
 
 Decision = tuple[Order, list[Message]]
 
@@ -117,7 +116,7 @@ def _cancel_by_transfer(order: Order, case: Case, asked: ResolveTask, at: dateti
         by=asked.by,
         occurred_at=case.occurred_at,
         reference=case.reference,
-        transfer=SHUT,
+        transfer=SHUT_BY_PROVIDER,
     )
     return after.model_copy(update={"state": "cancelling"}), says
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.message import RefundNumber
+from contracts.payment import RefusalReason
 from contracts.task import StaffTaskRaised
 from services.order.model import Case, Order, Task
 from services.order.otherroads import TRANSFERABLE_FEN
@@ -34,6 +35,8 @@ ABOUT_REFUND: tuple[Kind, ...] = (
     "no-answer",
 )
 
+SILENCE: tuple[Kind, ...] = ("no-answer",)
+
 LOOKED_FOR = ("refund the payment", "see the refund arrive")
 """Steps that wait for a refund. It may have stopped at a strange answer of which no word came: asking for it again is
 answered by nobody then, looking again is."""
@@ -41,7 +44,7 @@ answered by nobody then, looking again is."""
 GONE_BACK = "more-than-was-paid"
 """The refusal of money that has gone back already, or a part of it: by hand, as a rule."""
 
-SHUT_BY_PROVIDER = ("account-abnormal", "too-old", "refused-by-provider")
+SHUT_BY_PROVIDER: tuple[RefusalReason, ...] = ("account-abnormal", "too-old", "refused-by-provider")
 
 WISHES = ("look-again", "send-again", "transfer", "settled-outside")
 """Choices that the payment service follows, or refuses where it could pay twice."""
@@ -87,16 +90,25 @@ def raise_task(
         raised_at=at,
     )
     if kind in ABOUT_REFUND:
-        order = close_tasks(order, case, at, f"replaced by {task.task_id}")
+        order = close_tasks(order, case, at, f"replaced by {task.task_id}", _replaced(case, kind))
     after = order.model_copy(update={"tasks": (*order.tasks, task)})
     return after.noting(at, "task-raised", case.case_id, task=task.task_id, kind=kind), raised
 
 
-def close_tasks(order: Order, case: Case, at: datetime, note: str) -> Order:
-    """The order without open tasks about this case's refund."""
+def _replaced(case: Case, kind: Kind) -> tuple[Kind, ...]:
+    """What a new task makes untrue. That a step is silent which does not wait for the refund says nothing of it, nor
+    the refund of that."""
+    if kind in SILENCE:
+        return SILENCE
+    of_refund = case.run.ended or case.run.step in LOOKED_FOR
+    return tuple(one for one in ABOUT_REFUND if of_refund or one not in SILENCE)
+
+
+def close_tasks(order: Order, case: Case, at: datetime, note: str, kinds: tuple[Kind, ...] = ABOUT_REFUND) -> Order:
+    """The order without open tasks of these kinds about this case."""
     tasks = tuple(
         task.model_copy(update={"done_at": at, "note": note})
-        if task.case_id == case.case_id and task.kind in ABOUT_REFUND and task.done_at is None
+        if task.case_id == case.case_id and task.kind in kinds and task.done_at is None
         else task
         for task in order.tasks
     )

@@ -12,7 +12,8 @@ from services.payment.saying import Decision
 
 
 def worry_about_age(payment: Payment, refund: Refund, at: datetime, ages: Sequence[int] = LATE_DAYS) -> Decision:
-    """Still on its way after days: said once for each of `ages`."""
+    """Still on its way after days: said once for each of `ages`. Of one whose card takes no money it is said once more
+    that another is needed: no bank works on it, and whoever was asked for a card may have forgotten it."""
     if refund.accepted_at is None:
         return payment.with_refund(refund), []
     days = (at - refund.accepted_at).days
@@ -22,6 +23,8 @@ def worry_about_age(payment: Payment, refund: Refund, at: datetime, ages: Sequen
     refund = refund.model_copy(update={"late_days": late})
     detail = f"{refund.live_number} has been {refund.provider_code} for {days} days"
     worry = saying.attention(payment, refund, "refund-takes-long", detail)
+    if refund.status == "abnormal":
+        return payment.with_refund(refund), [saying.attempted(payment, refund, "abnormal", refund.wake_at), worry]
     return payment.with_refund(refund), [saying.delayed(payment, refund, late), worry]
 
 

@@ -139,20 +139,25 @@ def _look_again(payment: Payment, refund: Refund, at: datetime) -> Decision:
         return payment.with_refund(going), [saying.query_transfer(payment, going, payout)]
     if stopped:
         return refunds.send(payment, refund.model_copy(update={"status": "unknown"}), at, resend=True)
-    looked_for = refund.model_copy(update={"looking": refund.status == "refused"})
+    looked_for = refund.model_copy(update={"looking": refund.status in ("refused", "abnormal")})
     return payment.with_refund(looked_for), [saying.query(payment, looked_for)]
 
 
 def looked(decision: Decision, case_id: CaseId) -> Decision:
-    """The provider was asked about this case's refund. Where a person had it looked for and it is still refused, who
-    watches it hears so now. Not before: the order would be given back, or its money sent another way, unseen."""
+    """The provider was asked about this case's refund. Where a person had it looked for and it is still refused, or the
+    card takes no money still, who watches it hears so now. Not before: the order would be given back, or its money sent
+    another way, unseen."""
     payment, says = decision
     refund = payment.refund_of(case_id)
     if refund is None or not refund.looking:
         return decision
     seen = refund.model_copy(update={"looking": False})
-    still: Says = [saying.refused(payment, seen)] if seen.status == "refused" else []
-    return payment.with_refund(seen), [*says, *still]
+    still: Says = []
+    if seen.status == "refused":
+        still = [saying.refused(payment, seen)]
+    elif seen.status == "abnormal":
+        still = [saying.attempted(payment, seen, "abnormal", seen.wake_at)]
+    return payment.with_refund(seen), [*says, *(one for one in still if one not in says)]
 
 
 def _settle_outside(payment: Payment, refund: Refund, wish: ResumeRefund, at: datetime) -> Decision:

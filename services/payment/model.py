@@ -75,14 +75,15 @@ class Payout(Fact):
 
 class Refund(Fact):
     """Money on its way back for one case. `number` is the present one, `closed_numbers` are its dead predecessors.
-    `attempts` counts calls that did not settle the matter, `tries` those in a row with the same outcome, `polls` the
-    questions since the provider accepted. `wake_at`: when to go on, None while a call is under way or nothing is
-    left to do. `sent_at`: when the call under this number was last wished for, `former_sent_at`: under the one before.
-    `late_days`: the age that was last worried about. `looking`: a person has it looked for although it was refused.
-    `rescued`: another card was named for it. `resumed`: how many decisions of people it has followed. `found`: made by
-    hand on the merchant platform, not by us; the order is told so again at `tell_at`, and was `told` times. `matched`:
-    found ones of which it was known what they were for when this one was asked for. `proof`: how it was paid outside
-    this system. `returned`: the provider has paid it, to the merchant's own bank instead of the customer's."""
+    `attempts` counts calls that did not settle the matter, `tries` those in a row with the same outcome, `doubts` the
+    same answers in a row that are not believed at once, `polls` the questions since the provider accepted. `wake_at`:
+    when to go on, None while a call is under way or nothing is left to do. `sent_at`: when the call under this number
+    was last wished for, `former_sent_at`: under the one before. `late_days`: the age that was last worried about.
+    `looking`: a person has it looked for although it was refused, or its card takes no money. `rescued`: another card
+    was named for it. `resumed`: how many decisions of people it has followed. `found`: made by hand on the merchant
+    platform, not by us; the order is told so again at `tell_at`, and was `told` times. `matched`: found ones of which
+    it was known what they were for when this one was asked for. `proof`: how it was paid outside this system.
+    `returned`: the provider has paid it, to the merchant's own bank instead of the customer's."""
 
     case_id: CaseId
     number: RefundNumber
@@ -92,6 +93,7 @@ class Refund(Fact):
     status: RefundStatus = "intended"
     attempts: int = 0
     tries: int = 0
+    doubts: int = 0
     polls: int = 0
     wake_at: AwareDatetime | None = None
     provider_code: str = ""

@@ -228,7 +228,8 @@ def _wait_for_close(payment: Payment, closing: Closing, wish: ClosePayment) -> P
 @PAYMENTS.handles(CloseAnswered)
 def close_answered(payment: Payment | None, heard: CloseAnswered, at: datetime) -> tuple[Payment | None, Says]:
     """The provider was asked to close. Paid: that is said first, then the refusal. Unknown: asked again, no answer
-    before it is known."""
+    before it is known. Paid otherwise than was asked for: under this number nothing can be paid any more, and a person
+    was called to give that money back."""
     if payment is None:
         return None, []
     says: Says = []
@@ -237,10 +238,11 @@ def close_answered(payment: Payment | None, heard: CloseAnswered, at: datetime) 
     closing = payment.closing
     if closing is None:
         return payment, says
-    if heard.outcome == "closed":
+    if heard.outcome == "closed" or (heard.outcome == "paid" and payment.strange is not None):
         update = {"status": "closed", "closed_at": at, "closing": None, "poll_at": at + LOOK_AFTER_CLOSING}
         closed = payment.model_copy(update=update)
-        return closed, [PaymentClosed(order_id=payment.order_id, case_id=case_id) for case_id in closing.case_ids]
+        told = [PaymentClosed(order_id=payment.order_id, case_id=case_id) for case_id in closing.case_ids]
+        return closed, [*says, *told]
     attempts = closing.attempts + 1
     again = closing.model_copy(update={"attempts": attempts, "retry_at": at + wait("unknown", attempts)})
     return payment.model_copy(update={"closing": again}), says

@@ -163,8 +163,10 @@ def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> Decisio
     if not refund.is_pending:
         return payment, []
     row = row_for(code)
-    doubted = row.road == "doubted" and refund.tries < DOUBTED_TRIES
-    if doubted or row.road not in ("refused", "doubted"):
+    doubts = refund.doubts + 1 if refund.provider_code == code else 1
+    if row.road == "doubted" and doubts <= DOUBTED_TRIES:
+        return try_later(payment, refund, code, at, doubts)
+    if row.road not in ("refused", "doubted"):
         return try_later(payment, refund, code, at)
     reason = row.refused_because or "refused-by-provider"
     if code == "INVALID_REQUEST" and payment.receipt and at - payment.receipt.paid_at > REFUND_WINDOW:
@@ -172,7 +174,7 @@ def reject(payment: Payment, refund: Refund, code: str, at: datetime) -> Decisio
     return refuse(payment, refund, reason, code, at)
 
 
-def try_later(payment: Payment, refund: Refund, code: str, at: datetime) -> Decision:
+def try_later(payment: Payment, refund: Refund, code: str, at: datetime, doubts: int = 0) -> Decision:
     """No answer, or one that says "later": the same number again after a wait."""
     if refund.is_promised:
         return worry_about_silence(payment, plan_poll(refund, at), code)
@@ -186,6 +188,7 @@ def try_later(payment: Payment, refund: Refund, code: str, at: datetime) -> Deci
         update={
             "status": status,
             "tries": tries,
+            "doubts": doubts,
             "attempts": refund.attempts + 1,
             "provider_code": code,
             "wake_at": at + wait(kind, tries),

@@ -27,7 +27,9 @@ def answers_kept(reading: Reading) -> Iterable[Violation]:
     a task dealt with, a parcel's fate noted, an order delivered or closed.
     """
     done = _done(reading)
-    forgotten = {body["case_id"] for body in reading.bodies("cancellation-undone.v1") if body["because"] == PAID_IN_TIME}
+    forgotten = {
+        body["case_id"] for body in reading.bodies("cancellation-undone.v1") if body["because"] == PAID_IN_TIME
+    }
     for asked in reading.evidence.asked:
         good = 200 <= asked.status < 300
         if good and asked.what == "cancel" and asked.answer.get("case_id") in forgotten:

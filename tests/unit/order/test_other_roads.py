@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import get_args
 
 import pytest
 
 from chassis.record import Refusal
 from contracts import inventory, payment
-from contracts.message import CaseId, RefundNumber
+from contracts.message import CaseId, Event, RefundNumber
 from contracts.order import Reason, ReasonFamily
 from contracts.payment import RefusalReason
 from contracts.task import ResolveTask
@@ -35,6 +37,7 @@ from tests.unit.order.told import (
     RESERVED,
     SHIP,
     STAFF,
+    START,
     Told,
     accepted,
     cancel,
@@ -250,8 +253,25 @@ def test_the_same_choice_twice_is_one_choice() -> None:
 def test_an_undone_case_can_be_cancelled_by_transfer() -> None:
     order = paid_order().hears(cancel(), held(), refused(), kept(), told("refund-failed"))
     assert choose(order, "cancel-by-transfer").last == ["task-resolved", "cancellation-accepted", "hold-stock"]
-    assert order.order.cases[1].transfer_when == ("account-abnormal", "too-old")
+    assert order.order.cases[1].transfer_when == ("account-abnormal", "too-old", "refused-by-provider")
     assert order.order.state == "cancelling"
+
+
+def accepted_again() -> payment.RefundAccepted:
+    return accepted().model_copy(update={"accepted_at": START + timedelta(minutes=1)})
+
+
+@pytest.mark.parametrize("news", [accepted_again, settled])
+def test_a_refund_that_moves_after_all_is_followed_and_nothing_is_chosen_beside_it(news: Callable[[], Event]) -> None:
+    order = arriving(OUT_OF_STOCK).hears(refused())
+    assert order.order.tasks[-1].choices != ()
+    assert order.hears(accepted()).last == [], "heard once more, of before"
+    task = order.order.tasks[-1].task_id
+    assert order.hears(news()).last == ["resume-refund"]
+    with pytest.raises(Refusal):
+        order.hears(ResolveTask(order_id=ID, task_id=task, choice="give-back", by=STAFF))
+    assert order.hears(resumed(1)).last == ["watch-refund"]
+    assert order.hears(settled(), told("refund-arrived")).order.cases[0].status == "completed"
 
 
 @pytest.mark.parametrize(("cups", "possible"), [(199, True), (200, False)])

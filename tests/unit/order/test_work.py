@@ -14,7 +14,7 @@ from services.order.model import TIMELINE_MAX, Order
 from services.order.tasks import CHOICES
 from services.order.work import COMMANDS, Word, WorkList, choice_for, commands_of, tries_of, work_of, work_since
 from services.order.work_words import WHAT_HAPPENS
-from tests.unit.order.roads import sold
+from tests.unit.order.roads import choose, sold
 from tests.unit.order.test_deciding import APPROVAL, UNDO
 from tests.unit.order.told import (
     CASE,
@@ -185,3 +185,26 @@ def test_a_case_that_waits_for_its_parcel_waits_for_a_person() -> None:
     assert (work.list, [task.kind for task in work.tasks]) == ("person", [parcel.KIND])
     assert work.since == order.tasks[0].raised_at
     assert commands_of(work) == []
+
+
+def test_a_card_that_is_needed_is_asked_for_until_there_is_one_whatever_else_is_silent_or_late() -> None:
+    story = paid_order().hears(cancel(), held(), accepted(), attempted("abnormal", code="ABNORMAL"))
+    for days in (1, 3):
+        late = payment.RefundDelayed(order_id=ID, case_id=CASE, refund_number=RefundNumber(f"{CASE}-1"), days=days)
+        assert story.hears(late).last == []
+    silent(story)
+    kinds = {task.kind for task in story.order.tasks if task.done_at is None}
+    assert kinds == {"refund-abnormal", "no-answer"}, "the stock's silence says nothing of the refund"
+    assert "name-bank-card" in {one["command"] for work in work_of(story.order) for one in commands_of(work)}
+    story.hears(released(), told("refund-on-its-way"))
+    assert [task.kind for task in story.order.tasks if task.done_at is None] == ["refund-abnormal"], "it was answered"
+
+
+def test_who_closes_a_silence_is_called_again_a_day_later_while_it_lasts() -> None:
+    story = silent(asked())
+    choose(story, "done")
+    closed = story.now
+    while "staff-task-raised" not in story.last:
+        story.rings()
+    assert timedelta(days=1) <= story.now - closed <= timedelta(days=1, hours=5)
+    assert [task.kind for task in story.order.tasks if task.done_at is None] == ["no-answer"]

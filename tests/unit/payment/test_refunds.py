@@ -270,6 +270,17 @@ def test_a_payment_that_is_not_found_is_asked_for_again_ten_times_before_that_is
     assert story.now - NOON < timedelta(minutes=20)
 
 
+def test_a_payment_that_is_not_found_once_after_an_outage_is_not_believed() -> None:
+    story = asked_to_refund()
+    for _ in range(12):
+        story.hear(unanswered("TIMEOUT"))
+        story.wake()
+    for _ in range(10):
+        assert expect(story.hear(rejected("RESOURCE_NOT_EXISTS"))[:1], RefundAttempted).outcome == "unknown"
+        story.wake()
+    expect(story.hear(rejected("RESOURCE_NOT_EXISTS")), RefundRefused)
+
+
 def test_a_broken_rule_a_year_after_the_payment_is_called_too_old() -> None:
     story = paid()
     story.hear(refund_payment(), after=timedelta(days=364, hours=23))

@@ -41,6 +41,29 @@ def test_abnormal_is_told_once_asked_on_and_never_sent_again() -> None:
     expect(story.hear(shown("SUCCESS")), RefundSettled)
 
 
+def test_of_an_abnormal_refund_it_is_said_again_after_days_that_a_card_is_needed_not_that_it_takes_long() -> None:
+    story = accepted()
+    story.hear(watch_refund())
+    story.hear(shown("ABNORMAL"))
+    said: list[Any] = []
+    while story.now - NOON < timedelta(days=6):
+        story.wake()
+        said += story.hear(shown("ABNORMAL"))
+    assert kinds(said) == ["RefundAttempted", "CallAttention"] * 3, "after one day, three and five"
+    assert {one.outcome for one in said if isinstance(one, RefundAttempted)} == {"abnormal"}
+
+
+def test_who_has_an_abnormal_refund_looked_for_hears_that_it_still_is() -> None:
+    story = accepted()
+    story.hear(watch_refund())
+    story.hear(shown("ABNORMAL"))
+    wish = ResumeRefund(order_id=ORDER, case_id=CASE, attempt=1, how="look-again", by="s1")
+    assert kinds(story.hear(wish)) == ["RefundResumed", "QueryRefund"]
+    assert expect(story.hear(shown("ABNORMAL")), RefundAttempted).outcome == "abnormal"
+    story.wake()
+    assert story.hear(shown("ABNORMAL")) == [], "once"
+
+
 def test_an_old_processing_after_abnormal_does_not_hide_that_a_card_is_needed() -> None:
     story = accepted()
     story.hear(shown("ABNORMAL", by="callback"))
