@@ -46,7 +46,7 @@ LAST_DAY = Gauge(
     ["shop"],
 )
 GIVEN_UP = Gauge(
-    "tuidan_reconciliation_days_given_up",
+    "tuidan_reconciliation_given_up_days",
     "Days whose bills could not be had or read, that are not tried any more and can still be compared by hand",
     ["shop"],
 )

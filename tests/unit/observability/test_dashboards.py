@@ -84,13 +84,18 @@ RARE = {
 
 
 def test_what_happens_for_the_first_time_is_shown(tmp_path: Path) -> None:
-    """A counter's series begins to exist with its first event, which `increase` alone does not see."""
+    """A counter's series begins to exist with its first event, which `increase` alone does not see; the one beside it
+    says when that was."""
     if shutil.which("promtool") is None:
         pytest.skip("no promtool here")
     tests = []
     for metric, labels in RARE.items():
         written = ", ".join(f'{name}="{value}"' for name, value in labels.items())
-        series = {"series": f'{metric}{{{written}, instance="a"}}', "values": "_x9 1x30 2x30"}
+        named = f'{{{written}, instance="a"}}'
+        series = [
+            {"series": f"{metric}{named}", "values": "_x9 1x30 2x30"},
+            {"series": f"{metric.removesuffix('_total')}_created{named}", "values": "_x9 530x61"},
+        ]
         asked = {one["expr"] for _, panel in PANELS for one in panel["targets"] if f"increase({metric}" in one["expr"]}
         assert asked, metric
         for expr in asked:
@@ -100,7 +105,7 @@ def test_what_happens_for_the_first_time_is_shown(tmp_path: Path) -> None:
                 {"expr": expr, "eval_time": f"{minute}m", "exp_samples": [{"labels": shown, "value": value}]}
                 for minute, value in ((20, 1), (50, 2))
             ]
-            tests.append({"interval": "1m", "input_series": [series], "promql_expr_test": moments})
+            tests.append({"interval": "1m", "input_series": series, "promql_expr_test": moments})
     file = tmp_path / "shown.yaml"
     file.write_text(yaml.safe_dump({"rule_files": [], "evaluation_interval": "1m", "tests": tests}))
     done = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.metrics import ROOT, Metric, registered
 
-UNITS = ("seconds", "fen", "messages", "cases", "products", "streams")
+UNITS = ("seconds", "fen", "messages", "cases", "products", "streams", "days")
 SWITCHES = ("_ready", "_short")
 """1 or 0."""
 
