@@ -71,9 +71,18 @@ def test_a_service_has_the_time_to_stop(service: str) -> None:
 def test_only_the_gateway_is_open_to_other_machines() -> None:
     published = {name: _default(port) for name, part in PARTS.items() for port in part.get("ports", [])}
     assert {name for name, port in published.items() if not port.startswith("127.0.0.1:")} == {"gateway"}
-    assert COMPOSE["networks"]["inside"] == {"internal": True}
+    assert _default(COMPOSE["networks"]["inside"]["internal"]) == "true"
     for name in ("kafka", "mongo", "redis", "order", "inventory", "analytics"):
         assert PARTS[name]["networks"] == ["inside"], "it speaks to nobody outside"
+
+
+def test_clusters_of_ones_own_can_be_reached() -> None:
+    """They are outside, and who is inside only would never get to them: there is a way to open it, and it is named
+    beside their addresses."""
+    switch = _DEFAULT.fullmatch(COMPOSE["networks"]["inside"]["internal"])
+    assert switch
+    row = next(line for line in _text("docs/operating.md").splitlines() if line.startswith("| `TUIDAN_KAFKA`, "))
+    assert f"`{switch[1]}=false`" in row
 
 
 def test_commands_work_on_what_the_services_work_on() -> None:
