@@ -12,6 +12,7 @@ from chassis.personal import make_first_keys
 from tools.place import refuse
 
 PERSONAL = "personal-*.key"
+GATEWAY_SECRET = "gateway-secret.txt"
 READ_BY: dict[str, tuple[str, ...]] = {
     "order": (PERSONAL,),
     "payment": (
@@ -25,7 +26,7 @@ READ_BY: dict[str, tuple[str, ...]] = {
         *("sms-tencent-id.txt", "sms-tencent-key.txt", "sms-alibaba-id.txt", "sms-alibaba-key.txt", PERSONAL),
     ),
     "gateway": (
-        *("gateway-private.pem", "gateway-secret.txt", "login-public.pem"),
+        *("gateway-private.pem", GATEWAY_SECRET, "login-public.pem"),
         *("appid.txt", "sub-appid.txt", "appsecret.txt"),
     ),
 }
@@ -54,7 +55,7 @@ def run_hand_out(folder: Path, out: Path, *, stand_in: bool) -> None:
                 f"{', '.join(map(str, strange[:SHOWN_MAX]))}: no key file, and would be deleted. Name a folder of its "
                 "own for what is handed out, or remove it yourself. Nothing was changed"
             )
-        if lost := personal_keys_lost(folder, out):
+        if lost := [*personal_keys_lost(folder, out), *gateway_secret_lost(folder, out)]:
             refuse(
                 f"{', '.join(map(str, lost))}: not in {folder} as it is there, and what was sealed with it could never "
                 f"be read again. Put it into {folder}, or remove it yourself. Nothing was changed"
@@ -96,6 +97,15 @@ def personal_keys_lost(folder: Path, out: Path) -> list[Path]:
         for path in there
         if (have[path.name] != path.read_bytes() if path.name in have else not 0 < _number(path.name) < newest)
     ]
+
+
+def gateway_secret_lost(folder: Path, out: Path) -> list[Path]:
+    """The gateway's secret, where this may be its last copy: `folder` has none, or another. No newer one takes its
+    place, for the phones and second factors of the staff are sealed with this one."""
+    there, ours = out / "gateway" / GATEWAY_SECRET, folder / GATEWAY_SECRET
+    if not there.is_file() or (ours.is_file() and ours.read_bytes() == there.read_bytes()):
+        return []
+    return [there]
 
 
 def hand_out(service: str, folder: Path, out: Path) -> int:

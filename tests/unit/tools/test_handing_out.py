@@ -117,8 +117,10 @@ def out_of(folder: Path, out: Path) -> dict[str, bytes]:
         ),
         (lambda mine, out: (mine / "personal-1.key").write_text("of another folder"), "personal-1.key"),
         (lambda mine, out: (mine / "personal-search.key").unlink(), "personal-search.key"),
+        (lambda mine, out: (mine / "gateway-secret.txt").write_text("a" * 64), "gateway-secret.txt"),
+        (lambda mine, out: (mine / "gateway-secret.txt").unlink(), "gateway-secret.txt"),
     ],
-    ids=["newer", "another", "gone"],
+    ids=["newer", "another", "gone", "another of the gateway", "the gateway's gone"],
 )
 def test_the_last_copy_of_a_key_that_people_are_sealed_with_is_never_taken(
     folder: Path, tmp_path: Path, spoil: Callable[[Path, Path], object], named: str
