@@ -70,6 +70,28 @@ def test_each_folder_is_a_secret_of_its_own(tmp_path: Path) -> None:
     assert base64.b64decode(found["keys-payment-wechatpay"]["a.pem"]) == b"payment/wechatpay-keys/a.pem\x00\xff"
 
 
+@pytest.mark.parametrize("shop", ["", "merchants/south/"], ids=["house", "shop"])
+@pytest.mark.parametrize("left", [True, False], ids=["empty", "gone"])
+def test_a_key_of_wechat_pay_that_was_withdrawn_goes_from_the_cluster(tmp_path: Path, shop: str, left: bool) -> None:
+    """A Secret that is not printed stays as it was, and what is signed with the old key would go on being believed."""
+    account = tmp_path / "payment" / shop
+    (account / "wechatpay-keys").mkdir(parents=True)
+    (account / "mchid.txt").write_text("1900000109")
+    withdrawn = account / "wechatpay-keys" / "PUB_KEY_ID_1.pem"
+    withdrawn.write_text("old")
+    name = "keys-payment-south-wechatpay" if shop else "keys-payment-wechatpay"
+    assert {one["metadata"]["name"]: one["data"] for one in secrets(tmp_path)}[name]
+    withdrawn.unlink()
+    if not left:
+        withdrawn.parent.rmdir()
+    assert {one["metadata"]["name"]: one["data"] for one in secrets(tmp_path)}[name] == {}
+
+
+def test_a_folder_that_is_not_mounted_takes_nothing_from_the_cluster(tmp_path: Path) -> None:
+    (tmp_path / "payment").mkdir()
+    assert list(secrets(tmp_path)) == []
+
+
 def test_what_cannot_be_a_secret_is_named(tmp_path: Path) -> None:
     shop = tmp_path / "payment" / "merchants" / "South_1"
     shop.mkdir(parents=True)
@@ -87,7 +109,10 @@ def test_what_hand_out_made_is_printed_as_secrets(tmp_path: Path) -> None:
     assert done.exit_code == 0
     done = CliRunner().invoke(app, ["keys", "secrets", str(tmp_path / "out")])
     assert done.exit_code == 0
-    assert {one["metadata"]["name"] for one in yaml.safe_load_all(done.stdout)} == {f"keys-{name}" for name in READ_BY}
+    assert {one["metadata"]["name"] for one in yaml.safe_load_all(done.stdout)} == {
+        *(f"keys-{name}" for name in READ_BY),
+        "keys-payment-wechatpay",
+    }
     done = CliRunner().invoke(app, ["keys", "secrets", str(tmp_path / "all")])
     assert done.exit_code == 2
     assert "has no folder of a service; make them with: tuidan keys hand-out" in done.output
