@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -17,6 +18,8 @@ from tools.orders.files import Damaged, Export
 DONE, REFUSED, NOT_DONE = 0, 1, 2
 
 TOO_OFTEN = "codes-too-often"
+WAIT_MAX_SECONDS = 180
+"""For the next code. Whoever signed in is known for a quarter of an hour: after a longer wait nobody would be."""
 
 Say = Callable[[str], None]
 Pause = Callable[[float], Awaitable[object]]
@@ -26,6 +29,14 @@ AskCode = Callable[[Export, int, str], str]
 
 class NoCode(Exception):
     """Nobody gave the code that was asked for."""
+
+
+class NoMoreCodes(Exception):
+    """No code is sent before so many minutes have passed."""
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__(minutes)
+        self.minutes = minutes
 
 
 async def export(door: Door, before: str, out: Path, say: Say) -> int:
@@ -77,13 +88,15 @@ async def _delete(door: Door, before: str, out: Path, reason: str, ask_code: Ask
 
 async def _code_sent(door: Door, written: Export, amount_minor: int, say: Say, pause: Pause) -> str:
     """Where the code went. Each page of orders needs one, and they are sent at most once a minute: whoever gives the
-    first one quickly waits for the second."""
+    first one quickly waits for the second. Raises NoMoreCodes when those of the hour or the day are used up."""
     while True:
         try:
             return await door.send_code(written, amount_minor)
         except Refused as refusal:
             if refusal.code != TOO_OFTEN or not refusal.retry_after:
                 raise
+            if refusal.retry_after > WAIT_MAX_SECONDS:
+                raise NoMoreCodes(math.ceil(refusal.retry_after / 60)) from refusal
             say(
                 f"{refusal.retry_after:.0f} 秒后发送下一个确认码 · the next code is sent in {refusal.retry_after:.0f} s"
             )
@@ -145,6 +158,11 @@ async def _guarded(work: Awaitable[int], say: Say) -> int:
         say(f"{problem}")
     except NoCode:
         say("没有输入确认码,可重新执行 · no code was given: these orders were not deleted, run it again")
+    except NoMoreCodes as used_up:
+        say(
+            f"确认码已用完,{used_up.minutes} 分钟后重新登录并执行,已删除的不受影响 · no more codes for now: sign in "
+            f"and run it again in {used_up.minutes} min; what was deleted stays so, the rest is as it was"
+        )
     except Damaged as problem:
         say(f"文件已损坏,未恢复任何订单 · the file is damaged, nothing was put back: {problem}")
     except OSError as problem:

@@ -42,6 +42,11 @@ class Office:
     asked: list[int] = field(default_factory=list)
     waited: list[float] = field(default_factory=list)
 
+    def sign_in(self) -> None:
+        """For a quarter of an hour."""
+        token = self.world.token("s1", "staff", role="administrator", phone=PHONE)
+        self.world.http.headers["Authorization"] = f"Bearer {token}"
+
     def ask_code(self, export: files.Export, amount_minor: int, sent_to: str) -> str:
         """What stands in the short message that has just come."""
         self.asked.append(amount_minor)
@@ -84,12 +89,13 @@ async def office(tmp_path: Path, codes: RedisServer) -> AsyncIterator[Office]:
     here = world.app.state.door
     order = Service("order", "http://order", httpx.ASGITransport(shelf.app))
     world.app.state.door = replace(here, services=replace(here.services, order=order))
-    world.http.headers["Authorization"] = f"Bearer {world.token('s1', 'staff', role='administrator', phone=PHONE)}"
     for name in ("order-a", "order-b", "order-c"):
         await shelf.order(name)
     await shelf.passes(timedelta(days=DAYS + 1))
     await shelf.order("order-young")
-    yield Office(shelf, Door(world.http), world, tmp_path / "out")
+    office = Office(shelf, Door(world.http), world, tmp_path / "out")
+    office.sign_in()
+    yield office
     await world.aclose()
 
 
@@ -125,6 +131,23 @@ async def test_more_orders_than_one_export_holds_are_deleted_with_a_code_for_eac
     assert office.told[-1] == "erased 3, refused 1"
     assert office.asked == [2 * 1900, 1900]
     assert office.waited == [SPACING_SECONDS]
+
+
+async def test_who_has_had_all_codes_of_an_hour_is_told_when_to_come_again(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever waited for it would not be signed in any more."""
+    monkeypatch.setattr("tools.orders.door.PAGE", 2)
+    monkeypatch.setattr("services.gateway.codes.PER_HOUR", 1)
+    assert await office.delete() == work.NOT_DONE
+    assert office.waited == [SPACING_SECONDS], "that long one waits"
+    assert "run it again in 59 min" in office.told[-1]
+    assert "erased 2" in office.told
+    assert not office.shelf.state("order-c")["erased"]
+    office.world.now += timedelta(minutes=59)
+    office.sign_in()
+    assert await office.delete() == work.REFUSED, "for one is too young"
+    assert office.told[-1] == "erased 1, refused 1"
 
 
 async def test_a_wrong_code_deletes_nothing(office: Office) -> None:
