@@ -21,6 +21,7 @@ from sandbox.wechatpay_models import Transfer
 
 SCENE = "1011"
 PERCEPTIONS = ("退款", "商家赔付")
+LEAST = 10
 NAME_FROM = 200_000
 NAME_NOT_BELOW = 30
 CONFIRM_SECONDS = 24 * 3600
@@ -76,6 +77,8 @@ class Transfers:
             raise
 
     def _ask(self, order: Transfer, mchid: str, serial: str, fault: Fault | None) -> dict[str, Any]:
+        if order.transfer_amount < LEAST:
+            raise WechatPayError(400, "PARAM_ERROR", "参数错误: 转账金额不能小于0.1元")
         name = self._checked_name(order, serial)
         _check_scene(order)
         # The name is encrypted anew each time: what it says is compared, not how it was sent.

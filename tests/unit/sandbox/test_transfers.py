@@ -155,6 +155,13 @@ async def test_the_perception_may_be_left_to_its_default(shop: Shop) -> None:
     assert (await transfer(shop, "case2", user_recv_perception="商家赔付"))[0] == 200
 
 
+async def test_no_transfer_is_below_ten_fen(shop: Shop) -> None:
+    code, refused = await transfer(shop, "case1", 9)
+    assert (code, refused["code"]) == (400, "PARAM_ERROR")
+    assert (await state_of(shop, "case1"))[0] == 404
+    assert (await transfer(shop, "case1", 10))[0] == 200
+
+
 async def test_the_name_is_required_for_large_and_forbidden_for_small_amounts(shop: Shop) -> None:
     world = world_of(shop.app)
     core = shop.pay._core
