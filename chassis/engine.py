@@ -101,7 +101,22 @@ class Reactor:
             if len(batch) == 1:
                 return [problem if isinstance(problem, KeyMissing) else _failed(problem)]
             return [outcome for heard in batch for outcome in await self._flight([heard])]
-        return [await self._say(batch[index], decided[index]) for index in range(len(batch))]
+        return await self._say_all(batch, decided)
+
+    async def _say_all(
+        self, batch: Sequence[Heard], decided: Mapping[int, Decided[Any] | BaseException]
+    ) -> list[Outcome | BaseException]:
+        """What each record says, in order; no record waits for a topic that takes nothing of another's."""
+        by_record: dict[str, list[int]] = {}
+        for index, heard in enumerate(batch):
+            by_record.setdefault(self._aggregate.record_id(heard.message), []).append(index)
+
+        async def say(indexes: Sequence[int]) -> list[tuple[int, Outcome | BaseException]]:
+            return [(index, await self._say(batch[index], decided[index])) for index in indexes]
+
+        said = await asyncio.gather(*(say(indexes) for indexes in by_record.values()))
+        outcomes = dict(one for of_record in said for one in of_record)
+        return [outcomes[index] for index in range(len(batch))]
 
     async def _decide_all(self, batch: Sequence[Heard]) -> dict[int, Decided[Any] | BaseException]:
         decided: dict[int, Decided[Any] | BaseException] = {}

@@ -15,7 +15,7 @@ import structlog
 from pydantic import ValidationError
 
 from chassis import private
-from chassis.personal import KeyMissing, Ring, key_of
+from chassis.personal import Damaged, KeyMissing, Ring, key_of
 from chassis.private import private_fields, with_private
 from chassis.record import Aggregate, Record
 from chassis.store import entries_to_documents, from_document, to_document
@@ -64,7 +64,8 @@ class Keeping:
 
     # ── out of a document ────────────────────────────────────────────────────────────────────────────────────────────
     def record(self, document: Mapping[str, Any]) -> Record[Any]:
-        """Read a record back. Raises ValidationError when it cannot be read, KeyMissing when it cannot be opened."""
+        """Read a record back. Raises ValidationError when it cannot be read, KeyMissing or Damaged when it cannot be
+        opened."""
         record = from_document(self.opened(document), self.aggregate.state)
         if self.ring is not None and None in self._keys_of_journal(document):
             # It was stored before there were keys: the whole journal is written anew with the next save.
@@ -90,7 +91,7 @@ class Keeping:
         for document in documents:
             try:
                 found.append(self.record(document))
-            except (ValidationError, KeyError, TypeError, KeyMissing) as problem:
+            except (ValidationError, KeyError, TypeError, KeyMissing, Damaged) as problem:
                 if document["_id"] in self._torn:
                     continue
                 if len(self._torn) >= TORN_TOLD_MAX:
@@ -100,7 +101,7 @@ class Keeping:
         return found
 
     def opened(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A document, or the parts of one that were asked for, with everything open. Raises KeyMissing."""
+        """A document, or the parts of one that were asked for, with everything open. Raises KeyMissing, Damaged."""
         ring = self.ring
         if ring is None:
             return document

@@ -17,6 +17,7 @@ from chassis.keeping import Keeping
 from chassis.personal import Ring
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
+from chassis.store import NEVER_CLAIMED
 from chassis.values import stored
 
 T = TypeVar("T")
@@ -141,6 +142,19 @@ class MemoryRecords:
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         return await self._line.through(self._write, lambda: self._claimed(record, stored(at)))
 
+    async def renew(self, ids: Sequence[str], at: datetime) -> None:
+        if ids:
+            await self._line.through(self._write, lambda: self._touched(ids, {"touched_at": stored(at)}))
+
+    async def hand_over(self, records: Sequence[Record[Any]], at: datetime) -> None:
+        change = {"touched_at": stored(at), "attempts": NEVER_CLAIMED}
+
+        def handed() -> None:
+            self._touched([record.id for record in records if self._is_as_seen(record)], change)
+
+        if records:
+            await self._line.through(self._write, handed)
+
     async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
         return await self._line.through(self._read, lambda: self._due(stored(at))[:limit])
 
@@ -187,12 +201,22 @@ class MemoryRecords:
         found.sort(key=lambda document: document["touched_at"])
         return found[:limit]
 
+    def _touched(self, ids: Sequence[str], change: Mapping[str, Any]) -> None:
+        documents = self._documents.documents
+        for id in ids:
+            if documents.get(id, {}).get("unsaid"):
+                documents[id] = {**documents[id], **change}
+
+    def _is_as_seen(self, record: Record[Any]) -> bool:
+        """Whether nobody has claimed or saved it since."""
+        document = self._documents.documents.get(record.id, {})
+        seen = (record.attempts, stored(record.touched_at))
+        return (document.get("attempts"), document.get("touched_at")) == seen
+
     def _claimed(self, record: Record[Any], at: datetime) -> bool:
-        document = self._documents.documents.get(record.id)
-        if document is None or document.get("attempts") != record.attempts:
+        if not self._is_as_seen(record):
             return False
-        if document.get("touched_at") != stored(record.touched_at):
-            return False
+        document = self._documents.documents[record.id]
         self._documents.documents[record.id] = {**document, "touched_at": at, "attempts": record.attempts + 1}
         return True
 

@@ -26,7 +26,7 @@ from chassis.keeping import Keeping
 from chassis.personal import Ring
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
-from chassis.store import StoreUnavailable, Unstorable
+from chassis.store import NEVER_CLAIMED, StoreUnavailable, Unstorable
 
 Driver = Literal["motor", "pymongo"]
 
@@ -195,14 +195,18 @@ class MongoStore:
 
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         result = await self._collection.update_all(
-            [
-                Update(
-                    {"_id": record.id, "touched_at": record.touched_at, "attempts": record.attempts},
-                    {"$set": {"touched_at": at}, "$inc": {"attempts": 1}},
-                )
-            ]
+            [Update(_as_seen(record), {"$set": {"touched_at": at}, "$inc": {"attempts": 1}})]
         )
         return result.matched == 1
+
+    async def renew(self, ids: Sequence[str], at: datetime) -> None:
+        await self._collection.update_all(
+            Update({"_id": id, "unsaid.0": {"$exists": True}}, {"$set": {"touched_at": at}}) for id in ids
+        )
+
+    async def hand_over(self, records: Sequence[Record[Any]], at: datetime) -> None:
+        change = {"$set": {"touched_at": at, "attempts": NEVER_CLAIMED}}
+        await self._collection.update_all(Update(_as_seen(record), change) for record in records)
 
     async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
         found = await self._collection.find(
@@ -348,3 +352,8 @@ def plain(document: bytes) -> dict[str, Any]:
         return dict(decode(document))
     except BSONError as problem:
         raise ValueError(f"not a document: {problem}") from problem
+
+
+def _as_seen(record: Record[Any]) -> Document:
+    """The filter for a record that nobody has claimed or saved since."""
+    return {"_id": record.id, "touched_at": record.touched_at, "attempts": record.attempts}

@@ -37,8 +37,13 @@ _SEALED = re.compile(r"sealed\.([1-9][0-9]{0,8})\.([A-Za-z0-9_-]{38,})\Z")
 
 
 class KeyMissing(StoreUnavailable):
-    """What is stored cannot be opened: its key is not in the folder, or it is not what was stored here. Whatever was
-    heard waits and is heard again once the key is back."""
+    """What is stored cannot be opened: its key is not in the folder. Whatever was heard waits and is heard again once
+    the key is back."""
+
+
+class Damaged(Exception):
+    """What is stored is not what was sealed there. Waiting does not mend it, and a wrong key file does not start: what
+    is heard about it is tried and buried, as with any record that cannot be read."""
 
 
 class WrongKeyFile(Exception):
@@ -83,7 +88,7 @@ class Ring:
 
     def open(self, text: str, place: str) -> str:
         """What was sealed; a text that is not sealed was stored before there were keys, and stays as it is. Raises
-        KeyMissing."""
+        KeyMissing, Damaged."""
         match = _SEALED.match(text)
         if match is None:
             return text
@@ -97,7 +102,7 @@ class Ring:
         try:
             return key.decrypt(hidden[:NONCE_BYTES], hidden[NONCE_BYTES:], place.encode()).decode()
         except InvalidTag as wrong:
-            raise KeyMissing(f"{place} was not sealed with this personal-{number}.key, or was changed since") from wrong
+            raise Damaged(f"{place} was not sealed with this personal-{number}.key, or was changed since") from wrong
 
     def digest(self, text: str) -> str:
         """A keyed hash to search by: the same for the same text, and of no use to whoever lacks the key."""

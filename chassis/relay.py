@@ -1,8 +1,9 @@
 """Says what records want said: messages to their topics, intents to the effect that performs them.
 
 Right after a save the relay says what was decided (`say`). What a crash left unsaid is found by `sweep`, which claims
-a record first, so two relays at once do no harm. What was said is marked with the record's next save, or by `flush`
-when no save comes.
+a record first, so two relays at once do no harm; what is in hand here is kept from getting old (`renew`), and what has
+not begun when the process ends is handed over (`close`). What was said is marked with the record's next save, or by
+`flush` when no save comes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import structlog
@@ -29,6 +30,8 @@ Performer = Callable[[Any, int], Awaitable[Report]]
 knows what came of it."""
 
 SWEEP_LIMIT = 200
+RENEWED_SHARE = 1 / 3
+"""Of the age at which others take a record up: two renewals may fail."""
 PERFORMING_MAX = 128
 OF_ONE_KIND_MAX = 48
 """A provider that hangs holds two kinds at most (the call, and the look for what came of it): the others go on."""
@@ -73,6 +76,10 @@ class Relay:
         self._left_over: set[tuple[str, str]] = set()
         self._saving: set[tuple[str, str]] = set()
         self._performing: dict[str, asyncio.Task[None]] = {}
+        self._in_hand: dict[str, tuple[str, str]] = {}
+        self._not_begun: set[str] = set()
+        self._renewed_at: datetime | None = None
+        self._closing = False
         self._slots = asyncio.Semaphore(PERFORMING_MAX)
         self._slots_of_kind: dict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(OF_ONE_KIND_MAX))
         self._noting: set[asyncio.Task[None]] = set()
@@ -83,12 +90,19 @@ class Relay:
         """Say messages of one record in order. What is returned waits until the topics have them; intents are
         performed on the side and are not waited for. `place` is the aggregate's name."""
         waits: list[Awaitable[None]] = []
+        too_large: TooLarge | None = None
         for said in says:
             if said.topic is None:
-                self._start(said, attempt)
-            else:
+                self._start(place, record_id, said, attempt)
+                continue
+            try:
                 acknowledged = await self.send(said)
-                waits.append(self._note(place, record_id, said.id, acknowledged))
+            except TooLarge as problem:  # never said, by anybody: what comes after it is not held up by that
+                too_large = problem
+                continue
+            waits.append(self._note(place, record_id, said.id, acknowledged))
+        if too_large is not None:
+            raise too_large
         return waits
 
     async def send(self, said: Said) -> Awaitable[object]:
@@ -164,23 +178,38 @@ class Relay:
                 self.absorbed(place, record_id, said_ids)
 
     async def sweep(self, stores: Mapping[str, Store]) -> int:
-        """Say what is long unsaid; returns how many records were taken up. What is in hand here is kept from getting
-        old: an intent may wait for its turn for longer than that, and the sweep of another process, which cannot know
-        that somebody still has it, would perform it beside us."""
-        taken = 0
+        """Say what is long unsaid; returns how many records were taken up. Those behind one whose topic takes nothing
+        do not wait for it."""
+        await self.renew(stores)
         now = self._clock()
-        old = now - self._sweep_after
+        again: list[asyncio.Task[None]] = []
         for place, store in stores.items():
-            for record in await store.unsaid(now - self._sweep_after / 2, SWEEP_LIMIT):
-                left = self._left(place, record) if record.touched_at is not None and record.touched_at < old else ()
+            for record in await store.unsaid(now - self._sweep_after, SWEEP_LIMIT):
+                left = self._left(place, record)
                 if left and await store.claim(record, now):
-                    taken += 1
                     telemetry.RECORDS_SWEPT.labels(place).inc()
                     log.warning("saying what was left unsaid", record=record.id, kind=place, messages=len(left))
-                    await self._say_again(place, record, left)
-                elif not left and not self._performing.keys().isdisjoint(record.unsaid):
-                    await store.claim(record, now)
-        return taken
+                    again.append(asyncio.create_task(self._say_again(place, record, left)))
+        await asyncio.gather(*again)
+        return len(again)
+
+    async def renew(self, stores: Mapping[str, Store]) -> None:
+        """Keep what is in hand here from getting old, however much it is: an intent may wait for its turn for longer
+        than that, and the sweep of another process, which cannot know that somebody still has it, would perform it
+        beside us."""
+        now = self._clock()
+        if self._renewed_at is not None and now - self._renewed_at < self._sweep_after * RENEWED_SHARE:
+            return
+        self._renewed_at = now
+        for place, record_ids in self._by_place(self._in_hand).items():
+            await stores[place].renew(record_ids, now)
+
+    def _by_place(self, said_ids: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, dict[str, None]] = defaultdict(dict)
+        for said_id in said_ids:
+            place, record_id = self._in_hand[said_id]
+            found[place][record_id] = None
+        return {place: list(record_ids) for place, record_ids in found.items()}
 
     async def _say_again(self, place: str, record: Record[Any], left: Sequence[Said]) -> None:
         try:
@@ -192,12 +221,22 @@ class Relay:
         known = self.known_said(place, record.id)
         return [said for said in record.still_to_say() if said.id not in known and said.id not in self._performing]
 
-    def _start(self, said: Said, attempt: int) -> None:
+    def _start(self, place: str, record_id: str, said: Said, attempt: int) -> None:
         if said.id in self._performing:
+            return
+        self._in_hand[said.id] = place, record_id
+        if attempt == 1:
+            self._not_begun.add(said.id)
+        if self._closing:
             return
         task = asyncio.create_task(self._perform(said, attempt))
         self._performing[said.id] = task
-        task.add_done_callback(lambda _: self._performing.pop(said.id, None))
+        task.add_done_callback(lambda _: self._ended(said.id))
+
+    def _ended(self, said_id: str) -> None:
+        self._performing.pop(said_id, None)
+        self._in_hand.pop(said_id, None)
+        self._not_begun.discard(said_id)
 
     async def _perform(self, said: Said, attempt: int) -> None:
         with telemetry.context(cause=said.id, case=said.saga, key=said.key):
@@ -206,6 +245,9 @@ class Relay:
                 intent = intent_type.model_validate_json(said.body)
                 about = {"key": said.key, "case": said.saga, "message": said.id, "attempt": attempt}
                 async with self._slots_of_kind[said.wire], self._slots:
+                    if self._closing:
+                        return
+                    self._not_begun.discard(said.id)
                     with tracing.span(self.source, f"perform {said.wire}", said.traceparent, **about) as within:
                         report = await performer(intent, attempt)
             except Exception:  # why: the intent stays unsaid, so the sweep performs it again
@@ -241,6 +283,29 @@ class Relay:
                 log.exception("the outcome of an effect was not understood", intent=said.wire)
                 return
 
+    async def close(self, stores: Mapping[str, Store], seconds: float) -> None:
+        """Begin no effect any more, and wait for those that have begun, at most `seconds`: what is left of them is
+        found by a sweep."""
+        self._closing = True
+        await self._hand_over(stores)
+        begun = [task for said_id, task in self._performing.items() if said_id not in self._not_begun]
+        if begun:
+            await asyncio.wait(begun, timeout=seconds)
+        await self._hand_over(stores)  # what the others' outcomes have led to
+
+    async def _hand_over(self, stores: Mapping[str, Store]) -> None:
+        """Let others have what has not begun, at once: it was never tried, and nobody has to find out what came of it.
+        Not a record of which something else was, here or by a process that died."""
+        for place, record_ids in self._by_place(self._not_begun).items():
+            try:
+                records = (await stores[place].load(record_ids)).values()
+                untried = [one for one in records if not one.attempts and self._not_begun >= _intents(one)]
+                await stores[place].hand_over(untried, self._clock() - self._sweep_after * 2)
+            except Exception:  # why: the next sweep finds it, only later; the process ends all the same
+                log.warning(
+                    "what has not begun is found by a sweep", kind=place, records=len(record_ids), exc_info=True
+                )
+
     async def drain(self, seconds: float) -> None:
         """Wait for running effects, at most `seconds`; what is left is found by a sweep."""
         running = list(self._performing.values())
@@ -251,3 +316,7 @@ class Relay:
     def idle(self) -> bool:
         """Whether no effect is running."""
         return not self._performing
+
+
+def _intents(record: Record[Any]) -> frozenset[str]:
+    return frozenset(said.id for said in record.still_to_say() if said.topic is None)

@@ -251,7 +251,7 @@ class Service:
                 for loop in loops:
                     loop.cancel()
                 await bus.stop_hearing()
-                await engine.relay.drain(settings.stop_seconds / 2)  # what comes of it is still said
+                await engine.relay.close(engine.stores, settings.stop_seconds / 2)  # what comes of it is still said
                 await bus.stop()
                 await _flush_last(engine)
 

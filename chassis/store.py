@@ -27,6 +27,10 @@ class Unstorable(Exception):
     """The store will never take this, however often it is asked: too large, or nothing it knows how to keep."""
 
 
+NEVER_CLAIMED = -1
+"""`attempts` of a record of which nothing was tried: who claims it makes the first attempt."""
+
+
 class Store(Protocol):
     """Records of one kind, one document each. Every call may raise StoreUnavailable."""
 
@@ -50,6 +54,13 @@ class Store(Protocol):
     async def claim(self, record: Record[Any], at: datetime) -> bool:
         """Become the one who says what `record` still has to say: true for exactly one of several claimants who saw
         the same `touched_at`. Counts one more attempt."""
+
+    async def renew(self, ids: Sequence[str], at: datetime) -> None:
+        """Records that still have something to say count as touched at `at`: who has that in hand keeps others off."""
+
+    async def hand_over(self, records: Sequence[Record[Any]], at: datetime) -> None:
+        """Records of whose intents none was tried: those that are still as they are known count as touched at `at`,
+        long ago, and as never claimed."""
 
     async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
         """Record ids whose timer should have rung by `at`, with the time it was set to, earliest first."""

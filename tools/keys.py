@@ -16,7 +16,7 @@ from rich.progress import Progress as Bars
 
 from chassis.keeping import Keeping
 from chassis.mongo import Collection, Database
-from chassis.personal import LOOK_SECONDS, KeyMissing, Ring, WrongKeyFile, add_key, make_first_keys, read_keys
+from chassis.personal import LOOK_SECONDS, Damaged, KeyMissing, Ring, WrongKeyFile, add_key, make_first_keys, read_keys
 from chassis.record import Aggregate
 from chassis.rotation import Overtaken, Progress, keys_in_use, seal_anew
 from chassis.store import StoreUnavailable
@@ -50,7 +50,7 @@ def run_rotate(*, resume: bool) -> None:
         asyncio.run(rotate(url, Ring(folder), console))
     except (WrongKeyFile, OSError) as problem:
         refuse(str(problem))
-    except (KeyMissing, StoreUnavailable) as problem:
+    except (KeyMissing, Damaged, StoreUnavailable) as problem:
         refuse(f"{problem}. {GO_ON}")
     except KeyboardInterrupt:
         refuse(f"Interrupted. {GO_ON}")

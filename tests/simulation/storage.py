@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from chassis.documents import Documents
+from chassis.relay import RENEWED_SHARE
 from chassis.store import StoreUnavailable
 from tests.simulation.loop import ACTOR, EPOCH, Sight
 from tests.simulation.sea import Sea, later
@@ -123,7 +124,7 @@ class Storage:
             documents = [document for one in self.collections.values() for document in one.documents.values()]
             timer = min((_seconds(at) for one in documents if (at := one.get("wake_at")) is not None), default=None)
             touched = [_seconds(at) for one in documents if one.get("unsaid") and (at := one.get("touched_at"))]
-            old = min(touched) + self._sweep_after / 2 if touched else None  # what is in hand is renewed
+            old = min(touched) + self._sweep_after * RENEWED_SHARE if touched else None  # what is in hand is renewed
             self._seen = (self.sight.changes, timer, old)
         return timer, old
 

@@ -135,6 +135,14 @@ class Shaky:
         self._answer()
         return await self.kept.claim(record, at)
 
+    async def renew(self, ids: Sequence[str], at: datetime) -> None:
+        self._answer()
+        await self.kept.renew(ids, at)
+
+    async def hand_over(self, records: Sequence[Record[Any]], at: datetime) -> None:
+        self._answer()
+        await self.kept.hand_over(records, at)
+
     async def due(self, at: datetime, limit: int) -> list[tuple[str, datetime]]:
         self._answer()
         return await self.kept.due(at, limit)

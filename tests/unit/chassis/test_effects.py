@@ -252,3 +252,74 @@ async def test_a_stop_waits_for_effects_for_a_while_and_no_longer(process: Rig) 
     await process.settle()
     assert process.engine.relay.idle
     await process.engine.relay.drain(0)
+
+
+async def test_what_is_in_hand_is_left_alone_by_others_however_much_it_is(
+    process: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "SWEEP_LIMIT", 2)
+    process.polisher.gate = asyncio.Event()
+    other = restarted(process)
+    await asyncio.gather(*(process.engine.hear(heard(PolishJar(jar_id=f"j{n}"), f"h{n}")) for n in range(50)))
+    taken = 0
+    for _ in range(60):
+        process.clock.later(1)
+        await process.sweep()
+        taken += await other.sweep()
+    assert taken == 0
+    process.polisher.gate.set()
+    await process.settle()
+    assert process.polisher.attempts == [1] * 50
+
+
+async def test_what_has_not_begun_when_a_process_ends_is_begun_at_once_by_another_as_if_for_the_first_time(
+    process: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "OF_ONE_KIND_MAX", 1)
+    process.polisher.gate = asyncio.Event()
+    for jar in "ab":
+        await process.engine.hear(heard(PolishJar(jar_id=jar), f"h-{jar}"))
+    await give_way()
+    assert process.polisher.attempts == [1], "the other one waits for its turn"
+    await process.engine.relay.close(process.engine.stores, 0)
+    process.polisher.gate.set()
+    await process.settle()
+    assert process.polisher.attempts == [1], "no effect begins while the process ends"
+
+    other = restarted(process)
+    assert await other.sweep() == 1
+    await other.settle()
+    assert other.polisher.attempts == [1], "nobody has to find out what came of it: it was never tried"
+
+
+async def test_what_was_cut_off_by_the_end_of_a_process_is_not_handed_over_as_new(process: Rig) -> None:
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    await give_way()
+    await process.engine.relay.close(process.engine.stores, 0)
+    other = restarted(process)
+    assert await other.sweep() == 0
+    process.clock.later(16)
+    assert await other.sweep() == 1
+    await other.settle()
+    assert other.polisher.attempts == [2]
+
+
+async def test_what_another_process_may_have_tried_is_not_handed_over_as_new(
+    process: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One record with two intents: of one nobody knows, the other waits for its turn here."""
+    died, process = process, restarted(process)
+    died.polisher.gate = asyncio.Event()
+    await died.engine.hear(polish("first"))
+    await give_way()
+    monkeypatch.setattr(relay_module, "OF_ONE_KIND_MAX", 0)
+    await process.engine.hear(polish("second"))
+    await process.engine.relay.close(process.engine.stores, 0)
+    monkeypatch.undo()
+    third = restarted(process)
+    assert await third.sweep() == 0
+    process.clock.later(16)
+    assert await third.sweep() == 1
+    await third.settle()
+    assert third.polisher.attempts == [2, 2]

@@ -22,7 +22,7 @@ from chassis.keeping import Keeping
 from chassis.memory import MemoryBroker
 from chassis.memory_database import MemoryDatabase
 from chassis.mongo import Database
-from chassis.personal import KeyMissing, Ring, WrongKeyFile, add_key, make_first_keys, read_ring
+from chassis.personal import Damaged, KeyMissing, Ring, WrongKeyFile, add_key, make_first_keys, read_ring
 from chassis.private import is_personal, private_fields
 from chassis.projection import Update
 from chassis.record import Heard, Record
@@ -211,9 +211,9 @@ def test_the_same_text_is_never_sealed_alike_and_opens_only_in_its_place(folder:
     once, twice = ring.seal("张三", "orders/o1"), ring.seal("张三", "orders/o1")
     assert once != twice
     assert ring.open(once, "orders/o1") == ring.open(twice, "orders/o1") == "张三"
-    with pytest.raises(KeyMissing):
+    with pytest.raises(Damaged):
         ring.open(once, "orders/o2")
-    with pytest.raises(KeyMissing):
+    with pytest.raises(Damaged):
         ring.open(once[:-2] + ("AA" if once[-2:] != "AA" else "BB"), "orders/o1")
     assert ring.open("plain as ever", "orders/o1") == "plain as ever"
 
@@ -353,6 +353,26 @@ async def test_a_record_whose_key_is_gone_holds_up_no_other(folder: Path) -> Non
     shown = await asyncio.gather(*asked, return_exceptions=True)
     assert [isinstance(one, KeyMissing) for one in shown] == [True, False]
     assert await timers.ring(engine) == 2
+
+
+async def test_what_is_heard_about_a_damaged_record_is_buried_and_the_rest_of_the_batch_is_heard(folder: Path) -> None:
+    ring = Ring(folder)
+    database, broker = MemoryDatabase(ring=ring), MemoryBroker()
+    waits = Story().hears(tell()).answer("unreached").record
+    torn = replace(waits, id="case-1/refund-on-its-way", version=0, fresh=waits.journal)
+    await database.store(NOTICES).save([torn])
+    to = database.collections[NOTICES.name].documents[torn.id]["state"]["asked"]["to"]
+    to["phone"] = ring.seal("13800001111", "another place")
+    engine = Engine("notify", {NOTICES: database.store(NOTICES)}, broker, clock.now)
+    wishes = [tell(case_id=f"case-{n}", part=True) for n in (1, 2)]
+    batch = [
+        Delivery("notify.commands", 0, n, b"o1", wish.model_dump_json().encode(), tuple(headers_of(wish, f"h{n}")))
+        for n, wish in enumerate(wishes)
+    ]
+    assert await Receiver("notify", engine, broker, clock.now).receive(batch)
+    (letter,) = broker.topics["notify.commands.dead"]
+    assert json.loads(letter.body)["case_id"] == "case-1"
+    assert await engine.read(NOTICES, wishes[1].notice_id) is not None
 
 
 @pytest.mark.parametrize(

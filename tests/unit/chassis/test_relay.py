@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
 
+from chassis.journal import Said
 from chassis.memory import MemoryStore
 from chassis.record import Aggregate, Heard, hear
+from chassis.relay import TooLarge
 from chassis.store import Store, StoreUnavailable
 from contracts.message import message_id
 from tests.support.waiting import give_way, until
 from tests.unit.chassis.jars import (
     JARS,
+    T0,
     Jar,
     MarblesPut,
     PutMarbles,
@@ -221,3 +225,43 @@ async def test_a_process_that_dies_while_it_says_leaves_the_rest_to_the_next(pro
     process.clock.later(16)
     await restarted(process).sweep()
     assert {sent.key for sent in process.topics.sent} == {"jar-0", "jar-1", "jar-2"}
+
+
+async def test_a_record_whose_topic_takes_nothing_does_not_hold_up_those_behind_it(process: Rig) -> None:
+    await process.store.save([jar_with("silent")])
+    process.clock.later(1)
+    await process.store.save([jar_with("b")])
+    process.clock.later(16)
+    waits = process.topics.held = asyncio.Event()
+    sweeping = asyncio.create_task(process.sweep())
+    await until(lambda: [sent.key for sent in process.topics.sent] == ["silent", "b"])
+    waits.set()
+    assert await sweeping == 2
+
+
+async def test_a_message_that_no_topic_takes_does_not_hold_back_what_is_said_behind_it(process: Rig) -> None:
+    class Narrow(Topics):
+        async def send(
+            self, topic: str, key: bytes, body: bytes, headers: Sequence[tuple[str, bytes]]
+        ) -> Awaitable[object]:
+            if b"monster" in body:
+                raise TooLarge(topic)
+            return await super().send(topic, key, body, headers)
+
+    narrow = rig(process.store, JARS, topics=Narrow())
+    puts = [MarblesPut(jar_id=jar, total=1) for jar in ("monster", "b")]
+    says = [
+        Said(
+            id=f"m-{put.jar_id}",
+            topic="jars.events",
+            key=put.jar_id,
+            wire="marbles-put.v1",
+            body=put.model_dump_json(),
+            at=T0,
+            cause="",
+        )
+        for put in puts
+    ]
+    with pytest.raises(TooLarge):
+        await narrow.engine.relay.say("jars", "a", says)
+    assert [sent.key for sent in narrow.topics.sent] == ["b"]

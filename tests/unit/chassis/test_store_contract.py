@@ -10,7 +10,7 @@ import pytest
 
 from chassis.journal import JOURNAL_MAX
 from chassis.record import Record, hear
-from chassis.store import Store
+from chassis.store import NEVER_CLAIMED, Store
 from contracts.message import Money, Woke, message_id
 from tests.unit.chassis.jars import (
     JARS,
@@ -282,3 +282,25 @@ async def test_odd_text_is_only_text(store: Store, text: str) -> None:
     found = await stored(store, "a")
     assert found.state == jar
     assert found.entry(f"h{text}") is not None
+
+
+async def test_what_is_in_hand_is_renewed_while_there_is_something_to_say(store: Store) -> None:
+    await store.save([jar_with("a"), jar_with("b")])
+    await store.mark_said({"b": (await store.load(["b"]))["b"].unsaid})
+    await store.renew(["a", "b", "nobody"], T0 + seconds(30))
+    kept = await store.load(["a", "b"])
+    assert (kept["a"].touched_at, kept["a"].attempts) == (T0 + seconds(30), 0)
+    assert kept["b"].touched_at == T0
+    assert set(await store.load(["nobody"])) == set()
+
+
+async def test_what_is_handed_over_is_old_and_untried_unless_it_went_on(store: Store) -> None:
+    await store.save([jar_with("a"), jar_with("b")])
+    seen = await store.load(["a", "b"])
+    assert await store.claim(seen["b"], T0 + seconds(20))
+    await store.hand_over(list(seen.values()), T0 - seconds(60))
+    kept = await store.load(["a", "b"])
+    assert (kept["a"].touched_at, kept["a"].attempts) == (T0 - seconds(60), NEVER_CLAIMED)
+    assert (kept["b"].touched_at, kept["b"].attempts) == (T0 + seconds(20), 1)
+    await store.hand_over([], T0)
+    await store.renew([], T0)
