@@ -145,12 +145,12 @@ def performers(
     slots = {name: asyncio.Semaphore(CALLS_AT_ONCE) for name in ("wechat", *senders.sms)}
 
     async def within(intent: SendWechat | SendSms, channel: Channel, attempt: int, send: Send) -> ChannelAnswered:
-        """Waiting for a turn is not part of the call; who had to wait asks whether it is still to be made."""
-        waits = slots[channel].locked()
+        """Waiting for a turn is not part of the call. Whether it is still to be made is asked always: it may have
+        waited here, or before that for one of the places that the relay has for calls of its kind."""
 
         async def call() -> Answer:
             try:
-                if waits and not await wanted(intent, channel):
+                if not await wanted(intent, channel):
                     return NOT_WANTED
             except StoreUnavailable:
                 return STORE_AWAY
@@ -211,8 +211,8 @@ def overtaking(engine: Engine) -> Overtake:
 
 
 def wanting(engine: Engine) -> Wanted:
-    """How a call that has waited for its turn finds out whether it is still to be made: meanwhile a later outcome may
-    have been told, its order erased, or another process may have taken it up."""
+    """How a call finds out whether it is still to be made: while it waited for its turn a later outcome may have been
+    told, its order erased, or another process may have taken it up."""
 
     async def wanted(intent: SendWechat | SendSms, channel: Channel) -> bool:
         record = await engine.read(NOTICES, intent.notice_id)

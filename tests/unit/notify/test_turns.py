@@ -15,10 +15,12 @@ from chassis import timers
 from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.record import Heard
+from chassis.relay import OF_ONE_KIND_MAX
 from contracts.message import CaseId
 from contracts.notify import TellCustomer
 from services.notify.clients import Answer, Seen, Wechat
 from services.notify.effects import CALLS_AT_ONCE, Senders, overtaking, performers, senders, wanting
+from services.notify.erasing import ForgetCustomer
 from services.notify.handlers import NOTICES
 from services.notify.model import ONCE_MORE_AFTER
 from tests.support.waiting import give_way, until
@@ -119,6 +121,65 @@ async def test_what_a_later_outcome_made_untrue_while_it_waited_for_its_turn_is_
     await engine.relay.drain(5)
     later = outside.told[outside.told.index(("wechat", "o-0")) + 1 :]
     assert ("sms", "case-0/refund-delayed/1") not in later, "the customer reads: still on its way, after: it arrived"
+
+
+class Refusing(Providers):
+    """Tencent with a crowd that hangs, and a notice `case-0`, which it refuses as soon as `refuses` is set."""
+
+    refuses: asyncio.Event
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.refuses = asyncio.Event()
+
+    async def send(self, *given: Any) -> Answer:
+        if len(given) > 1 and str(given[-1]).startswith("case-0/"):
+            await self.refuses.wait()
+            return Answer("refused", "FailedOperation.PhoneNumberInBlacklist")
+        return await super().send(*given)
+
+
+async def behind_a_crowd(opened: Senders, outside: Refusing) -> tuple[Engine, Providers]:
+    """Alibaba, free, and a notice that it is to send: the call waits behind a crowd at Tencent, for a place of its
+    kind."""
+    alibaba = Providers()
+    lanes = replace(opened, wechat=cast(Wechat, outside), sms={"sms-tencent": outside, "sms-alibaba": alibaba})
+    engine = Engine("notify", {NOTICES: MemoryStore(NOTICES)}, MemoryBroker(), Clock())
+    for intent, performer in performers(lanes, ledger(), overtaking(engine), wanting(engine)).items():
+        engine.perform(intent, performer)
+    outside.sms_slow.clear()
+    outside.wechat_answer = Answer("refused", "43101")
+    await engine.hear(wish(0, outcome="refund-delayed"))
+    await asyncio.gather(*(engine.hear(wish(number)) for number in range(1, OF_ONE_KIND_MAX + CALLS_AT_ONCE)))
+    for _ in range(5):
+        await give_way()
+    outside.refuses.set()
+    await give_way()
+    delayed = await engine.read(NOTICES, "case-0/refund-delayed")
+    assert delayed is not None
+    assert delayed.state is not None
+    assert (delayed.state.channel, alibaba.told) == ("sms-alibaba", [])
+    return engine, alibaba
+
+
+async def test_what_was_made_untrue_while_it_waited_for_a_place_of_its_kind_is_not_told(opened: Senders) -> None:
+    outside = Refusing()
+    engine, alibaba = await behind_a_crowd(opened, outside)
+    outside.wechat_answer = Answer("sent")
+    await engine.hear(wish(0, outcome="refund-arrived"))
+    await until(lambda: ("wechat", "o-0") in outside.told)
+    outside.sms_slow.set()
+    await engine.relay.drain(5)
+    assert alibaba.told == []
+
+
+async def test_what_was_erased_while_it_waited_for_a_place_of_its_kind_is_not_told(opened: Senders) -> None:
+    outside = Refusing()
+    engine, alibaba = await behind_a_crowd(opened, outside)
+    await engine.hear(Heard(ForgetCustomer(notice_id="case-0/refund-delayed"), "forget", NOW, passing=True))
+    outside.sms_slow.set()
+    await engine.relay.drain(5)
+    assert alibaba.told == []
 
 
 @pytest.mark.parametrize("later", ["refund-on-its-way", "refund-to-confirm"])
