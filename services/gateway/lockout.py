@@ -2,9 +2,9 @@
 each further try makes the next wait twice as long.
 
 A try is counted before the password is looked at, so that a thousand at once are a thousand; a good one takes its count
-back. A try during a wait is refused and not counted: whoever waits gets in, however many others tried meanwhile. Where
-an account was signed in to before from an address, tries from there are counted apart, so that strangers who guess from
-everywhere lock out each other and not the member of staff at the usual desk."""
+back, and the wait that it began. A try during a wait is refused and not counted: whoever waits gets in, however many
+others tried meanwhile. Where an account was signed in to before from an address, tries from there are counted apart, so
+that strangers who guess from everywhere lock out each other and not the member of staff at the usual desk."""
 
 from __future__ import annotations
 
@@ -23,14 +23,15 @@ FREE_FOR_ADDRESS = 20
 """A whole office may share one address."""
 LONGEST_SECONDS = 900
 KEPT_SECONDS = 86_400
-"""Who has not tried for a day begins anew: at most about a hundred guesses at an account a day."""
+"""A day after the first try that is counted all are forgotten: about a hundred guesses at an account a day, and the
+typing errors of an office do not add up for weeks."""
 
 REFUSED = Counter("tuidan_gateway_sign_ins_locked_total", "Tries to sign in that were refused unseen")
 
 # KEYS account, address; ARGV now (ms), free tries of each, longest wait (ms), how long to remember (ms). Answers the
 # milliseconds to wait, 0: the try is counted and may be made. The time is given, so that one clock decides.
 ENTER = """
-local now, longest = tonumber(ARGV[1]), tonumber(ARGV[4])
+local now, longest, kept = tonumber(ARGV[1]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local wait = 0
 for _, key in ipairs(KEYS) do
   local till = tonumber(redis.call('HGET', key, 'until')) or 0
@@ -38,19 +39,26 @@ for _, key in ipairs(KEYS) do
 end
 if wait > 0 then return math.ceil(wait) end
 for place, key in ipairs(KEYS) do
+  local since = tonumber(redis.call('HGET', key, 'since'))
+  if since and now - since >= kept then redis.call('HSET', key, 'tries', 0) end
+  if not since or now - since >= kept then
+    redis.call('HSET', key, 'since', string.format('%.0f', now))
+    redis.call('PEXPIRE', key, kept + longest)
+  end
   local over = redis.call('HINCRBY', key, 'tries', 1) - tonumber(ARGV[place + 1])
   local delay = 0
   if over >= 0 then delay = math.min(longest, 1000 * 2 ^ math.min(over, 30)) end
   redis.call('HSET', key, 'until', string.format('%.0f', now + delay))
-  redis.call('PEXPIRE', key, ARGV[5])
 end
 return 0
 """
 
-# A good one: the account begins anew, the address gets back this try only (else one own account would open all others).
+# A good one: the account begins anew, the address gets back this try only (else one own account would open all others)
+# and waits no more: who was let in had waited for all tries before, so the wait that stands there is this one's.
 FORGIVE = """
 redis.call('DEL', KEYS[1])
 if tonumber(redis.call('HGET', KEYS[2], 'tries') or '0') > 0 then redis.call('HINCRBY', KEYS[2], 'tries', -1) end
+redis.call('HDEL', KEYS[2], 'until')
 return 0
 """
 

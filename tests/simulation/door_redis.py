@@ -17,7 +17,7 @@ class DoorKeys:
     has run out is never taken for valid, and may lie about until all is flushed."""
 
     def __init__(self) -> None:
-        self._tries: dict[str, tuple[int, float]] = {}
+        self._tries: dict[str, tuple[int, float, float]] = {}
         self._asked: dict[str, tuple[float, int, float]] = {}
         self._codes: dict[str, tuple[str, float, int, str]] = {}
         self.scripts: Mapping[str, Callable[[Sequence[str], Sequence[Value]], int]] = {
@@ -34,23 +34,25 @@ class DoorKeys:
             kept.clear()
 
     def _enter(self, keys: Sequence[str], args: Sequence[Value]) -> int:
-        now, *free, longest, _ = (float(arg) for arg in args)
-        wait = max(0.0, *(min(self._tries.get(key, (0, 0.0))[1] - now, longest) for key in keys))
+        now, *free, longest, kept = (float(arg) for arg in args)
+        wait = max(0.0, *(min(self._tries.get(key, (0, 0.0, now))[1] - now, longest) for key in keys))
         if wait > 0:
             return math.ceil(wait)
         for key, gratis in zip(keys, free, strict=True):
-            tries = self._tries.get(key, (0, 0.0))[0] + 1
-            over = tries - gratis
+            tries, _, since = self._tries.get(key, (0, 0.0, now))
+            if now - since >= kept:
+                tries, since = 0, now
+            over = tries + 1 - gratis
             delay = min(longest, 1000 * 2 ** min(over, 30)) if over >= 0 else 0.0
-            self._tries[key] = (tries, now + delay)
+            self._tries[key] = (tries + 1, now + delay, since)
         return 0
 
     def _forgive(self, keys: Sequence[str], args: Sequence[Value]) -> int:
         account, address = keys
         self._tries.pop(account, None)
-        tries, until = self._tries.get(address, (0, 0.0))
-        if tries > 0:
-            self._tries[address] = (tries - 1, until)
+        if address in self._tries:
+            tries, _, since = self._tries[address]
+            self._tries[address] = (max(0, tries - 1), 0.0, since)
         return 0
 
     def _count(self, keys: Sequence[str], args: Sequence[Value]) -> int:

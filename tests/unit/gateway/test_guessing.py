@@ -122,6 +122,25 @@ async def test_an_own_account_does_not_unlock_the_address_for_guessing_at_others
     assert looked_at < FREE_FOR_ADDRESS + 8
 
 
+async def test_the_typing_errors_of_an_office_do_not_add_up(li: Desk) -> None:
+    for _ in range(FREE_FOR_ADDRESS + 10):
+        assert (await li.sign_in(HERE, password="typed-wrong")).status_code == 401
+        await li.signed_in(HERE)  # half a minute later
+        li.world.now += timedelta(hours=23)
+
+
+async def test_who_has_waited_and_signs_in_leaves_no_wait_to_the_next_one(li: Desk) -> None:
+    for number in range(FREE_FOR_ADDRESS + 3):
+        answer = await li.sign_in(HERE, staff_id=f"name{number}", password="x")
+        li.world.now += timedelta(seconds=answer.json().get("retry_after", 0))
+    li.world.now += timedelta(seconds=LONGEST_SECONDS)
+    await li.signed_in(HERE)
+    colleague = await li.sign_in(HERE, staff_id="colleague", password="x")
+    assert colleague.status_code == 401, "the wait that the good one began is over with it"
+    again = await li.sign_in(HERE, staff_id="colleague", password="x")
+    assert again.status_code == 429, "the tries before it still count"
+
+
 async def test_the_addresses_of_one_ipv6_network_are_one_address(li: Desk) -> None:
     """Whoever has IPv6 has 2^64 addresses to guess from."""
     looked_at = 0

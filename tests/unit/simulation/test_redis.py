@@ -87,7 +87,7 @@ async def test_tries_to_sign_in_are_counted_alike(real: Redis, chance: random.Ra
         if chance.random() < 0.1:
             assert simulated.run(lockout.FORGIVE, keys, []) == int(await forgive(keys=keys, args=[]))
             continue
-        args: list[float | str] = [f"{now}", 2, 4, 60_000, 86_400_000]
+        args: list[float | str] = [f"{now}", 2, 4, 60_000, 1_500_000]
         assert simulated.run(lockout.ENTER, keys, args) == int(await enter(keys=keys, args=args)), now
 
 
