@@ -9,7 +9,7 @@ import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -24,6 +24,11 @@ NAME = "sessions"
 LASTS: Mapping[Kind, timedelta] = {"staff": timedelta(hours=12), "customer": timedelta(days=30)}
 """Until somebody must sign in again. A working day; a customer's mini-program signs in by itself."""
 REFRESH_MAX = 256
+_SEALED = frozenset({"openid"})
+"""Claims that say who somebody is: a copy of the database does not show them."""
+_FORGOTTEN_AT_ONCE = 20
+"""Sessions that are over and deleted when somebody signs in: far more than one, so none of them stays for long, and few
+enough to keep nobody waiting."""
 
 log = structlog.get_logger()
 
@@ -60,15 +65,16 @@ class Sessions:
         self._clock = clock
 
     async def prepare(self) -> None:
-        """Make the index by which all sessions of somebody are found."""
+        """Make the indexes by which all sessions of somebody are found, and those that are over."""
         await self._sessions.ensure_index([("subject", 1), ("until", 1)])
+        await self._sessions.ensure_index([("until", 1)])
 
     async def open(self, kind: Kind, subject: str, claims: Mapping[str, Any]) -> Opened:
-        """A new session. Sessions of the same subject that have run out are forgotten."""
+        """A new session. Some that have run out, whosever they were, are forgotten."""
         now = self._clock()
-        await self._sessions.delete({"subject": f"{kind}/{subject}", "until": {"$lt": now}})
+        await self._forget_some(now)
         id = secrets.token_urlsafe(18)
-        document = {"_id": id, "subject": f"{kind}/{subject}", "claims": dict(claims), "turn": 1, "ended": False}
+        document = {"_id": id, "subject": f"{kind}/{subject}", **self._kept(claims), "turn": 1, "ended": False}
         await self._sessions.insert_new([{**document, "opened_at": now, "until": now + LASTS[kind]}])
         return self._opened(kind, subject, id, 1, claims)
 
@@ -87,7 +93,7 @@ class Sessions:
             step = Update({"_id": id, "turn": session["turn"], "ended": False}, {"$inc": {"turn": 1}})
             if (await self._sessions.update_all([step])).matched:
                 subject = str(session["subject"]).partition("/")[2]
-                return self._opened(kind, subject, id, session["turn"] + 1, session["claims"])
+                return self._opened(kind, subject, id, session["turn"] + 1, self._claims(session))
         await self.end(id)
         log.warning("a refresh token was used twice, its session is ended", kind=kind)
         raise ended()
@@ -113,6 +119,23 @@ class Sessions:
             for session in found
             if not session["ended"] and session["_id"] != kept
         )
+
+    async def _forget_some(self, now: datetime) -> None:
+        """The oldest first."""
+        over = {"until": {"$lt": now}}
+        found = await self._sessions.find(over, fields=["_id"], sort=[("until", 1)], limit=_FORGOTTEN_AT_ONCE)
+        if found:
+            await self._sessions.delete({"_id": {"$in": [session["_id"] for session in found]}})
+
+    def _kept(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """Claims as they are stored."""
+        sealed = {name: self._vault.seal(claims[name]) for name in _SEALED & claims.keys()}
+        return {"claims": {name: claims[name] for name in claims.keys() - _SEALED}, "sealed": sealed}
+
+    def _claims(self, session: Mapping[str, Any]) -> dict[str, Any]:
+        """What `_kept` kept. Sessions of before it have all claims plain."""
+        sealed = session.get("sealed", {})
+        return {**session["claims"], **{name: self._vault.unseal(text) for name, text in sealed.items()}}
 
     def _opened(self, kind: Kind, subject: str, id: str, turn: int, claims: Mapping[str, Any]) -> Opened:
         access = self._signer.access(kind, subject, id, claims)

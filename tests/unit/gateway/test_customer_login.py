@@ -16,6 +16,7 @@ from sandbox.keys import make_keys
 from sandbox.settings import SandboxSettings
 from sandbox.subscribe import openid_of
 from services.gateway import model
+from services.gateway.sessions import LASTS
 from services.gateway.tokens import LIFE_SECONDS, Unauthorized
 from services.gateway.wechat import Wechat
 from tests.unit.gateway.world import Json, World, expect_problem
@@ -63,6 +64,39 @@ async def test_a_customer_stays_signed_in_by_refreshing_and_a_replay_ends_it(sig
     newest = {"refresh_token": second["refresh_token"]}
     expect_problem(await world.ask("POST", "/mp/v1/session/refresh", None, newest), 401, "session-ended")
     expect_problem(await world.ask("POST", "/admin/v1/session/refresh", None, newest), 401, "session-ended")
+
+
+async def test_a_copy_of_the_database_does_not_show_who_is_signed_in(signed_up: World) -> None:
+    world = signed_up
+    first: Json = (await login(world)).json()
+    assert "openid-li" not in str(world.database.collections["sessions"].documents)
+    second = (await world.ask("POST", "/mp/v1/session/refresh", None, {"refresh_token": first["refresh_token"]})).json()
+    await world.place(token=second["access_token"])
+    assert world.fake.seen[-1].json["contact"]["openid"] == "openid-li"
+
+
+async def test_a_session_of_before_openids_were_sealed_goes_on(signed_up: World) -> None:
+    world = signed_up
+    first: Json = (await login(world)).json()
+    (session,) = world.database.collections["sessions"].documents.values()
+    session["claims"] = {"openid": "openid-li"}
+    del session["sealed"]
+    second = (await world.ask("POST", "/mp/v1/session/refresh", None, {"refresh_token": first["refresh_token"]})).json()
+    await world.place(token=second["access_token"])
+    assert world.fake.seen[-1].json["contact"]["openid"] == "openid-li"
+
+
+async def test_sessions_of_who_does_not_return_are_forgotten_when_others_sign_in(signed_up: World) -> None:
+    world = signed_up
+    for number in range(30):
+        world.wechat[f"code-{number}"] = {"openid": f"openid-{number}"}
+        await login(world, f"code-{number}")
+    world.now += LASTS["customer"] + timedelta(seconds=1)
+    left = []
+    for _ in range(2):
+        await login(world)
+        left.append(len(world.database.collections["sessions"].documents))
+    assert left == [11, 2], "at most twenty at once"
 
 
 async def test_who_signs_out_cannot_refresh(signed_up: World) -> None:
