@@ -42,19 +42,20 @@ class CodeToSend(BaseModel):
 
 
 def confirmations(senders: Senders) -> APIRouter:
-    """`POST /confirmations`: 202 when a provider has taken it, 429 when the number has had too many."""
+    """`POST /confirmations`: 202 when a provider has taken it, 429 when the number has had too many and none went."""
     routes = APIRouter(tags=["confirmations"])
 
     @routes.post("/confirmations", status_code=202)
     async def send(wanted: CodeToSend) -> JSONResponse:
-        waits = []
+        waits, perhaps_sent = [], False
         for provider in senders.sms:
             answer = await _sent(senders, provider, wanted)
             if answer.result == "sent":
                 return JSONResponse({"provider": provider}, 202)
             if answer.code in _WAITS:
                 waits.append(_WAITS[answer.code])
-        if waits:
+            perhaps_sent = perhaps_sent or answer.result == "unknown"
+        if waits and not perhaps_sent:  # who hears this throws the code away, and one that was sent has to count
             raise Problem(
                 429,
                 "sms-too-often",
@@ -65,8 +66,8 @@ def confirmations(senders: Senders) -> APIRouter:
         raise Problem(
             503,
             "sms-not-sent",
-            "短信服务商没有接收这条短信。",
-            "No provider has taken the short message.",
+            "没有短信服务商确认收到这条短信。",
+            "No provider has said that it took the short message.",
         )
 
     return routes

@@ -71,6 +71,23 @@ async def test_a_number_that_has_had_its_codes_is_told_to_wait(
 
 
 @pytest.mark.parametrize(
+    ("limit", "lost"),
+    [
+        (("sms-tencent", "LimitExceeded.PhoneNumberOneHourLimit"), "sms-alibaba"),
+        (("sms-alibaba", "isv.BUSINESS_LIMIT_CONTROL"), "sms-tencent"),
+    ],
+)
+async def test_who_perhaps_gets_the_code_is_not_told_that_none_was_sent(
+    outside: Outside, limit: tuple[str, str], lost: str
+) -> None:
+    await outside.breaks(limit[0], "error-before", code=limit[1])
+    await outside.breaks(lost, "drop-after")
+    answer = await post(outside, CODE)
+    assert len(await outside.delivered()) == 1
+    assert (answer.status_code, answer.json()["code"]) == (503, "sms-not-sent")
+
+
+@pytest.mark.parametrize(
     "change", [{"phone": {"$gt": ""}}, {"code": "12345"}, {"code": 12345}, {"minutes": 0}, {"more": 1}, {"phone": ""}]
 )
 async def test_what_is_no_code_is_not_sent(outside: Outside, change: dict[str, Any]) -> None:
