@@ -106,7 +106,7 @@ async def cancel_order(
     same body meets the same case. Problems: unknown-order (404), the refusals of a cancellation (409, 422), code-wrong
     (403), codes-not-available (503)."""
     if wanted.code is not None and wanted.amount_minor is not None:
-        await confirm(call, CANCEL, order_id, wanted.amount_minor, wanted.code)
+        await confirm(call, CANCEL, order_id, wanted.amount_minor, wanted.code, wanted)
     return await _order(call, order_id, "cancellation", cancellation(call, order_id, wanted))
 
 

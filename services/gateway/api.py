@@ -80,8 +80,9 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request of somebody who may make it. `key`: its Idempotency-Key, empty where the route needs none. `address`:
-    where it came from. `if_match`: the version it is meant for, as it came."""
+    """One request of somebody who may make it. `key`: its Idempotency-Key, empty where the route needs none;
+    `given_key`: the same, wherever one was sent. `address`: where it came from. `if_match`: the version it is meant
+    for, as it came."""
 
     services: Services
     caller: Caller
@@ -89,6 +90,7 @@ class Call:
     identity: Identity
     address: str
     if_match: str | None = None
+    given_key: str = ""
 
     @property
     def actor(self) -> Actor:
@@ -175,7 +177,8 @@ async def _admit(right: Right, request: Request) -> Headers:
     allow(right, caller)
     key = _key(request) if right.repeat == "needs-key" else ""
     if_match = request.headers.get("if-match")
-    request.state.call = Call(here.services, caller, key, here.identity, address_of(request), if_match)
+    address, given = address_of(request), _given_key(request)
+    request.state.call = Call(here.services, caller, key, here.identity, address, if_match, given)
     return limits
 
 
@@ -250,16 +253,22 @@ def _request_id(request: Request) -> str:
     return given if _REQUEST_ID.match(given) else secrets.token_hex(8)
 
 
-def _key(request: Request) -> str:
+def _given_key(request: Request) -> str:
+    """Empty where there is none, or what is there is none."""
     keys = request.headers.getlist("idempotency-key")
-    if len(keys) != 1 or not _KEY.match(keys[0]):
+    return keys[0] if len(keys) == 1 and _KEY.match(keys[0]) else ""
+
+
+def _key(request: Request) -> str:
+    key = _given_key(request)
+    if not key:
         raise Problem(
             400,
             "idempotency-key-required",
             "请求头 Idempotency-Key 必填:1 到 128 个可见 ASCII 字符,重试时保持不变。",
             "The header Idempotency-Key is required: 1 to 128 visible ASCII characters, the same when you try again.",
         )
-    return keys[0]
+    return key
 
 
 def check_rights(app: FastAPI) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-import secrets
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -62,10 +62,13 @@ async def send_code(call: Calling, wanted: Annotated[CodeWanted, Depends(JsonBod
     return JSONResponse({"sent_to": masked(phone), "expires_at": until.isoformat()}, 202)
 
 
-async def confirm(call: Call, action: str, subject: str, amount_minor: int, code: str) -> None:
-    """The caller gave `code` for exactly this. The same request (by its Idempotency-Key) may give it again, no other.
-    Raises problems: code-wrong (403), codes-not-available (503); then nothing may be done."""
-    use = call.key or secrets.token_hex(16)
+async def confirm(call: Call, action: str, subject: str, amount_minor: int, code: str, wish: BaseModel) -> None:
+    """The caller gave `code` for exactly this. The same request may give it again, no other: the one with the same
+    Idempotency-Key, or where none was sent the one with the same `wish`. Raises problems: code-wrong (403),
+    codes-not-available (503); then nothing may be done."""
+    # Without the code: what is kept of a use is no mark, and would tell it.
+    content = f"{action}/{subject}/{wish.model_dump_json(exclude={'code'})}"
+    use = call.given_key or hashlib.sha256(content.encode()).hexdigest()
     await call.identity.codes.take(Matter(call.caller.sub, action, subject, amount_minor), code, use)
 
 

@@ -123,7 +123,7 @@ async def delete_order(
         return passed_on(shown)
     known = _Shown.model_validate_json(shown.body)
     if known.erased_at is None:  # a repeat changes nothing, and its code is used up
-        await confirm(call, DELETE, order_id, known.confirmation.amount_minor, wanted.code)
+        await confirm(call, DELETE, order_id, known.confirmation.amount_minor, wanted.code, wanted)
     is_new = known.erased_at is None
     body = told(_Deletion(export_id=wanted.export_id, reason=wanted.reason, confirmed=is_new, by=call.actor))
     return passed_on(await call.services.order.ask("POST", f"/orders/{order_id}/deletion", body=body))
@@ -176,7 +176,7 @@ async def delete_export(
         if shown.status != 200:
             return passed_on(shown)
         amount_minor = _Confirmation.model_validate_json(shown.body).amount_minor
-        await confirm(call, DELETE_MANY, export_id, amount_minor, wanted.code or "")
+        await confirm(call, DELETE_MANY, export_id, amount_minor, wanted.code or "", wanted)
     wish = _Deletion(reason=wanted.reason, confirmed=not wanted.dry_run, dry_run=wanted.dry_run, by=call.actor)
     return passed_on(await call.services.order.ask("POST", path, body=told(wish), seconds=SLOW_SECONDS))
 

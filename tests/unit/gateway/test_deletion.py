@@ -12,7 +12,7 @@ import pytest
 from services.gateway.codes import Matter
 from services.gateway.confirmations import DELETE, DELETE_MANY
 from tests.unit.gateway.desk import desk
-from tests.unit.gateway.world import World, expect_problem
+from tests.unit.gateway.world import World, expect_problem, problem
 
 EXPORT = "a" * 64
 ONE = "/admin/v1/orders/o1/deletion"
@@ -72,7 +72,30 @@ async def test_a_right_code_confirms_exactly_this_once(counted: World, path: str
     assert (await counted.ask("POST", path, token, body)).status_code == 200
     assert counted.fake.seen[-1].json["confirmed"] is True
     assert "code" not in counted.fake.seen[-1].json
-    expect_problem(await counted.ask("POST", path, token, body), 403, "code-wrong")
+    expect_problem(await counted.ask("POST", path, token, body, key="another"), 403, "code-wrong")
+
+
+@BOTH
+@pytest.mark.parametrize("key", ["the-same", None])
+async def test_who_is_told_to_try_again_may_give_the_same_code_again(
+    counted: World, path: str, key: str | None
+) -> None:
+    token = counted.token("s1", "staff", role="administrator")
+    body = BODIES[path] | {"code": await code_for(counted, path)}
+    lost: list[str] = []
+
+    def answers_late(method: str, path: str, _: bytes) -> httpx.Response | None:
+        if method == "GET" or lost or not path.endswith("/deletion"):
+            return None
+        lost.append(path)
+        return problem(503, "not-ready")
+
+    counted.fake.answer_by["order"] = answers_late
+    expect_problem(await counted.ask("POST", path, token, body, key=key), 503, "not-ready")
+    other = body | {"reason": "another wish"}
+    expect_problem(await counted.ask("POST", path, token, other, key=key and "another"), 403, "code-wrong")
+    assert (await counted.ask("POST", path, token, body, key=key)).status_code == 200
+    assert counted.fake.seen[-1].json["confirmed"] is True
 
 
 @BOTH
