@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from chassis.engine import Engine
 from chassis.record import Heard
 from contracts.message import message_id
-from services.notify.handlers import NOTICES
+from services.notify.handlers import NOTICES, concerns
+from services.notify.model import SmsReceipt
 from services.notify.pushes import BadPush, facts_of, receipts_of, signed
 from services.notify.quota import Fact, What
 from services.notify.subscriptions import Subscriptions
@@ -126,11 +127,17 @@ def _add_pushes(routes: APIRouter, engine: Engine, subscriptions: Subscriptions,
             return _refused(f"receipts that cannot be read: {problem}", 400)
         if unreadable:
             log.warning("receipts that cannot be read were left out", unreadable=unreadable)
-        # Nobody signs receipts: a thousand about nothing must not cost a thousand certain readings. Where a server that
-        # was replaced hides a notice, its call is looked up all the same.
-        known = await asyncio.gather(*(engine.read(NOTICES, receipt.notice_id) for receipt in receipts))
-        for receipt in (one for one, record in zip(receipts, known, strict=True) if record is not None):
-            cause = f"{receipt.notice_id}/{receipt.call}/{receipt.provider}/{receipt.delivered}"
+        # Nobody signs receipts: a thousand about nothing, or about one notice, must not cost a thousand readings or
+        # decisions. Where a server that was replaced hides a notice, its call is looked up all the same.
+        ids = list(dict.fromkeys(receipt.notice_id for receipt in receipts))
+        known = dict(zip(ids, await asyncio.gather(*(engine.read(NOTICES, id) for id in ids)), strict=True))
+        causes: dict[str, SmsReceipt] = {}
+        for receipt in receipts:
+            record = known[receipt.notice_id]
+            if record is not None and record.state is not None and concerns(receipt, record.state):
+                cause = f"{receipt.notice_id}/{receipt.call}/{receipt.provider}/{receipt.delivered}"
+                causes.setdefault(cause, receipt)
+        for cause, receipt in causes.items():
             heard = Heard(receipt, message_id("receipt", cause), engine.clock(), answers_travel=False)
             await engine.hear(heard)
         return JSONResponse({"code": 0, "msg": "OK"})

@@ -123,16 +123,19 @@ def sms_found(notice: Notice | None, seen: SmsFound, at: datetime) -> Decision:
     return _changed(notice, look=look, wake_at=at + look_after(look, seen.look_seconds)), ()
 
 
+def concerns(receipt: SmsReceipt, notice: Notice) -> bool:
+    """Whether a receipt is about the call that this notice made last, and names its phone."""
+    if notice.superseded_at is not None or (receipt.provider, receipt.call) != (notice.channel, notice.call):
+        return False
+    return is_same_number(receipt.phone, notice.asked.to.phone)
+
+
 @NOTICES.handles(SmsReceipt)
 def sms_reported(notice: Notice | None, receipt: SmsReceipt, at: datetime) -> Decision:
     """A receipt that comes while the fate of its call is unknown decides it. One that says "not delivered" after the
     customer was told leaves the notice to the inbox, where it lies anyway; it starts no other call, because by then the
     next outcome may be on its way and the two would cross."""
-    if notice is None or notice.superseded_at is not None:
-        return notice, ()
-    if (receipt.provider, receipt.call) != (notice.channel, notice.call):
-        return notice, ()
-    if not is_same_number(receipt.phone, notice.asked.to.phone):
+    if notice is None or not concerns(receipt, notice):
         return notice, ()
     result: Literal["delivered", "failed"] = "delivered" if receipt.delivered else "failed"
     known = _with(notice, Tried(channel=receipt.provider, what="receipt", result=result, code=receipt.code, at=at))

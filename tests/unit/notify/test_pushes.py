@@ -20,7 +20,7 @@ from chassis.engine import Engine
 from chassis.keeping import Keeping
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.mongo import Collection
-from chassis.record import Heard, Record
+from chassis.record import Aggregate, Heard, Record
 from contracts.message import Intent
 from services.notify.api import router
 from services.notify.handlers import NOTICES
@@ -229,3 +229,41 @@ async def test_receipts_about_notices_that_are_not_there_cost_no_certain_reading
     rows = [{"phone_number": "1", "success": True, "out_id": f"case-{n}/x/1"} for n in range(100)]
     assert (await door.http.post("/callbacks/sms-receipts", json=rows)).status_code == 200
     assert certain == []
+
+
+async def test_a_thousand_receipts_about_one_notice_cost_no_thousand_readings(door: Door) -> None:
+    """Its id stands in the customer's own inbox."""
+    heard: list[Heard] = []
+    read: list[str] = []
+
+    async def unknown(intent: SendSms, _: int) -> ChannelAnswered:
+        known = {"notice_id": intent.notice_id, "channel": intent.provider, "call": intent.call}
+        return ChannelAnswered.model_validate({**known, "result": results.pop(0)})
+
+    results = ["refused", "unknown"]
+    door.engine.perform(SendSms, unknown)
+    asked = tell(to=addressee(openid=""))
+    await door.engine.hear(Heard(asked, "command-1", NOW))
+    while not door.engine.relay.idle:
+        await door.engine.relay.drain(5)
+    hear, read_one = door.engine.hear, door.engine.read
+
+    async def hears(one: Heard) -> Any:
+        heard.append(one)
+        return await hear(one)
+
+    async def reads(aggregate: Aggregate[Any], id: str) -> Record[Any] | None:
+        read.append(id)
+        return await read_one(aggregate, id)
+
+    door.engine.hear = hears  # type: ignore[method-assign, assignment]
+    door.engine.read = reads  # type: ignore[method-assign]
+    mine = {"phone_number": "13800138000", "success": True, "out_id": f"{asked.notice_id}/1"}
+    strange = [{**mine, "phone_number": "1"}, *({**mine, "out_id": f"{asked.notice_id}/{n}"} for n in range(2, 499))]
+    rows = [*strange, *([mine] * 500)]
+    assert (await door.http.post("/callbacks/sms-receipts", json=rows)).status_code == 200
+    assert (read, len(heard)) == ([asked.notice_id], 1)
+    found = await door.engine.read(NOTICES, asked.notice_id)
+    assert found is not None
+    assert found.state is not None
+    assert found.state.told_at == NOW
