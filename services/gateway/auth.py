@@ -46,7 +46,7 @@ ANYONE_SIGNED_IN: frozenset[May] = CUSTOMER | STAFF
 ANYONE: frozenset[May] = frozenset({"anyone"})
 """No token: this is where one gets it. Counted by address."""
 PROVIDER: frozenset[May] = frozenset()
-"""No token: the service behind checks the provider's signature, where the provider signs."""
+"""No token: the service behind checks the provider's signature, where the provider signs. Counted by address."""
 
 
 TAKEN_ALONG: frozenset[str] = frozenset({"/admin/v1/orders/{order_id}/export", "/admin/v1/exports/orders"})

@@ -1,5 +1,6 @@
 """Where WeChat Pay, the mini-program's message push and Alibaba Cloud SMS report to. Nothing is judged here: bytes and
-signatures go to the payment or the notify service as they came, its answer goes back as it came."""
+signatures go to the payment or the notify service as they came, its answer goes back as it came. What comes too often
+is counted by address and answered as when that service is away, so that it comes again."""
 
 from __future__ import annotations
 
@@ -9,9 +10,10 @@ from fastapi import APIRouter, Path, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from chassis.problem import Problem
-from services.gateway.api import Behind, GuardedRoute, passed_on
+from services.gateway.api import Behind, GuardedRoute, address_of, door, passed_on
 from services.gateway.bodies import read
 from services.gateway.clients import Services
+from services.gateway.limits import PROVIDER, network_of
 
 BODY_MAX = 64 * 1024
 RECEIPTS_BODY_MAX = 512 * 1024
@@ -77,6 +79,7 @@ async def _push(
     body = await read(request, limit) if method == "POST" else None
     query = {name: request.query_params.get(name) for name in SIGNED}
     try:
+        await _count(request)
         return passed_on(await services.notify.ask_plainly(method, path, query=query, body=body, seconds=SECONDS))
     except Problem:
         return PlainTextResponse("fail", 503)  # the provider repeats after any status that is not 200
@@ -93,6 +96,7 @@ async def _report(services: Services, request: Request, what: str) -> Response:
         if name.lower().startswith(b"wechatpay-") or name.lower() == b"content-type"
     ]
     try:
+        await _count(request)
         answer = await services.payment.ask_plainly(
             "POST", f"/callbacks/{what}", body=body, headers=headers, seconds=SECONDS
         )
@@ -100,3 +104,8 @@ async def _report(services: Services, request: Request, what: str) -> Response:
         # The provider reads only its own form of an error, and repeats after any status that is not 200 or 204.
         return JSONResponse({"code": "FAIL", "message": "暂时无法处理,请稍后重试"}, 503)
     return passed_on(answer)
+
+
+async def _count(request: Request) -> None:
+    """Raises TooMany, a problem."""
+    await door(request).limits.spend(PROVIDER, network_of(address_of(request)))

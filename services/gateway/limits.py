@@ -17,6 +17,10 @@ from chassis.problem import Problem
 __all__ = ["LOOK_AGAIN_SECONDS", "Limits", "connect"]
 
 BURST_SECONDS = 2.0
+PROVIDER = "provider"
+PROVIDERS_PER_SECOND = 1_000.0
+"""Callbacks of one address, where callers are limited at all: far more than providers send, even where all of them come
+through one proxy, and a wall for who floods a door at which nobody signs in."""
 
 UNLIMITED = Counter("tuidan_gateway_unlimited_total", "Requests let through unlimited because Redis was away")
 REFUSED = Counter("tuidan_gateway_rate_limited_total", "Requests refused by the rate limit", ["kind"])
@@ -42,10 +46,13 @@ class TooMany(Problem):
 
 
 class Limits:
-    """`rate`: requests per second and subject, 0 = no limit. Two seconds' worth may come at once."""
+    """`rate`: requests per second and subject, 0 = no limit. Two seconds' worth may come at once. Of the kind PROVIDER
+    never less than `PROVIDERS_PER_SECOND`."""
 
     def __init__(self, redis: Redis, rate: float, monotonic: Callable[[], float] = clock.monotonic) -> None:
         self._rate = Rate(rate, max(1.0, rate * BURST_SECONDS))
+        provider = max(rate, PROVIDERS_PER_SECOND)
+        self._provider = Rate(provider, provider * BURST_SECONDS)
         self._redis = SharedRedis(redis, monotonic, "nobody is limited")
 
     async def spend(self, kind: str, subject: str) -> Headers:
@@ -53,32 +60,34 @@ class Limits:
         `retry_after` (s)."""
         if not self._rate.per_second:
             return {}
-        found = await self._redis.take_or_wait(f"tuidan:rate:{kind}:{subject}", self._rate)
+        rate = self._provider if kind == PROVIDER else self._rate
+        found = await self._redis.take_or_wait(f"tuidan:rate:{kind}:{subject}", rate)
         if found is None:
             UNLIMITED.inc()
             return {}
         wait_ms, left = found
-        headers = self._headers(left)
+        headers = _headers(rate, left)
         if wait_ms > 0:
             REFUSED.labels(kind).inc()
             raise TooMany(wait_ms, headers)
         return headers
 
-    def _headers(self, left: int) -> Headers:
-        """`RateLimit-Policy`: how many requests (q) in how many seconds (w). `RateLimit`: how many are left (r), and in
-        how many seconds all are there again (t). Both as draft-ietf-httpapi-ratelimit-headers-11 writes them
-        (datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11, May 2026)."""
-        quota = math.floor(self._rate.burst)
-        window = math.ceil(self._rate.burst / self._rate.per_second)
-        full_in = math.ceil((quota - left) / self._rate.per_second)
-        return {
-            "RateLimit-Policy": f'"caller";q={quota};w={window}',
-            "RateLimit": f'"caller";r={left};t={full_in}',
-        }
-
     async def aclose(self) -> None:
         """Let go of the connections."""
         await self._redis.aclose()
+
+
+def _headers(rate: Rate, left: int) -> Headers:
+    """`RateLimit-Policy`: how many requests (q) in how many seconds (w). `RateLimit`: how many are left (r), and in
+    how many seconds all are there again (t). Both as draft-ietf-httpapi-ratelimit-headers-11 writes them
+    (datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/11, May 2026)."""
+    quota = math.floor(rate.burst)
+    window = math.ceil(rate.burst / rate.per_second)
+    full_in = math.ceil((quota - left) / rate.per_second)
+    return {
+        "RateLimit-Policy": f'"caller";q={quota};w={window}',
+        "RateLimit": f'"caller";r={left};t={full_in}',
+    }
 
 
 def network_of(address: str) -> str:

@@ -32,7 +32,10 @@ class GatewaySettings(HttpSettings, KeySettings):
     )
     redis: str = Field(pattern=r"^(redis|rediss|unix)://", description="Redis address, redis://host:port/db")
     rate_per_second: float = Field(
-        200.0, ge=0, le=1_000_000, description="requests per second of one customer or member of staff; 0 = no limit"
+        200.0,
+        ge=0,
+        le=1_000_000,
+        description="requests per second of one customer or member of staff; 0 = no limit, nor for callbacks",
     )
     live_streams_max: int = Field(2_000, ge=0, le=100_000, description="live streams of one process; 0 = none")
     service_seconds: float = Field(10.0, gt=0, le=120, description="how long a service may take to answer")

@@ -65,6 +65,23 @@ async def test_the_bucket_fills_again_and_is_forgotten(slow: World, redis: Serve
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("path", ["wechat/pay", "wechat/refund/tea-2", "wechat/events", "sms/receipts"])
+async def test_callbacks_that_come_too_often_are_refused_so_that_they_come_again(
+    slow: World, redis: Server, path: str
+) -> None:
+    assert [(await slow.http.post(f"/callbacks/{path}", content=b"{}")).status_code for _ in range(3)] == [200] * 3
+    client = connect(redis[0], 5.0)
+    # As after two thousand at once; the bucket would be full again within a moment, were its time not far ahead.
+    await client.hset("tuidan:rate:provider:127.0.0.1", mapping={"tokens": 0, "at": 1e13})
+    refused = await slow.http.post(f"/callbacks/{path}", content=b"{}")
+    assert refused.status_code == 503, "every provider repeats what was answered so"
+    assert "fail" in refused.text.lower()
+    assert len(slow.fake.seen) == 3
+    assert (await slow.http.post(f"/callbacks/{path}", content=b"{}")).status_code == 200
+    await client.aclose(close_connection_pool=True)
+
+
+@pytest.mark.real
 async def test_zero_means_no_limit(redis: Server) -> None:
     world = World(rate=0, redis=redis[0])
     assert [await ask(world) for _ in range(5)] == [200] * 5
