@@ -37,6 +37,7 @@ class Keys:
 class Identity:
     """Accounts, sessions, tries, codes and the trail."""
 
+    vault: Vault
     database: Database
     redis: SharedRedis
     passwords: Passwords
@@ -72,6 +73,7 @@ def identity(
     shared = SharedRedis(redis, clock.monotonic, "nobody signs in anew, and there are no codes")
     passwords = Passwords(hasher)
     return Identity(
+        vault=keys.vault,
         database=database,
         redis=shared,
         passwords=passwords,

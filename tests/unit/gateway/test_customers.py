@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from contracts.order import CancelOrder, PlaceOrder
+from services.gateway import model
 from tests.unit.gateway.hostile import OPERATORS, TEXTS
 from tests.unit.gateway.world import CANCELLATION, ORDER, REFERENCE, World, expect_problem, problem
 
@@ -31,7 +32,9 @@ async def test_an_order_is_placed_in_the_name_of_the_token(world: World) -> None
     }
     assert [line.model_dump() for line in command.lines] == ORDER["lines"]
     assert (command.currency, command.coupon, command.reference) == ("CNY", "SPRING", None)
-    assert re.fullmatch(r"[0-9a-f]{64}", command.fingerprint)
+    assert re.fullmatch(r"[A-Za-z0-9_-]{43}", command.fingerprint)
+    plain = model.fingerprint(model.OrderWanted.model_validate_json(json.dumps({**ORDER, "coupon": "SPRING"})))
+    assert command.fingerprint != plain, "who guesses name and phone does not know them by it"
 
 
 async def test_the_shop_of_the_token_is_paid(world: World) -> None:
@@ -63,6 +66,24 @@ async def test_another_key_another_customer_another_body(world: World) -> None:
     other = await placed(world, body={**ORDER, "lines": [{**ORDER["lines"][0], "quantity": 3}]})
     assert other[0] == order_id
     assert other[1] != fingerprint
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_an_order_placed_with_a_plain_fingerprint_is_met_by_its_repeat(world: World, same: bool) -> None:
+    wanted = model.OrderWanted.model_validate_json(json.dumps(ORDER))
+    kept = model.fingerprint(wanted) if same else "of another body"
+
+    def order(method: str, path: str, body: bytes) -> httpx.Response:
+        if json.loads(body)["fingerprint"] == kept:
+            return httpx.Response(201, json={"order_id": "o1"})
+        return problem(409, "idempotency-key-reused")
+
+    world.fake.answer_by["order"] = order
+    answer = await world.place()
+    if same:
+        assert (answer.status_code, answer.json()) == (201, {"order_id": "o1"})
+    else:
+        expect_problem(answer, 409, "idempotency-key-reused")
 
 
 @pytest.mark.parametrize(
