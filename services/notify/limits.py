@@ -19,6 +19,7 @@ SMS_VALUE_MAX = 35
 
 MAINLAND = re.compile(r"(?:\+?86|0086)?(1[3-9][0-9]{9})")
 
+_CHINESE = re.compile(r"[\u4e00-\u9fff]")
 _AMOUNT = re.compile(r"([¥￥$€£]?)\s*([0-9]+)(\.[0-9]+)?")
 _ADDRESS = re.compile(
     r"(?:https?://|www\.)[\x21-\x7e]+|[a-z0-9-]+\.(?:com|cn|net|org|top|xyz|shop|info|vip|me|cc|io)\b[\x21-\x7e]*",
@@ -36,6 +37,8 @@ MEANINGS: tuple[tuple[str, str], ...] = (
     ("截止", "by"),
     ("时间", "time"),
     ("日期", "time"),
+    ("状态", "title"),
+    ("结果", "title"),
 )
 """The first part that the label contains says what is meant; nothing found: the hint."""
 
@@ -44,8 +47,8 @@ def subscribe_data(fields: Mapping[str, str], words: Words) -> dict[str, str]:
     """A value for every field of a WeChat template. `fields`: field name (`thing3`) → label (`退款原因`); the label
     says what is meant, the name without its number what kind of value is taken."""
     return {
-        name: fitted(name.rstrip("0123456789"), _text_for(label, words), _time_for(label, words))
-        for name, label in fields.items()
+        name: fitted(kind, _text_for(kind, label, words), _time_for(label, words))
+        for name, kind, label in ((name, name.rstrip("0123456789"), label) for name, label in fields.items())
     }
 
 
@@ -85,11 +88,14 @@ def _meaning(label: str) -> str:
     return next((meaning for part, meaning in MEANINGS if part in label), "note")
 
 
-def _text_for(label: str, words: Words) -> str:
+def _text_for(kind: str, label: str, words: Words) -> str:
     meaning = _meaning(label)
     if meaning in ("time", "by"):
         return time_text(_time_for(label, words))
-    return str(getattr(words, meaning))
+    text = str(getattr(words, meaning))
+    if kind == "phrase" and (meaning in ("title", "note") or not _CHINESE.search(text)):
+        return words.phrase or words.title  # a part of a hint says nothing, and of English words nothing is left
+    return text
 
 
 def _time_for(label: str, words: Words) -> datetime:
@@ -144,11 +150,11 @@ def _car_number(value: str) -> str:
 
 
 def _phrase(value: str) -> str:
-    return "".join(re.findall(r"[\u4e00-\u9fff]", value))[:5] or "已处理"
+    return "".join(_CHINESE.findall(value))[:5] or "请查看订单"
 
 
 def _name(value: str) -> str:
-    chinese = "".join(re.findall(r"[\u4e00-\u9fff]", value))
+    chinese = "".join(_CHINESE.findall(value))
     return chinese[:10] or _cut(value, 20) or "顾客"
 
 

@@ -76,6 +76,9 @@ class Words(_Part):
     """When this became true, for fields that show a time."""
     by: AwareDatetime | None = None
     """When the money should be there or has to be confirmed, for fields that show such a time."""
+    phrase: str = ""
+    """The title in at most five Chinese characters, whatever the language: some fields take nothing else. Empty in what
+    was made before there was one."""
 
 
 class SendWechat(Intent):

@@ -193,6 +193,9 @@ _OF_A_PART: dict[str, dict[Language, Text]] = {
 """Where the rest of the order goes on nobody is to read that it is cancelled. So do orders of which somebody has given
 money back by hand, which may be all of it."""
 
+_SHORTER = {"退款待您确认": "退款待确认", "退款仍在途中": "退款在途中", "部分商品取消中": "部分取消中"}
+"""Titles for fields that take five characters."""
+
 _REASON = {"zh": "原因:{}。", "en": "Reason: {}."}
 _NO_REASON = {"zh": "详见订单页面", "en": "See your order"}
 
@@ -200,7 +203,7 @@ _NO_REASON = {"zh": "详见订单页面", "en": "See your order"}
 def words_for(asked: TellCustomer, at: datetime) -> Words:
     """Everything one notice says, in the customer's language. `at` (UTC) is when it became true."""
     language = asked.to.language
-    text = _text(asked)
+    text, title = _text(asked, language), _text(asked, "zh").title
     amount = amount_text(asked.amount_minor, asked.currency)
     when, hint = arrival(asked.route, asked.expected_by, language)
     until, until_hint = confirmation(asked.expected_by, language)
@@ -225,16 +228,17 @@ def words_for(asked: TellCustomer, at: datetime) -> Words:
         note=(asked.solution.strip() if text.solution else "") or text.note.format(**values),
         time=at,
         by=asked.expected_by,
+        phrase=_SHORTER.get(title, title),
     )
 
 
-def _text(asked: TellCustomer) -> Text:
+def _text(asked: TellCustomer, language: Language) -> Text:
     if asked.outcome == "order-cancelled" and asked.amount_minor:
-        return _CANCELLED_PAID[asked.to.language]
+        return _CANCELLED_PAID[language]
     parcel_first = asked.outcome == "cancellation-begun" and not asked.amount_minor
     of_a_part = _OF_A_PART.get("after-parcel" if parcel_first else asked.outcome) if asked.part else None
     if of_a_part is not None:
-        return of_a_part[asked.to.language]
+        return of_a_part[language]
     if parcel_first:
-        return _AFTER_PARCEL[asked.to.language]
-    return TEXTS[asked.outcome][asked.to.language]
+        return _AFTER_PARCEL[language]
+    return TEXTS[asked.outcome][language]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any, get_args
 
 import pytest
 from hypothesis import given
@@ -117,6 +118,45 @@ def test_a_label_says_which_time_is_meant() -> None:
     assert subscribe_data(fields, words(by=by)) == days
     unknown = subscribe_data(fields, words(by=None))
     assert set(unknown.values()) == {"2025年3月1日 12:05"}, "without such a time, when it became true"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize(
+    ("outcome", "more", "state"),
+    [
+        ("order-cancelled", {}, "订单已取消"),
+        ("order-cancelled", {"part": True, "amount_minor": 0}, "商品已取消"),
+        ("refund-on-its-way", {}, "退款处理中"),
+        ("refund-arrived", {}, "退款已到账"),
+        ("refund-failed", {}, "退款未成功"),
+        ("cancellation-refused", {}, "取消未成功"),
+        ("late-payment-refunded", {}, "付款已退回"),
+        ("refund-to-confirm", {}, "退款待确认"),
+        ("cancellation-begun", {}, "订单取消中"),
+        ("cancellation-begun", {"part": True}, "部分取消中"),
+        ("refund-delayed", {}, "退款在途中"),
+    ],
+)
+def test_a_field_of_a_few_characters_says_what_happened(
+    outcome: Outcome, more: dict[str, Any], state: str, language: str
+) -> None:
+    said = words_for(tell(outcome=outcome, to=addressee(language=language), **more), NOW)
+    fields = {"phrase1": "退款状态", "phrase2": "取消结果", "phrase3": "温馨提示", "thing4": "订单状态"}
+    shown = subscribe_data(fields, said)
+    assert (shown["phrase1"], shown["phrase2"], shown["phrase3"]) == (state, state, state)
+    assert shown["thing4"] == fitted("thing", said.title, NOW)
+
+
+def test_every_outcome_has_a_state_of_a_few_characters() -> None:
+    for outcome in get_args(Outcome):
+        for part in (True, False):
+            said = words_for(tell(outcome=outcome, to=addressee(language="en"), part=part), NOW)
+            assert RULES["phrase"](said.phrase), "none is cut"
+
+
+def test_what_was_made_before_there_were_such_words_says_no_untruth() -> None:
+    assert subscribe_data({"phrase1": "退款状态"}, words(title="退款未成功")) == {"phrase1": "退款未成功"}
+    assert subscribe_data({"phrase1": "退款状态"}, words(title="Refund failed")) == {"phrase1": "请查看订单"}
 
 
 @pytest.mark.parametrize(
