@@ -21,7 +21,7 @@ NOT_PAID = "not-paid-in-time"
 """The reason of a case that began because nobody seemed to pay."""
 PAID_IN_TIME = "paid"
 """Why such a case is undone."""
-SAYS_SO = frozenset({"refund-stuck", "cannot-give-back", "refund-refused", "no-answer"})
+SAYS_SO = frozenset({"refund-stuck", "refund-abnormal", "cannot-give-back", "refund-refused", "no-answer"})
 """Kinds of tasks that say that a refund does not arrive."""
 
 
