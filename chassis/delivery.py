@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from chassis import telemetry
 from chassis.clock import Clock
-from chassis.engine import HandlerFailed, without_values
+from chassis.failures import HandlerFailed, without_values
 from chassis.record import Heard
 from chassis.relay import Publisher, TooLarge
 from chassis.store import StoreUnavailable

@@ -13,11 +13,11 @@ from datetime import timedelta
 from typing import Any, Protocol
 
 import structlog
-from pydantic import ValidationError
 
 from chassis import telemetry, tracing
 from chassis.batcher import Batcher
 from chassis.clock import Clock
+from chassis.failures import failed
 from chassis.journal import Said
 from chassis.known import Known
 from chassis.personal import KeyMissing
@@ -41,10 +41,6 @@ class Writable(Protocol):
     """Where projections are written: `mongo.Collection`, or its stand-in in memory."""
 
     async def update_all(self, updates: Sequence[Update]) -> BulkResult: ...
-
-
-class HandlerFailed(Exception):
-    """A handler raised something that is not a refusal: a defect, or a message it cannot make sense of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ class Reactor:
             if _concerns_all(problem):
                 raise
             if len(batch) == 1:
-                return [problem if isinstance(problem, KeyMissing) else _failed(problem)]
+                return [problem if isinstance(problem, KeyMissing) else failed(problem)]
             return [outcome for heard in batch for outcome in await self._flight([heard])]
         return await self._say_all(batch, decided)
 
@@ -153,7 +149,7 @@ class Reactor:
                 decided[index] = refusal
                 continue
             except Exception as problem:  # why: it is handed to the hearer, who tries again, then dead-letters
-                decided[index] = _failed(problem)
+                decided[index] = failed(problem)
                 continue
             decided[index] = outcome
             records[id] = outcome.record
@@ -208,7 +204,7 @@ class Reactor:
             waits = await self._relay.say(self._aggregate.name, decided.record.id, decided.says)
             return Outcome(decided, tuple(waits))
         except TooLarge as problem:
-            return _failed(problem)
+            return failed(problem)
         except Exception as problem:  # why: it goes to the one who asked, or is said by the sweep
             if heard.answers_travel or isinstance(decided, BaseException):
                 return problem
@@ -224,21 +220,6 @@ def _as_stored(record: Record[Any] | None) -> Record[Any] | None:
 def _concerns_all(problem: Exception) -> bool:
     """Whether the store is away for everybody. A record whose key is missing waits like that, too, but alone."""
     return isinstance(problem, StoreUnavailable) and not isinstance(problem, KeyMissing)
-
-
-def _failed(problem: Exception) -> HandlerFailed:
-    failure = HandlerFailed(f"{type(problem).__name__}: {without_values(problem)}")
-    failure.__cause__ = problem
-    return failure
-
-
-def without_values(problem: Exception) -> str:
-    """What is wrong, for logs and dead letters: of what pydantic refuses where it stands and why, and not, as pydantic
-    itself does, the value or all that stands around it, which may say who somebody is."""
-    if not isinstance(problem, ValidationError):
-        return str(problem)
-    errors = problem.errors(include_url=False, include_context=False, include_input=False)[:3]
-    return "; ".join(".".join(map(str, error["loc"])) + ": " + error["msg"] for error in errors)
 
 
 async def _waited(acknowledged: Awaitable[object]) -> None:
@@ -340,7 +321,7 @@ def _writer(target: Writable) -> Callable[[Sequence[Sequence[Update]]], Awaitabl
             raise
         except Exception as problem:  # why: one document that cannot be kept must not hold up the others
             if len(batch) == 1:
-                return [_failed(problem)]
+                return [failed(problem)]
             return [outcome for updates in batch for outcome in await write([updates])]
         return [None] * len(batch)
 
@@ -354,7 +335,7 @@ def _projector(
         try:
             updates = function(event)
         except Exception as problem:
-            raise _failed(problem) from problem
+            raise failed(problem) from problem
         if updates:
             await batcher.submit(updates)
 

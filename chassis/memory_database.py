@@ -1,5 +1,5 @@
-"""A service's database in memory: the faces of `mongo.Collection`, `mongo.MongoStore` and `mongo.Database` over
-`documents.Documents`, for a simulated world.
+"""A service's database in memory: the faces of `mongo.Collection`, `mongo_records.MongoRecords` and `mongo.Database`
+over `documents.Documents`, for a simulated world.
 
 Everything that would be one round trip to the database goes through one hook, `Line.through`, where a simulation puts
 latency, a database that is away, or an answer that is lost after the write.
@@ -99,8 +99,8 @@ class MemoryCollection:
 
 
 class MemoryRecords:
-    """Records of one kind (see `store.Store`), asked for as `mongo.MongoStore` asks: the same round trips, the same
-    fields."""
+    """Records of one kind (see `store.Store`), asked for as `mongo_records.MongoRecords` asks: the same round
+    trips, the same fields."""
 
     def __init__(self, documents: Documents, keeping: Keeping, line: Line) -> None:
         self._documents = documents

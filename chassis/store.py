@@ -1,5 +1,5 @@
-"""What a place for records must be able to do. `mongo.MongoStore` and `memory.MemoryStore` do it; one contract test
-holds both to it."""
+"""What a place for records must be able to do. `mongo_records.MongoRecords` and `memory.MemoryStore` do it; one
+contract test holds both to it."""
 
 from __future__ import annotations
 

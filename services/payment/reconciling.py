@@ -12,7 +12,8 @@ from typing import Literal, Protocol
 import structlog
 from prometheus_client import Counter
 
-from chassis.engine import Engine, HandlerFailed
+from chassis.engine import Engine
+from chassis.failures import HandlerFailed
 from chassis.record import Heard
 from contracts.message import Report, message_id
 from contracts.payment import trade_number

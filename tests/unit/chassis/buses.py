@@ -13,7 +13,7 @@ from chassis import bus as bus_module
 from chassis import clock
 from chassis.bus import KafkaBus
 from chassis.delivery import Delivery, Receiver
-from chassis.engine import HandlerFailed
+from chassis.failures import HandlerFailed
 from chassis.memory import MemoryBroker, MemoryBus
 from chassis.record import Heard
 from chassis.store import StoreUnavailable

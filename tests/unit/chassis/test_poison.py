@@ -10,7 +10,8 @@ import pytest
 import structlog
 from pydantic import field_validator
 
-from chassis.engine import WRITTEN_TOGETHER_MAX, Engine, HandlerFailed
+from chassis.engine import WRITTEN_TOGETHER_MAX, Engine
+from chassis.failures import HandlerFailed
 from chassis.keeping import Keeping
 from chassis.memory import MemoryStore
 from chassis.projection import BulkResult, Projection, Update

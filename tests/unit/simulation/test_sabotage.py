@@ -213,8 +213,10 @@ def query_before_resend() -> Holds:
         async def answered(self, code: str) -> None: ...
 
     async def calls() -> bool:
-        relay: Any = SimpleNamespace(_performing={}, _perform=perform)
-        Relay._start(relay, Said("said-1", SendRefund.wire, None, ORDER, "", "", AT), 2)
+        relay: Any = SimpleNamespace(
+            _performing={}, _in_hand={}, _not_begun=set(), _closing=False, _perform=perform, _ended=lambda _: None
+        )
+        Relay._start(relay, "payments", ORDER, Said("said-1", SendRefund.wire, None, ORDER, "", "", AT), 2)
         there = await RefundEffects(_any(None), _any(Turns()))._send(_any(Provider()), _sent_again())
         return isinstance(there, RefundShown)
 

@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 from chassis import clock, delivery
 from chassis.bus import KafkaBus
 from chassis.delivery import Delivery, Receiver
-from chassis.engine import Engine, HandlerFailed
+from chassis.engine import Engine
+from chassis.failures import HandlerFailed
 from chassis.memory import MemoryStore
 from contracts import CATALOGUE
 from tests.support.kafka import Broker, Raw
