@@ -14,6 +14,7 @@ from typing import Any
 
 from chassis import engine
 from chassis.delivery import Delivery, Receiver, in_order
+from chassis.journal import Said
 from chassis.memory_database import MemoryRecords
 from chassis.record import Aggregate, Decided, Heard, Record
 from chassis.relay import Relay
@@ -180,7 +181,10 @@ def asking_before_sending_again() -> None:
         return sent
 
     def start(was: Callable[..., None]) -> Callable[..., None]:
-        return lambda relay, said, attempt: was(relay, said, 1 if said.wire == SendRefund.wire else attempt)
+        def started(relay: Relay, place: str, record_id: str, said: Said, attempt: int) -> None:
+            was(relay, place, record_id, said, 1 if said.wire == SendRefund.wire else attempt)
+
+        return started
 
     replaced(refunds, "send", send)
     replaced(Relay, "_start", start)
