@@ -60,8 +60,7 @@ def reason_chosen(asked: CancelOrder, reasons: ReasonList) -> Chosen:
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
     """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
     in its way before any rule is asked: an exchange under way, a refund of which nobody has said yet what it was for,
-    the order's state, its lines, an open case that wants others, or that began because nobody paid: it ends without a
-    word where somebody did, and a wish that it had met would be forgotten with it."""
+    the order's state, its lines, an open case that wants others or takes no wishes."""
     standing = order.open_case
     if order.open_exchange is not None:
         raise _refusal(asked, "cancellation-open", because="exchange-open")
@@ -73,11 +72,17 @@ def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]
         lines = pieces_to_cancel(order, asked.lines)
     except NotCancellable as problem:
         raise _refusal(asked, problem.reason, detail=problem.detail) from problem
-    if standing is not None and (lines != standing.lines or standing.nobody_paid):
+    if standing is not None and (lines != standing.lines or takes_no_wishes(standing)):
         raise _refusal(asked, "cancellation-open", open_case_id=standing.case_id)
     if order.state == "pending-payment" and not covers_all_left(order, lines):
         raise _refusal(asked, "cancel-whole-unpaid-order")
     return lines
+
+
+def takes_no_wishes(case: Case) -> bool:
+    """Whether it began because nobody paid: it ends without a word where somebody did, and a wish that it had met
+    would be forgotten with it."""
+    return case.nobody_paid
 
 
 def _meet(order: Order, standing: Case, asked: CancelOrder) -> Decision:

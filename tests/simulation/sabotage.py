@@ -87,6 +87,12 @@ _LIST = (
         tilts.last_moments,
     ),
     Guard(
+        "wishes-are-kept",
+        "who cancels an order that ends unpaid is told that it is being cancelled; it turns out to be paid, and is not",
+        switches.wishes_kept,
+        tilts.last_wishes,
+    ),
+    Guard(
         "movement-id",
         "a stock movement whose outcome nobody knows is made again, and counted twice",
         switches.movement_id,

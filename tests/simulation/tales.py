@@ -177,6 +177,12 @@ def _at_the_last_moment(dice: Random, steps: list[Step], count: int) -> None:
         steps += [_wait(dice), _cancel(dice, count)]
 
 
+def _wishes_at_the_last_moment(dice: Random, steps: list[Step], count: int) -> None:
+    """Pays in time, and has just been told so by the phone when it regrets: the order may be ending unpaid by then."""
+    steps += [["starts-to-pay"], ["wait", round(dice.uniform(48, 58), 3)], ["confirms-payment", False]]
+    steps += [["wait", round(dice.uniform(2, 20), 3)], _cancel(dice, count)]
+
+
 def _never_paid(dice: Random, steps: list[Step], count: int) -> None:
     steps += [["starts-to-pay"], _wait(dice)]
 
@@ -196,6 +202,7 @@ TALES: dict[str, tuple[int, Tale]] = {
     "hidden": (2, _hidden),
     "exchanges": (6, _exchanges),
     "at the last moment": (2, _at_the_last_moment),
+    "wishes at the last moment": (1, _wishes_at_the_last_moment),
     "never paid": (1, _never_paid),
     **tales_door.TALES,
 }

@@ -24,7 +24,7 @@ from contracts.message import Woke, message_id
 from contracts.payment import ClosePayment, PaymentClosed
 from services.inventory import model as inventory
 from services.inventory.handlers import RESERVATIONS
-from services.order import exchanging, unpaid
+from services.order import exchanging, unpaid, wishes
 from services.order import model as order_model
 from services.order.handlers import ORDERS
 from services.payment import refund_effects, refunds
@@ -229,6 +229,11 @@ def paid_in_time() -> None:
         return lambda case: False
 
     replaced(unpaid, "was_paid_in_time", make)
+
+
+def wishes_kept() -> None:
+    """A wish to cancel meets the case that began because nobody paid."""
+    replaced(wishes, "takes_no_wishes", lambda _: lambda case: False)
 
 
 def callback_verification() -> None:

@@ -171,3 +171,12 @@ def last_moments(seed: int) -> Plan:
     dice = _dice(seed, "last moments")
     nobody_there: Fault = {"kind": "unreachable", "at": 48.0, "host": "gateway", "lasts": UNTIL}
     return _plan(seed, "pairs", _crowd(dice, "at the last moment", within=40.0), [nobody_there])
+
+
+def last_wishes(seed: int) -> Plan:
+    """People who have paid cancel when their time is over, and the payment service, which would know, is away."""
+    dice = _dice(seed, "last wishes")
+    away: list[Fault] = [
+        {"kind": "kill", "at": 46.0, "who": f"payment/{number}", "lasts": UNTIL - 46.0} for number in range(2)
+    ]
+    return _plan(seed, "pairs", _crowd(dice, "wishes at the last moment", within=40.0), away)

@@ -228,6 +228,14 @@ def paid_in_time() -> Holds:
     return ["refund-payment" not in expired(placed()).hears(CLOSE_REFUSED, held(), accepted()).said]
 
 
+def wishes_kept() -> Holds:
+    try:
+        expired(placed()).hears(cancel())
+    except Refusal:
+        return [True]
+    return [False]
+
+
 def movement_id() -> Holds:
     wish = MoveStock(order_id=ORDER, why="reserve", lines=LINES)
     return [movements(wish) == movements(wish)]
@@ -299,6 +307,7 @@ EXAMPLES: Mapping[str, Callable[[], Holds]] = {
     "ask-again": ask_again,
     "query-before-resend": query_before_resend,
     "paid-in-time": paid_in_time,
+    "wishes-are-kept": wishes_kept,
     "movement-id": movement_id,
     "callback-verification": callback_verification,
     "exchange-shuts-out": exchange_shuts_out,
