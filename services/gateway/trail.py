@@ -33,7 +33,8 @@ _SECRET = frozenset({"password", "new_password", "code", "token", "refresh_token
 _PERSONAL = re.compile(r"phone|openid|name|address", re.IGNORECASE)
 _WHOLE = frozenset({"lines"})
 """A line of text in such a field is a whole exported order, with everything about its customer: not even masked."""
-_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\+?[0-9]{3})[0-9]{4,10}([0-9]{4})(?![0-9A-Za-z])")
+_NUMBER = re.compile(r"(?<![0-9A-Za-z])(\+?[0-9]{3})(?:[ -]?[0-9]){4,13}((?:[ -]?[0-9]){3}[ -]?[0-9Xx])(?![0-9A-Za-z])")
+"""A phone, a bank card (up to 19 digits) or an identity card (18, the last may be X), however it is grouped."""
 _HIDDEN = "***"
 
 log = structlog.get_logger()

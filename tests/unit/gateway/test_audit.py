@@ -147,6 +147,27 @@ async def test_personal_data_and_secrets_are_not_in_it(world: World) -> None:
     assert json.loads(bodies[2]) == {"note": "called 138****8000 at noon"}
 
 
+@pytest.mark.parametrize(
+    ("note", "kept"),
+    [
+        ("paid to 6222021234567890123 by hand", "paid to 622****0123 by hand"),
+        ("卡号 6222 0212 3456 7890 123", "卡号 622****0 123"),
+        ("identity card 11010119900307123X", "identity card 110****123X"),
+        ("tel:138-0013-8000", "tel:138****-8000"),
+        (
+            "refunded on 2026-11-30 as 200027117125393215512345678",
+            "refunded on 2026-11-30 as 200027117125393215512345678",
+        ),
+        (
+            "order o2zn3ntuw7dfxwljtkdkeprfjo, ¥1234.56, case c1-2",
+            "order o2zn3ntuw7dfxwljtkdkeprfjo, ¥1234.56, case c1-2",
+        ),
+    ],
+)
+def test_numbers_that_say_who_somebody_is_are_masked_however_they_are_grouped(note: str, kept: str) -> None:
+    assert json.loads(readable(json.dumps({"note": note}).encode())) == {"note": kept}
+
+
 async def test_a_reasons_code_is_kept_and_a_confirmation_code_is_not(world: World) -> None:
     body = {**CANCELLATION, "code": "123456", "amount_minor": 2100}
     await world.ask("POST", "/admin/v1/orders/o1/cancellation", staff(world), body)
