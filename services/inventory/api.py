@@ -83,7 +83,9 @@ def _goods(engine: Engine, books: Balances) -> APIRouter:
         latest = {one.product_id: one for one in asked.products}
         known: dict[str, Product] = await _states(engine, PRODUCTS, latest)
         await books.open(latest)
-        await _hear(engine, [(one, _listing(one, known.get(id))) for id, one in latest.items()])
+        listings = [(one, _listing(one, known.get(id))) for id, one in latest.items()]
+        # Their ids name the revision that they change: an old one does not come again, and need not be remembered.
+        await _hear(engine, listings, passing=True)
         return {"listed": len(latest)}
 
     @routes.post("/stock-receipts", status_code=202, tags=["stock"])
@@ -144,10 +146,14 @@ async def _states(engine: Engine, aggregate: Aggregate[S], ids: Iterable[str]) -
     return {id: record.state for id, record in records.items() if record.state is not None}
 
 
-async def _hear(engine: Engine, commands: Sequence[tuple[Command, str]]) -> list[Decided[Any]]:
+async def _hear(
+    engine: Engine, commands: Sequence[tuple[Command, str]], *, passing: bool = False
+) -> list[Decided[Any]]:
     """What was decided about each."""
     at = engine.clock()
-    heard = (engine.hear(Heard(command, id=id, at=at, answers_travel=False)) for command, id in commands)
+    heard = (
+        engine.hear(Heard(command, id=id, at=at, answers_travel=False, passing=passing)) for command, id in commands
+    )
     return [decided for decided in await asyncio.gather(*heard) if decided is not None]
 
 

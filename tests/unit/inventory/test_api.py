@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from chassis import clock, problem
 from chassis.engine import Engine
+from chassis.journal import JOURNAL_MAX
 from chassis.memory import MemoryBroker, MemoryStore
 from chassis.mongo import Database
 from chassis.projection import Update
@@ -108,6 +109,18 @@ async def test_a_product_may_become_what_it_was(shop: Shop) -> None:
     assert product is not None
     assert product.state is not None
     assert (product.state.revision, product.state.offers_minor) == (3, (100,))
+
+
+async def test_a_product_whose_price_changes_every_hour_does_not_grow(shop: Shop) -> None:
+    for cents in range(200):
+        await shop.post("/products", {"products": [TEA | {"offers_minor": [100 + cents]}]})
+        await shop.engine.relay.flush(shop.engine.stores, everything=True)
+    product = await shop.engine.read(PRODUCTS, "tea")
+    assert product is not None
+    assert product.state is not None
+    assert (product.state.revision, product.state.offers_minor) == (200, (299,))
+    assert len(product.journal) <= JOURNAL_MAX
+    assert shop.said() == ["product-listed.v1"] * 200
 
 
 async def test_receipts_count_once(stocked: Shop) -> None:
