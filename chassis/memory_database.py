@@ -17,7 +17,7 @@ from chassis.keeping import Keeping
 from chassis.personal import Ring
 from chassis.projection import BulkResult, Document, Update
 from chassis.record import Aggregate, Record
-from chassis.store import NEVER_CLAIMED
+from chassis.store import NEVER_CLAIMED, Unanswered
 from chassis.values import stored
 
 T = TypeVar("T")
@@ -109,6 +109,7 @@ class MemoryRecords:
         self._line = line
         self._read, self._write = f"read {aggregate.name}", f"write {aggregate.name}"
         self._certain = f"certain {aggregate.name}"
+        self._unanswered = Unanswered()
 
     async def prepare(self) -> None:
         """The two indexes of the sweep and the timers, which are nothing here."""
@@ -117,16 +118,17 @@ class MemoryRecords:
 
     async def load(self, ids: Sequence[str], *, certain: bool = False) -> dict[str, Record[Any]]:
         found = await self._line.through(self._certain if certain else self._read, lambda: self._stored(ids))
-        return {document["_id"]: self._keeping.record(document) for document in found}
+        return {one["_id"]: self._unanswered.marked(self._keeping.record(one), one) for one in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         if not records:
             return set()
         token = f"save-{next(self._documents.turns)}"
-        if await self._line.through(self._write, lambda: self._saved(records, token)):
-            return set()
         ids = [record.id for record in records]
-        after = await self._line.through(self._read, lambda: self._stored(ids))
+        with self._unanswered.asking(ids, token):
+            if await self._line.through(self._write, lambda: self._saved(records, token)):
+                return set()
+            after = await self._line.through(self._read, lambda: self._stored(ids))
         return set(ids) - {document["_id"] for document in after if document.get("saved_by") == token}
 
     async def mark_said(self, said: Mapping[str, Iterable[str]]) -> None:

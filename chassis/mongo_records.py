@@ -12,7 +12,7 @@ from uuid import uuid4
 from chassis.keeping import Keeping
 from chassis.projection import Document, Update
 from chassis.record import Record
-from chassis.store import NEVER_CLAIMED
+from chassis.store import NEVER_CLAIMED, Unanswered
 
 if TYPE_CHECKING:
     from chassis.mongo import Collection
@@ -29,6 +29,7 @@ class MongoRecords:
         self._keeping = keeping
         self._token = f"{uuid4().hex[:12]}-"
         self._saves = count()
+        self._unanswered = Unanswered()
 
     async def prepare(self) -> None:
         """Make the indexes that the sweep and the timers read."""
@@ -40,15 +41,16 @@ class MongoRecords:
             found = await self._collection.find_certainly(ids)
         else:
             found = await self._collection.find({"_id": {"$in": list(ids)}})
-        return {document["_id"]: self._keeping.record(document) for document in found}
+        return {one["_id"]: self._unanswered.marked(self._keeping.record(one), one) for one in found}
 
     async def save(self, records: Sequence[Record[Any]]) -> set[str]:
         token = f"{self._token}{next(self._saves)}"
-        result = await self._collection.update_all([self._save(record, token) for record in records])
-        if result.matched + result.upserted == len(records):
-            return set()
         ids = [record.id for record in records]
-        stored = await self._collection.find({"_id": {"$in": ids}}, fields=["saved_by"])
+        with self._unanswered.asking(ids, token):
+            result = await self._collection.update_all([self._save(record, token) for record in records])
+            if result.matched + result.upserted == len(records):
+                return set()
+            stored = await self._collection.find({"_id": {"$in": ids}}, fields=["saved_by"])
         ours = {document["_id"] for document in stored if document.get("saved_by") == token}
         return set(ids) - ours
 

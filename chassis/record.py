@@ -79,6 +79,8 @@ class Record(Generic[S]):
     """What was unsaid as it is stored: a save loses when some of that was marked as said meanwhile."""
     pruned: bool = False
     """Old entries were dropped or forgotten, so the stored journal must be replaced, not extended."""
+    saved_here: bool = field(default=False, compare=False)
+    """It stands there as a save of this process left it that was never answered: what it intends was not begun."""
 
     @property
     def is_erased(self) -> bool:
@@ -194,7 +196,8 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
     whatever the handler raises."""
     known = record.entry(heard.id)
     if known is not None:
-        again = tuple(said for said in known.said if said.topic is not None and not said.is_forgotten)
+        begins = _not_begun(record, heard)
+        again = tuple(one for one in known.said if not one.is_forgotten and (one.topic is not None or one.id in begins))
         return Decided(record, again, stored=False, repeat=True)
     if _is_stale(record, heard):
         return Decided(record, (), stored=False, repeat=True)
@@ -227,6 +230,16 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
         attempts=0,
     )
     return Decided(after, says, stored=True)
+
+
+BEGUN_WITHIN = timedelta(seconds=10)
+"""Younger than that a record is taken up by nobody's sweep (`TUIDAN_SWEEP_AFTER_SECONDS`)."""
+
+
+def _not_begun(record: Record[Any], heard: Heard) -> frozenset[str]:
+    """Of a record whose save was done and not answered: what it intends, while nobody else can have taken that up."""
+    young = record.touched_at is not None and heard.at - record.touched_at < BEGUN_WITHIN
+    return frozenset(record.unsaid) if record.saved_here and young and not record.attempts else frozenset()
 
 
 def refused(refusal: Refusal, heard: Heard) -> Said:

@@ -3,7 +3,9 @@ contract test holds both to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -29,6 +31,35 @@ class Unstorable(Exception):
 
 NEVER_CLAIMED = -1
 """`attempts` of a record of which nothing was tried: who claims it makes the first attempt."""
+
+
+UNANSWERED_MAX = 10_000
+
+
+class Unanswered:
+    """Saves of this process of which nobody told what became of them, by record. One that was done after all is told
+    by the mark that stands in the record."""
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def asking(self, ids: Sequence[str], token: str) -> Iterator[None]:
+        """Inside, a save under this token is under way."""
+        try:
+            yield
+        except Exception:
+            if len(self._tokens) + len(ids) > UNANSWERED_MAX:
+                self._tokens.clear()  # what is forgotten is found by a sweep
+            self._tokens.update(dict.fromkeys(ids, token))
+            raise
+        for id in ids:
+            self._tokens.pop(id, None)
+
+    def marked(self, record: Record[Any], document: Mapping[str, Any]) -> Record[Any]:
+        """The record, with `saved_here` where this document was saved by such a save. Told once."""
+        token = self._tokens.pop(record.id, None) if self._tokens else None
+        return replace(record, saved_here=True) if token is not None and document.get("saved_by") == token else record
 
 
 class Store(Protocol):

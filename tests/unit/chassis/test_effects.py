@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from chassis import relay as relay_module
+from chassis.documents import Documents
 from chassis.journal import Said
+from chassis.keeping import Keeping
 from chassis.memory import MemoryStore
+from chassis.memory_database import MemoryRecords
 from chassis.record import Heard
+from chassis.store import StoreUnavailable
 from contracts.message import message_id
 from tests.support.waiting import give_way, until
 from tests.unit.chassis.jars import (
@@ -323,3 +328,64 @@ async def test_what_another_process_may_have_tried_is_not_handed_over_as_new(
     assert await third.sweep() == 1
     await third.settle()
     assert third.polisher.attempts == [2, 2]
+
+
+class Deaf:
+    """A way to a store that does what it is asked, and loses the answer of the next `lost` writes."""
+
+    def __init__(self) -> None:
+        self.lost = 0
+
+    async def through(self, what: str, work: Callable[[], Any]) -> Any:
+        found = work()
+        if what.startswith("write") and self.lost:
+            self.lost -= 1
+            raise StoreUnavailable("the answer was lost")
+        return found
+
+
+def deaf() -> tuple[Deaf, Rig]:
+    line = Deaf()
+    return line, rig(MemoryRecords(Documents(), Keeping(JARS), line), JARS)
+
+
+async def test_what_was_saved_without_an_answer_is_begun_when_it_is_heard_again_as_the_first_attempt() -> None:
+    line, process = deaf()
+    line.lost = 1
+    with pytest.raises(StoreUnavailable):
+        await process.engine.hear(polish("h"))
+    assert process.polisher.attempts == []
+    process.clock.later(5)
+    await process.engine.hear(polish("h", at=process.clock()))
+    await process.settle()
+    assert process.polisher.attempts == [1]
+    await process.engine.hear(polish("h", at=process.clock()))
+    await process.settle()
+    assert process.polisher.attempts == [1], "once"
+
+
+async def test_what_others_may_have_taken_up_by_then_is_left_to_the_sweep() -> None:
+    line, process = deaf()
+    line.lost = 1
+    with pytest.raises(StoreUnavailable):
+        await process.engine.hear(polish("h"))
+    process.clock.later(11)
+    await process.engine.hear(polish("h", at=process.clock()))
+    await process.settle()
+    assert process.polisher.attempts == []
+    process.clock.later(5)
+    assert await process.sweep() == 1
+    await process.settle()
+    assert process.polisher.attempts == [2]
+
+
+async def test_what_another_process_has_saved_is_not_begun_by_who_hears_it_too() -> None:
+    _, process = deaf()
+    other = restarted(process)
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    await other.engine.hear(polish("h"))
+    await give_way()
+    assert (process.polisher.attempts, other.polisher.attempts) == ([1], [])
+    process.polisher.gate.set()
+    await process.settle()
