@@ -138,7 +138,7 @@ class Reactor:
             await self._store.load([id for id in wanted if id not in assumed]) if len(assumed) < len(wanted) else {}
         )
         self._batcher.size_max = self._room.after(stored.values())
-        records = {**assumed, **stored}
+        records = {**assumed, **{id: self._as_left(record) for id, record in stored.items()}}
         doubtful = set(wanted) - set(records)
         for index in indexes:
             id = ids[index]
@@ -159,6 +159,11 @@ class Reactor:
         self._known.forget(unsure)
         lost = await self._save([record for record in records.values() if record.fresh])
         return lost | unsure | await self._mistaken(doubtful - unsure, records)
+
+    def _as_left(self, record: Record[Any]) -> Record[Any]:
+        """A record whose unanswered save was done is ours to go on with only while it is young."""
+        ours = not record.saved_here or self._relay.is_young(record)
+        return record if ours else replace(record, saved_here=False)
 
     async def _mistaken(self, doubtful: set[str], records: Mapping[str, Record[Any]]) -> set[str]:
         """Of the records that were not found, or in which a message stood as heard before, and about which nothing is

@@ -196,7 +196,7 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
     whatever the handler raises."""
     known = record.entry(heard.id)
     if known is not None:
-        begins = _not_begun(record, heard)
+        begins = record.unsaid if record.saved_here and not record.attempts else ()
         again = tuple(one for one in known.said if not one.is_forgotten and (one.topic is not None or one.id in begins))
         return Decided(record, again, stored=False, repeat=True)
     if _is_stale(record, heard):
@@ -230,16 +230,6 @@ def hear(aggregate: Aggregate[S], record: Record[S], heard: Heard) -> Decided[S]
         attempts=0,
     )
     return Decided(after, says, stored=True)
-
-
-BEGUN_WITHIN = timedelta(seconds=10)
-"""Younger than that a record is taken up by nobody's sweep (`TUIDAN_SWEEP_AFTER_SECONDS`)."""
-
-
-def _not_begun(record: Record[Any], heard: Heard) -> frozenset[str]:
-    """Of a record whose save was done and not answered: what it intends, while nobody else can have taken that up."""
-    young = record.touched_at is not None and heard.at - record.touched_at < BEGUN_WITHIN
-    return frozenset(record.unsaid) if record.saved_here and young and not record.attempts else frozenset()
 
 
 def refused(refusal: Refusal, heard: Heard) -> Said:

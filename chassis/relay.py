@@ -32,6 +32,8 @@ knows what came of it."""
 SWEEP_LIMIT = 200
 RENEWED_SHARE = 1 / 3
 """Of the age at which others take a record up: two renewals may fail."""
+YOUNG_SHARE = 2 / 3
+"""Of the same age: what is left of it is time to begin."""
 PERFORMING_MAX = 128
 OF_ONE_KIND_MAX = 48
 """A provider that hangs holds two kinds at most (the call, and the look for what came of it): the others go on."""
@@ -192,6 +194,11 @@ class Relay:
                     again.append(asyncio.create_task(self._say_again(place, record, left)))
         await asyncio.gather(*again)
         return len(again)
+
+    def is_young(self, record: Record[Any]) -> bool:
+        """Whether no sweep can have taken it up, nor will while what it intends is begun here."""
+        touched = record.touched_at
+        return touched is not None and self._clock() - touched < self._sweep_after * YOUNG_SHARE
 
     async def renew(self, stores: Mapping[str, Store]) -> None:
         """Keep what is in hand here from getting old, however much it is: an intent may wait for its turn for longer
