@@ -182,7 +182,6 @@ class Relay:
     async def sweep(self, stores: Mapping[str, Store]) -> int:
         """Say what is long unsaid; returns how many records were taken up. Those behind one whose topic takes nothing
         do not wait for it."""
-        await self.renew(stores)
         now = self._clock()
         again: list[asyncio.Task[None]] = []
         for place, store in stores.items():
@@ -203,7 +202,7 @@ class Relay:
     async def renew(self, stores: Mapping[str, Store]) -> None:
         """Keep what is in hand here from getting old, however much it is: an intent may wait for its turn for longer
         than that, and the sweep of another process, which cannot know that somebody still has it, would perform it
-        beside us."""
+        beside us. Not a part of the sweep here, which may wait for a topic for longer than that."""
         now = self._clock()
         if self._renewed_at is not None and now - self._renewed_at < self._sweep_after * RENEWED_SHARE:
             return

@@ -261,6 +261,7 @@ class Service:
             asyncio.create_task(every(seconds, work, what), name=what)
             for seconds, work, what in (
                 (settings.timers_every_seconds, lambda: timers.ring(engine, unheard), "timers"),
+                (settings.sweep_every_seconds, lambda: engine.relay.renew(engine.stores), "renew"),
                 (settings.sweep_every_seconds, lambda: engine.relay.sweep(engine.stores), "sweep"),
                 (settings.sweep_after_seconds * FLUSH_SHARE, lambda: engine.relay.flush(engine.stores), "flush"),
             )

@@ -104,7 +104,7 @@ class Storage:
 
     def _wakes(self) -> float | None:
         """When a poll of any kind sees something that is due by itself, in virtual seconds."""
-        return _first(self._timers_due(), self._sweep_due(), self._known(self.daily()))
+        return _first(self._timers_due(), self._old_after(RENEWED_SHARE), self._known(self.daily()))
 
     def _timers_due(self) -> float | None:
         """When the next stored timer rings. An old primary may show one that has rung: then at any time."""
@@ -112,21 +112,26 @@ class Storage:
 
     def _sweep_due(self) -> float | None:
         """When something unsaid is old enough to be said."""
-        return self._known(self._moments()[1])
+        return self._old_after(1.0)
+
+    def _old_after(self, share: float) -> float | None:
+        """When something unsaid reaches this share of the age at which it is said; who has it in hand renews it."""
+        touched = self._moments()[1]
+        return None if touched is None else self._known(touched + self._sweep_after * share)
 
     def _known(self, moment: float | None) -> float | None:
         return None if moment is None else moment - self.skews()
 
     def _moments(self) -> tuple[float | None, float | None]:
-        """The next timer, and when what is unsaid gets old, by the clock on the wall."""
-        changes, timer, old = self._seen
+        """The next timer, and since when something is unsaid, by the clock on the wall."""
+        changes, timer, oldest = self._seen
         if changes != self.sight.changes:
             documents = [document for one in self.collections.values() for document in one.documents.values()]
             timer = min((_seconds(at) for one in documents if (at := one.get("wake_at")) is not None), default=None)
             touched = [_seconds(at) for one in documents if one.get("unsaid") and (at := one.get("touched_at"))]
-            old = min(touched) + self._sweep_after * RENEWED_SHARE if touched else None  # what is in hand is renewed
-            self._seen = (self.sight.changes, timer, old)
-        return timer, old
+            oldest = min(touched, default=None)
+            self._seen = (self.sight.changes, timer, oldest)
+        return timer, oldest
 
 
 def _first(*moments: float | None) -> float | None:

@@ -187,6 +187,8 @@ class Rig:
         return state
 
     async def sweep(self) -> int:
+        """What the loops of a service do every second."""
+        await self.engine.relay.renew(self.engine.stores)
         return await self.engine.relay.sweep(self.engine.stores)
 
     async def flush(self, *, everything: bool = True) -> None:

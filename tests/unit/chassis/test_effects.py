@@ -26,6 +26,7 @@ from tests.unit.chassis.jars import (
     Polished,
     PolishJar,
     heard,
+    jar_with,
 )
 from tests.unit.chassis.rig import Rig, Shaky, rig
 
@@ -389,3 +390,25 @@ async def test_what_another_process_has_saved_is_not_begun_by_who_hears_it_too()
     assert (process.polisher.attempts, other.polisher.attempts) == ([1], [])
     process.polisher.gate.set()
     await process.settle()
+
+
+async def test_what_is_in_hand_is_renewed_while_a_sweep_waits_for_a_topic(process: Rig) -> None:
+    process.polisher.gate = asyncio.Event()
+    await process.engine.hear(polish("h"))
+    await process.store.save([jar_with("left")])
+    process.topics.held = asyncio.Event()
+    process.clock.later(16)
+    relay, stores = process.engine.relay, process.engine.stores
+    await relay.renew(stores)
+    sweeping = asyncio.create_task(relay.sweep(stores))
+    await until(lambda: bool(process.topics.sent))
+    process.clock.later(16)
+    await relay.renew(stores)
+    assert not sweeping.done()
+    found = await process.store.unsaid(process.clock(), 10)
+    assert [record.id for record in found] == ["left"], "what is in hand is young"
+    process.polisher.gate.set()
+    process.topics.held.set()
+    await sweeping
+    await process.settle()
+    assert process.polisher.attempts == [1]

@@ -191,6 +191,7 @@ def jar() -> str:
 
 async def test_a_service_hears_says_rings_and_performs(kafka: Broker, door: Door, polisher: Polisher, jar: str) -> None:
     async with started(kafka, door, polisher) as running:
+        assert {"timers", "renew", "sweep", "flush"} <= {task.get_name() for task in asyncio.all_tasks()}
         assert (await running.becomes(200)) == {"started": True, "mongo": True, "kafka": True}
         assert (await running.http.get("/live")).json()["status"] == "live"
 

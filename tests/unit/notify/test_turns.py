@@ -96,6 +96,7 @@ async def test_what_waits_for_its_turn_is_not_told_by_another_process_too(opened
             await give_way()
             clock.at += timedelta(seconds=1)
             for engine in (first, second):
+                await engine.relay.renew(engine.stores)
                 await engine.relay.sweep(engine.stores)
             await second.relay.drain(1)
         outside.slow.set()
