@@ -171,6 +171,9 @@ def make_small_keys(folder: Path, *, shops: bool = False) -> None:
     for module in (certificates, keys, merchants, signing_plan):
         module.rsa_2048 = small  # type: ignore[attr-defined]
     certificates.datetime = Then  # type: ignore[assignment, attr-defined]
+    # The gateway marks wishes with its secret, and ids of messages follow from the marks: the same seed, the same ids.
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "gateway-secret.txt").write_text("0" * 64)
     keys.make_keys(folder, SHOPS if shops else (), (SUB_MCHID,) if shops else ())
     if shops:
         (folder / merchants.FOLDER / SHOPS[1] / "sub-mchid.txt").write_text(SUB_MCHID)
