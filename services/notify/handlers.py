@@ -40,15 +40,15 @@ Decision = tuple[Notice | None, Sequence[Message]]
 @NOTICES.handles(TellCustomer, key="notice_id")
 def tell_customer(notice: Notice | None, asked: TellCustomer, at: datetime) -> Decision:
     """Begin with the first channel the customer can be reached by. Asked again: repeat the answer, if there is one.
-    What was dropped as untrue and is asked for again has become true again, and goes on. A transfer that can be
-    confirmed until later than the one before is another one, and is told anew."""
+    What was dropped as untrue and is asked for again has become true again, and goes on, with what is true now. A
+    transfer that can be confirmed until later than the one before is another one, and is told anew."""
     if notice is None:
         return _go_on(_begun(asked, at, first_call=1), at)
     if _is_another_transfer(notice.asked, asked):
         anew = _begun(asked, at, first_call=notice.first_call + CALLS_MAX)
         return _go_on(_changed(anew, tried=notice.tried), at)
     if notice.superseded_at is not None and notice.told_at is None:
-        return _next(_changed(notice, superseded_at=None), at)
+        return _next(_changed(notice, asked=asked, words=words_for(asked, at), superseded_at=None), at)
     if not notice.ended:
         # Nothing changes, and it is remembered all the same (a copy is saved): heard once more after the notice was
         # dropped, from a topic that is read again, it would be taken for a wish that has become true again.

@@ -91,6 +91,15 @@ def test_what_is_asked_for_again_is_true_again() -> None:
     assert story.hears(tell(outcome="refund-delayed")).told().channel == "inbox"
 
 
+def test_what_is_true_again_is_told_as_it_is_now() -> None:
+    story = overtake(waiting()).hears(
+        tell(outcome="refund-delayed", amount_minor=45_60, to=addressee(phone="13900139000"))
+    )
+    (sent,) = story.said
+    assert isinstance(sent, SendSms)
+    assert (sent.words.amount, sent.phone) == ("¥45.60", "13900139000")
+
+
 def test_a_wish_from_before_that_is_heard_once_more_is_not_true_again() -> None:
     again = tell(outcome="refund-delayed")
     story = waiting().hears(again, id="asked-again")
