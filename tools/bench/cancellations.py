@@ -37,7 +37,9 @@ STEADY_SECONDS = 20.0
 HALF = 0.5
 TARGET_RATE = 300.0
 TARGET_IDLE_MS = (45.0, 150.0)
-CONNECTIONS = 512
+CONNECTIONS = 128
+"""Requests at once, fewer than the gateway hands on to one service at a time (`IN_HAND_MAX` of its clients): with more
+cases than that under way, who comes then waits here, and is measured waiting."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,14 @@ class Message:
         return f"{self.wire} {self.key} {self.id[:8]}"
 
 
+def _place(kept: Sequence[Message], case_id: str, *, paid_later: bool) -> int:
+    """Where the beginning of a case belongs among the events of its order."""
+    for at, one in enumerate(kept):
+        if one.body.get("case_id") == case_id or (paid_later and one.wire == "order-paid.v1"):
+            return at
+    return len(kept)
+
+
 def _text(value: bytes | None) -> str:
     return "" if value is None else value.decode("utf-8", "replace")
 
@@ -258,17 +266,20 @@ class Reading:
 
     def _with_pruned(self, order: Stored) -> list[Message]:
         """What an order's journal kept of its events, and cases that began in an entry which it did not keep: before
-        what is heard of them next."""
+        what is heard of them next. One that had a payment closed began before anybody was known to have paid."""
         kept = self.events_of(order, ORDER_EVENTS)
         if not order.may_be_pruned or self.evidence.restored:  # topics tell of a time that was undone, too
             return kept
-        begun = {one.body["case_id"] for one in kept if one.wire == CASE_BEGINS}
+        unpaid = {body["case_id"] for body in self.bodies("close-payment.v1")}
+        found = {one.id for one in kept}
+        begun: set[str] = set()
         for message in self.words.get(CASE_BEGINS, ()):
-            case_id = message.body.get("case_id")
-            if message.key == order.id and case_id not in begun:
-                place = (at for at, one in enumerate(kept) if one.body.get("case_id") == case_id)
-                kept.insert(next(place, len(kept)), message)
-                begun.add(case_id)
+            case_id = str(message.body["case_id"])
+            if message.key != order.id or case_id in begun:
+                continue
+            begun.add(case_id)  # by its first word; a wish that meets the open case has it said again
+            if message.id not in found:
+                kept.insert(_place(kept, case_id, paid_later=case_id in unpaid), message)
         return kept
 
     @cached_property

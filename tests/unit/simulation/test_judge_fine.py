@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ import pytest
 from services.analytics.projections import PROJECTIONS
 from tests.simulation.evidence import Asked
 from tests.simulation.judge import CHECKS, figures
+from tests.simulation.judge.reading import Reading
 from tests.unit.simulation.given import AT, LATER, Scene
 from tests.unit.simulation.spoils import ORDERS, a_refund_by_hand_that_the_order_never_heard_of
 from tests.unit.simulation.spoils_books import (
@@ -94,6 +96,19 @@ def test_an_order_whose_journal_forgot_that_a_timer_began_its_case_is_fine() -> 
     order["journal"] += [{"heard": f"asked {n}", "passing": True, "said": []} for n in range(32)]
     assert list(CHECKS["legal-lives"](scene.evidence())) == []
     assert list(CHECKS["told-is-known"](scene.evidence())) == []
+
+
+def test_a_case_whose_beginning_was_forgotten_began_before_its_order_was_paid_where_it_had_the_payment_closed() -> None:
+    """Although the payment was heard of before anything else of the case, and a wish had its beginning said again."""
+    scene = shop()
+    order = scene.record(*ORDERS, BACK)
+    (begun,) = (one for one in order["journal"] if one["heard"] == f"cancel {BACK}")
+    accepted = json.loads(begun["said"][0]["body"])
+    order["journal"].remove(begun)
+    scene.hears((*ORDERS, BACK), "closes", ("close-payment.v1", {"order_id": BACK, "case_id": f"{BACK}-c1"}))
+    scene.hears((*ORDERS, BACK), "wished once more", ("cancellation-accepted.v1", accepted))
+    order["journal"] += [{"heard": f"asked {n}", "passing": True, "said": []} for n in range(32)]
+    assert Reading(scene.evidence()).stories[BACK].cases[f"{BACK}-c1"].opened_in == "pending-payment"
 
 
 def test_who_paid_in_time_and_kept_the_order_is_fine() -> None:
