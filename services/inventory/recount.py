@@ -77,10 +77,11 @@ async def recount(books: Balances) -> Recount:
     while page := await books.balances.find({"_id": {"$gt": after}}, sort=[("_id", 1)], limit=PRODUCTS_TOGETHER):
         after = page[-1]["_id"]
         compared.update(balance["_id"] for balance in page)
-        differences.extend(await _compare(page, books.ledger))
-    lost = [{"_id": id, "swept": _FOR_EVER, "pending": []} for id in sorted(noted - compared)]
-    for start in range(0, len(lost), PRODUCTS_TOGETHER):
-        differences.extend(await _compare(lost[start : start + PRODUCTS_TOGETHER], books.ledger))
+        for balance in page:
+            differences.extend(await _compare(balance, books.ledger))
+    lost = sorted(noted - compared)
+    for id in lost:
+        differences.extend(await _compare({"_id": id, "swept": _FOR_EVER, "pending": []}, books.ledger))
     return _told(Recount(products=len(compared) + len(lost), differences=tuple(differences)))
 
 
@@ -134,26 +135,24 @@ PRODUCTS_IN_LEDGER: Sequence[dict[str, Any]] = (
 """Of each product one entry of the index is read. Its lines are a thousand times as many, and more every day."""
 
 
-async def _compare(page: Sequence[Mapping[str, Any]], ledger: Documents) -> list[Difference]:
-    lines = [_lines_in(balance) for balance in page]
+async def _compare(balance: Mapping[str, Any], ledger: Documents) -> list[Difference]:
+    """Each product by itself: of a sum over many the database asks of every line which of them it belongs to, and all
+    of it has to be over in the one minute that adding up may take."""
     sums = {name: {"$sum": f"${name}"} for name in Amounts._fields}
-    found = await ledger.aggregate([{"$match": {"$or": lines}}, {"$group": {"_id": "$product_id", **sums}}])
-    noted = {row["_id"]: Amounts.read(row) for row in found}
-    differences: list[Difference] = []
-    for balance in page:
-        settled = Amounts.read(balance)
-        for marker in balance["pending"]:
-            settled = settled.minus(Amounts.read(marker))
-        counted = noted.get(balance["_id"], Amounts())
-        if settled != counted or not _conserved(counted):
-            differences.append(
-                Difference(
-                    product_id=balance["_id"],
-                    balance=Pieces(**settled._asdict()),
-                    ledger=Pieces(**counted._asdict()),
-                )
-            )
-    return differences
+    found = await ledger.aggregate([{"$match": _lines_in(balance)}, {"$group": {"_id": "$product_id", **sums}}])
+    counted = Amounts.read(found[0]) if found else Amounts()
+    settled = Amounts.read(balance)
+    for marker in balance["pending"]:
+        settled = settled.minus(Amounts.read(marker))
+    if settled == counted and _conserved(counted):
+        return []
+    return [
+        Difference(
+            product_id=balance["_id"],
+            balance=Pieces(**settled._asdict()),
+            ledger=Pieces(**counted._asdict()),
+        )
+    ]
 
 
 def _lines_in(balance: Mapping[str, Any]) -> dict[str, Any]:

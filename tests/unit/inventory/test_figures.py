@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any, cast
 
 import pytest
 from prometheus_client import REGISTRY
@@ -14,20 +14,21 @@ from prometheus_client import REGISTRY
 from chassis import clock
 from chassis.engine import Engine
 from chassis.memory import MemoryBroker, MemoryStore
-from chassis.memory_database import MemoryDatabase
+from chassis.memory_database import MemoryCollection, MemoryDatabase
 from chassis.mongo import Database
-from chassis.projection import Update
+from chassis.projection import Document, Update
 from chassis.readings import Readings
 from chassis.service import Parts
 from chassis.store import StoreUnavailable
 from services.inventory import recount as recounting
-from services.inventory.balances import Balances
+from services.inventory.balances import Balances, Documents
 from services.inventory.handlers import RESERVATIONS
 from services.inventory.main import wire
 from services.inventory.receiving import PRODUCTS, RECEIPTS
 from services.inventory.recount import Recount, Recounts, recount
 from services.inventory.settings import InventorySettings
 from tests.support.waiting import give_way, within
+from tests.unit.inventory.performers import coming_in
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -116,6 +117,32 @@ async def test_a_process_recounts_soon_after_its_start_and_then_every_hour(monke
         await within(asleep, "the pause behind the first recount")
         assert sorted(pauses) == [30, 60, 3600]
         assert await database.collection("recounts").find({"different": 0})
+
+
+class InTime:
+    """A ledger of which the database adds up so many lines at once before its time is over."""
+
+    def __init__(self, ledger: Documents, lines: int) -> None:
+        self._ledger = ledger
+        self._lines = lines
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def aggregate(self, pipeline: Sequence[Document]) -> list[dict[str, Any]]:
+        if "$match" in pipeline[0] and len(await self._ledger.find(pipeline[0]["$match"])) > self._lines:
+            raise StoreUnavailable("adding up took too long")
+        return await self._ledger.aggregate(pipeline)
+
+
+async def test_a_recount_ends_however_many_products_there_are() -> None:
+    books = Process(MemoryDatabase()).books
+    for number in range(12):
+        await books.move([coming_in(f"p-{number}", f"r-{number}-{line}", 1) for line in range(5)])
+    await cast(MemoryCollection, books.balances).delete({"_id": {"$in": ["p-3", "p-4"]}})
+    books.ledger = cast(Documents, InTime(books.ledger, 5))
+    found = await recount(books)
+    assert (found.products, [one.product_id for one in found.differences]) == (12, ["p-3", "p-4"])
 
 
 async def test_who_asks_while_a_recount_is_under_way_waits_for_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
