@@ -16,6 +16,7 @@ import httpx
 import typer
 from rich.box import SIMPLE
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tools.front import NotSignedIn, Refused, checked_address, said_by, token_in
@@ -118,7 +119,7 @@ def show(seen: Json, console: Console) -> None:
     console.print(_sums(seen["sums"]))
     others = [f"{one['word']} {one['count']}: {yuan(one['amount_minor'])}" for one in seen["sums"]["others"]]
     if others:
-        console.print(f"其他资金 · other movements: {', '.join(others)}", highlight=False)
+        console.print(f"其他资金 · other movements: {escape(', '.join(others))}", highlight=False)
     if not seen["sums"]["has_account"]:
         console.print("[yellow]无权下载资金账单,未核对 · no right to the fund-flow bill: not compared[/yellow]")
     if seen["sums"]["at_border"]:
@@ -155,11 +156,12 @@ def _differences(differences: list[Json]) -> Table:
     chosen = sorted(differences, key=lambda one: (order[one["state"]], not one["loud"], one["n"]))[:LINES_SHOWN]
     for one in chosen:
         meaning = f"{one['meaning']['zh']}\n{one['meaning']['en']}"
-        remark = "\n".join(text for text in (one["detail"], one["remark"]) if text)
+        # What people and providers write may hold square brackets, which would be taken for a style.
+        remark = escape("\n".join(text for text in (one["detail"], one["remark"]) if text))
         about = one["subject"] if one["subject"] == one["order_id"] else f"{one['subject']}\n{one['order_id']}".strip()
         style = "bold red" if one["loud"] and one["state"] == "open" else None
         amounts = (yuan(one["bill_minor"]), yuan(one["our_minor"]))
-        table.add_row(str(one["n"]), one["state"], meaning, about, *amounts, remark, style=style)
+        table.add_row(str(one["n"]), one["state"], meaning, escape(about), *amounts, remark, style=style)
     if len(differences) > len(chosen):
         table.add_row("…", "", f"{len(differences) - len(chosen)} more: --json", "", "", "", "")
     return table

@@ -100,6 +100,16 @@ def test_sums_and_differences_are_shown(capsys: pytest.CaptureFixture[str], monk
     assert rows == ["open", "healed"], "what is left to do comes first"
 
 
+@pytest.mark.parametrize("remark", ["paid back [slip 20261103]", "see [/refunds/12]", "[red]"])
+def test_a_remark_is_shown_as_it_was_written(
+    remark: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    closed = {**OPEN, "state": "closed", "remark": remark}
+    assert run(day("done", closed))[0] == AGREES
+    assert remark in capsys.readouterr().out
+
+
 def test_what_was_healed_agrees() -> None:
     assert run(day("done", HEALED))[0] == AGREES
 
