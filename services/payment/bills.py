@@ -169,7 +169,7 @@ class _Row:
         text = self.text(name)
         try:
             return datetime.strptime(text, "%Y-%m-%d %H:%M:%S").replace(tzinfo=CHINA).astimezone(UTC)
-        except ValueError as problem:
+        except (ValueError, OverflowError) as problem:  # the latter: 0001-01-01, as programs write that there is none
             raise UnreadableBill(self.line, name, f"{text!r} is no time like 2026-11-01 20:30:00") from problem
 
 
