@@ -4,6 +4,7 @@ starts the days that are due. All may be done twice (a crash, two replicas): onl
 from __future__ import annotations
 
 import asyncio
+from collections import Counter as Occurrences
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import date
@@ -145,6 +146,7 @@ class Reconciler:
             found += account.differences
             more = {"has_account": True, "others": _others(account), "at_border": account.at_border}
             sums = sums.model_copy(update=more)
+        found = _distinct(found)
         _tell(wish.reconciliation_id, found, orders=len(ids))
         is_cut = len(found) > DIFFERENCES_MAX
         found.sort(key=lambda one: (not one.row.loud, is_cut and not one.is_to_heal))
@@ -261,6 +263,16 @@ def _read(trade_bill: bytes | None, fund_bill: bytes | None) -> tuple[list[Trade
         return trades, None if fund_bill is None else read_fund_bill(fund_bill)
     except UnreadableBill as problem:
         raise UnreadableBill(problem.line, problem.column, problem.why, bill="fund-flow bill") from problem
+
+
+def _distinct(found: Sequence[Difference]) -> list[Difference]:
+    """Each once: what nothing tells apart, as equal lines of a bill, is one difference to whoever deals with it."""
+    many = Occurrences(one.identity for one in found)
+    once: dict[object, Difference] = {}
+    for one in found:
+        told = f"{one.detail} ({many[one.identity]}×)"
+        once.setdefault(one.identity, one if many[one.identity] == 1 else one.model_copy(update={"detail": told}))
+    return list(once.values())
 
 
 def _others(account: Funds) -> tuple[Other, ...]:

@@ -15,7 +15,7 @@ from services.payment.outside import RefundRejected
 from services.payment.reconciliation import ASKED_TOGETHER, RETRY_AFTER, ROUND_WAIT, ROUNDS_MAX, TRIES_MAX
 from services.payment.reconciliation_record import CloseDifference, Reconciliation, days_due, id_of, ready_at
 from services.payment.reconciling import QUESTIONS_AT_ONCE, Nightly
-from tests.unit.payment.bill_files import fund_bill, moved, paid, refunded, trade_bill
+from tests.unit.payment.bill_files import Cells, fund_bill, moved, paid, refunded, trade_bill
 from tests.unit.payment.counting_house import DAY, MORNING, CountingHouse, FakeProvider, refund, trade
 from tests.unit.payment.given import fen
 
@@ -240,6 +240,32 @@ async def test_a_day_that_is_done_is_begun_again_only_when_somebody_says_so(
     day = await house.start(again=False)
     assert (day.run, len(provider.asked)) == (1, 2)
     assert (await house.start()).run == 2
+
+
+@pytest.mark.parametrize(
+    ("trades", "funds", "kinds"),
+    [
+        ([], [moved("X", "1.00"), moved("X", "1.00")], ["fund-line-extra"]),
+        (
+            [paid("TILL"), refunded("TILL", "", "100.00", 交易状态="REVOKED")],
+            [],
+            ["order-unknown", "fund-line-missing"],
+        ),
+    ],
+    ids=["two equal movements", "a stranger's payment that was revoked"],
+)
+async def test_what_stands_twice_in_a_bill_is_one_difference_that_can_be_closed(
+    house: CountingHouse, provider: FakeProvider, trades: list[Cells], funds: list[Cells], kinds: list[str]
+) -> None:
+    provider.trades, provider.funds = trade_bill(*trades), fund_bill(*funds)
+    day = await house.start()
+    assert (open_kinds(day), day.found) == (kinds, len(kinds))
+    assert day.differences[0].detail.endswith("(2×)")
+    for one in day.differences:
+        closed = {"reconciliation_id": day.reconciliation_id, "n": one.n, "by": "李", "remark": "退给了他"}
+        await house.hear(CloseDifference.model_validate(closed))
+    day = await house.day()
+    assert (day.open_count, day.found) == (0, len(day.differences)), "nothing is left, nor said to be left out"
 
 
 async def test_what_a_person_closed_stays_closed_and_other_amounts_are_another_matter(
