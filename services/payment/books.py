@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
+
+import structlog
+from pydantic import ValidationError
 
 from chassis.mongo import Collection
 from services.payment.bills import TradeLine, day_of
@@ -17,6 +20,8 @@ ACCEPTED_AT = "state.refunds.accepted_at"
 _SET = {"$gt": datetime(1970, 1, 1, tzinfo=UTC)}
 """A time that is there. The database reads a partial index only for a query that says the same as the index."""
 
+log = structlog.get_logger()
+
 
 class Books(Protocol):
     """Our payments, to be read page by page."""
@@ -25,7 +30,7 @@ class Books(Protocol):
         """Payments of this shop paid, or with a refund accepted, at `start` or later and before `end`."""
 
     async def payments(self, ids: Sequence[str]) -> list[Payment]:
-        """Those that exist among `ids`."""
+        """Those that exist among `ids` and can be read."""
 
 
 class PaymentBooks:
@@ -52,7 +57,17 @@ class PaymentBooks:
 
     async def payments(self, ids: Sequence[str]) -> list[Payment]:
         documents = await self._collection.find({"_id": {"$in": list(ids)}, "state": {"$ne": None}}, fields=["state"])
-        return [Payment.model_validate(document["state"]) for document in documents]
+        return [payment for document in documents if (payment := _payment(document)) is not None]
+
+
+def _payment(document: Mapping[str, Any]) -> Payment | None:
+    """None where it cannot be read: one damaged record must not hold up the day. Its lines in the bill belong to no
+    payment then, which calls for a person."""
+    try:
+        return Payment.model_validate(document["state"])
+    except ValidationError as problem:
+        log.error("a stored record cannot be read", record=document["_id"], error=type(problem).__name__)
+        return None
 
 
 def _shop(shop: str) -> Any:

@@ -12,12 +12,16 @@ import pytest
 from fastapi import FastAPI
 
 from chassis import problem
+from chassis.documents import Documents
+from chassis.memory_database import Direct, MemoryCollection
 from chassis.mongo import Database
+from chassis.projection import Update
 from services.payment.bills import day_range
 from services.payment.books import PaymentBooks
 from services.payment.handlers import PAYMENTS
 from services.payment.reconciliation import RECONCILIATIONS
 from services.payment.reconciliation_api import reconciliation_routes
+from services.payment.reconciling import Reconciler
 from tests.unit.payment.bill_files import fund_bill, moved, paid, trade_bill
 from tests.unit.payment.counting_house import DAY, MORNING, CountingHouse, FakeProvider
 
@@ -140,6 +144,22 @@ async def test_the_house_has_no_shop_name(house: CountingHouse, http: httpx.Asyn
     await house.drain()
     assert answer.json()["reconciliation_id"] == "tea/2026-11-01"
     assert (await http.get("/reconciliations/tea/2026-11-01")).json()["problem"] == "NO_MERCHANT_ACCOUNT"
+
+
+async def test_a_payment_that_cannot_be_read_does_not_hold_up_its_day(house: CountingHouse) -> None:
+    await house.paid("ORDER-TORN")
+    payments = Documents()
+    payments.insert_new({"_id": id, "state": one["state"]} for id, one in house.payments.documents.items())
+    payments.update_all([Update({"_id": "ORDER-TORN"}, {"$set": {"state.status": "torn"}})])
+    house.provider.trades = trade_bill(paid(ORDER), paid("ORDER-TORN"))
+    house.provider.funds = fund_bill(moved(f"T-{ORDER}", "100.00"), moved("T-ORDER-TORN", "100.00"))
+    collection: Any = MemoryCollection(PAYMENTS.name, {PAYMENTS.name: payments}, Direct())
+    Reconciler(house.engine, house, PaymentBooks(collection)).join()
+    day = await house.start()
+    assert (day.status, [(one.kind, one.subject) for one in day.differences]) == (
+        "done",
+        [("order-unknown", "ORDER-TORN")],
+    )
 
 
 # ── the real database ────────────────────────────────────────────────────────────────────────────────────────────────
