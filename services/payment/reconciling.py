@@ -230,9 +230,11 @@ class Nightly:
             if id in self._started:
                 continue
             wish = StartReconciliation(reconciliation_id=id, shop=shop, day=day.isoformat(), by="nightly")
-            await self._engine.hear(
-                Heard(wish, message_id(f"reconciliation/{id}", "nightly"), at, answers_travel=False)
-            )
+            heard = Heard(wish, message_id(f"reconciliation/{id}", "nightly"), at, answers_travel=False)
+            try:
+                await self._engine.hear(heard)
+            except HandlerFailed as problem:  # its record is damaged: the days behind it, and other shops, go on
+                log.error("a day cannot be started", reconciliation=id, problem=str(problem)[:200])
             self._started.add(id)
 
     @staticmethod

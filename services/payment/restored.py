@@ -16,6 +16,7 @@ from prometheus_client import Gauge
 
 from chassis.clock import Clock
 from chassis.engine import Engine
+from chassis.failures import HandlerFailed
 from chassis.projection import Document, Update
 from chassis.record import Heard
 from contracts.message import message_id
@@ -131,7 +132,10 @@ class Restored:
                     reconciliation_id=id_of(shop, day), shop=shop, day=day.isoformat(), by="restore", again=True
                 )
                 cause = f"restored/{self._time('restored_at').isoformat()}/{wish.reconciliation_id}"
-                await engine.hear(Heard(wish, message_id(cause, "start"), at, answers_travel=False))
+                try:
+                    await engine.hear(Heard(wish, message_id(cause, "start"), at, answers_travel=False))
+                except HandlerFailed as problem:  # its record is damaged: other days, and other shops, go on
+                    log.error("a day cannot be started", reconciliation=id_of(shop, day), problem=str(problem)[:200])
 
     async def finish(self, shops: Iterable[str]) -> None:
         """Note that it is over once no shop waits any more."""

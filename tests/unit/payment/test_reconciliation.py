@@ -435,6 +435,21 @@ async def test_every_morning_yesterday_and_what_was_missed(house: CountingHouse)
     assert len(house.provider.asked) == asked, "a day that was reconciled is left alone"
 
 
+async def test_a_day_whose_record_is_damaged_holds_up_neither_the_days_behind_it_nor_other_shops(
+    house: CountingHouse,
+) -> None:
+    house.clock.now = MORNING - timedelta(days=1)
+    await house.nightly.start_due()
+    await house.drain()
+    house.days.documents[id_of("", DAY - timedelta(days=2))]["state"]["status"] = "torn"
+    restarted = CountingHouse(house.provider, house)
+    restarted.nightly = Nightly(restarted.engine, lambda: ["", "tea"])
+    restarted.clock.now = MORNING
+    await restarted.nightly.start_due()
+    await restarted.drain()
+    assert {id_of("", DAY), id_of("tea", DAY)} <= house.days.documents.keys()
+
+
 @pytest.mark.parametrize(
     ("at", "last"),
     [

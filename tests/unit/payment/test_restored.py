@@ -249,6 +249,16 @@ async def test_bills_that_are_not_kept_any_more_are_not_waited_for(keys: Path) -
     assert len(after.restored.days()) == 91
 
 
+async def test_a_day_whose_record_is_damaged_does_not_hold_up_other_shops(keys: Path) -> None:
+    after = await After(keys).was_restored()
+    await after.restored.start_due(after.engine, [""])
+    after.reconciliations.documents["house/2026-10-31"]["state"]["status"] = "torn"
+    stores: dict[Any, Any] = {ACCOUNTS: MemoryStore(ACCOUNTS), RECONCILIATIONS: after.reconciliations}
+    restarted = Engine("payment", stores, MemoryBroker(), after.clock)
+    await after.restored.start_due(restarted, ["", "south"])
+    assert "south/2026-10-31" in after.reconciliations.documents
+
+
 async def test_days_are_started_once_their_bills_are_there(keys: Path) -> None:
     after = await After(keys).was_restored()
     for _ in range(2):
