@@ -10,12 +10,13 @@ from typing import Any, get_args
 
 from pydantic import BaseModel
 
-from chassis.private import private_fields, with_private
+from chassis.private import Fields, private_fields
 from chassis.telemetry import masked
 from contracts.message import CATALOGUE
 
 HIDDEN = frozenset({"remark", "note", "proof", "solution", "tracking_number", "receiver", "answers", "facts"})
 """What people wrote, and what tells where somebody lives to who can look it up."""
+NOT_SHOWN = "***"
 _CODE = re.compile(r"[A-Za-z0-9_./:+-]{1,80}")
 _LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z-])(\+?[0-9]{3})[0-9]{4,}([0-9]{4})(?![0-9A-Za-z-])")
 _ONLY_DIGITS = re.compile(r"\+?[0-9]{7,}")
@@ -26,12 +27,14 @@ def shown(wire: str, body: bytes) -> Any:
     """The body of a message of this wire name, without personal data; a sentence where it is no JSON."""
     try:
         data = json.loads(body)
+        message = CATALOGUE.get(wire)
+        if message is None:
+            return shape(data)
+        return _known(_without_private(data, private_fields(message)), _names(message))
     except ValueError as problem:
         return f"<{len(body)} bytes that are no JSON: {str(problem).partition(':')[0]}>"
-    message = CATALOGUE.get(wire)
-    if message is None:
-        return shape(data)
-    return _known(with_private(data, private_fields(message), masked), _names(message))
+    except RecursionError:
+        return f"<{len(body)} bytes of JSON in which too much stands inside another>"
 
 
 def words(text: str) -> str:
@@ -48,6 +51,25 @@ def shape(data: Any) -> Any:
     if isinstance(data, str):
         return f"<text of {len(data)}>"
     return data if data is None or isinstance(data, bool) else "<number>"
+
+
+def _without_private(data: Any, fields: Fields) -> Any:
+    """As `with_private`, for a body that may have any shape: that may be why nobody could read it. What stands where
+    something personal should, and is built otherwise, is not shown at all."""
+    if isinstance(data, list):
+        return [_without_private(one, fields) for one in data]
+    if not isinstance(data, Mapping):
+        return data
+    return {name: _one_without_private(value, fields, str(name)) for name, value in data.items()}
+
+
+def _one_without_private(value: Any, fields: Fields, name: str) -> Any:
+    if name not in fields or value is None or value == "":
+        return value
+    below = fields[name]
+    if below is None:
+        return masked(value) if isinstance(value, str) else NOT_SHOWN
+    return _without_private(value, below) if isinstance(value, Mapping | list) else NOT_SHOWN
 
 
 def _known(data: Any, names: frozenset[str], name: str = "") -> Any:
