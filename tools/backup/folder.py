@@ -24,6 +24,8 @@ MANIFEST = "manifest.json"
 DATABASES = tuple(f"tuidan_{name}" for name in SERVICES)
 LEFT_OUT = frozenset({"readiness", RESTORING})
 """Collections that say something about a running database only."""
+COLLECTION = r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$"
+"""Names that can be a file's. Also of what is none of ours: somebody has put a copy aside."""
 PIECE = 1 << 20
 _SMALLEST = 5
 _LARGEST = 48 * 1024 * 1024
@@ -41,7 +43,7 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     database: str = Field(pattern=r"^[a-z0-9_]+$")
-    collection: str = Field(pattern=r"^[A-Za-z0-9_-]+$")
+    collection: str = Field(pattern=COLLECTION)
     documents: int = Field(ge=0)
     bytes: int = Field(ge=0)
     sha256: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import PackageNotFoundError, version
@@ -11,7 +12,7 @@ from pathlib import Path
 from chassis import clock
 from chassis.mongo import Server
 from chassis.store import RESTORING
-from tools.backup.folder import DATABASES, LEFT_OUT, Manifest, Part, Progress, Writer, write_manifest
+from tools.backup.folder import COLLECTION, DATABASES, LEFT_OUT, Manifest, Part, Progress, Writer, write_manifest
 
 SAY_EVERY = 50_000
 
@@ -69,6 +70,8 @@ def _expect_empty(folder: Path) -> None:
 def _expect_whole(there: Sequence[tuple[str, str]]) -> None:
     if half := [database for database, name in there if name == RESTORING]:
         raise BackupRefused(f"half of a backup is put back in {', '.join(half)}: finish it with tuidan restore")
+    if odd := [f"{database}/{name}" for database, name in there if not re.fullmatch(COLLECTION, name)]:
+        raise BackupRefused(f"{', '.join(odd)} cannot be a file: give the collection another name, or delete it")
 
 
 def _make(folder: Path) -> None:

@@ -81,6 +81,25 @@ async def test_what_was_taken_is_put_back_to_the_letter(server: Server, tmp_path
     }, "and nothing else is left of it"
 
 
+async def test_what_somebody_has_put_aside_under_another_name_is_kept_too(server: Server, tmp_path: Path) -> None:
+    """A copy of a collection from before an upgrade, say."""
+    await filled(server)
+    await server.put("tuidan_order", "orders.2026-10", [{"_id": "order-0"}])
+    await take(server, tmp_path / "new", quiet)
+    await put(server, tmp_path / "new", quiet, replace=True)
+    assert await kept(server, "tuidan_order", "orders.2026-10") == [{"_id": "order-0"}]
+
+
+async def test_a_collection_that_cannot_be_a_file_is_named_before_anything_is_copied(
+    server: Server, tmp_path: Path
+) -> None:
+    await filled(server)
+    await server.put("tuidan_order", "old/orders", [{"_id": "order-0"}])
+    with pytest.raises(BackupRefused, match="tuidan_order/old/orders"):
+        await take(server, tmp_path / "new", quiet)
+    assert not (tmp_path / "new").exists()
+
+
 async def test_a_second_restore_before_the_first_was_compared_keeps_the_older_time(
     server: Server, tmp_path: Path
 ) -> None:
