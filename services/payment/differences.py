@@ -174,8 +174,13 @@ def _refund_line(ours: Payment, line: TradeLine, side: Side) -> Difference | Non
         return _from_line("refund-amount", line, refund.amount.amount_minor, detail=line.currency)
     payout = refund.live_payout
     # What has gone as a transfer as well is judged there, too; one that is not known to be made is not all there is.
-    if line.refund_number != refund.number or (payout is not None and payout.status in ("waiting", "paid")):
+    if payout is not None and payout.status in ("waiting", "paid"):
         return None
+    if line.refund_number != refund.number:
+        # Alone it is not twice: its successor was refused, or waits still and would pay again.
+        is_alone = line.refund_state == "SUCCESS" and not is_at_provider(refund) and not refund.is_paid_outside
+        detail = f"closed here, its successor {refund.number} is {refund.status}"
+        return _from_line("refund-not-settled-here", line, None, detail=detail) if is_alone else None
     if refund.returned:
         return None
     kind: Kind | None = None
