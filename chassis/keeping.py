@@ -21,6 +21,7 @@ from chassis.record import Aggregate, Record
 from chassis.store import entries_to_documents, from_document, to_document
 
 TORN_TOLD_MAX = 10_000
+_TORN = (ValidationError, KeyError, TypeError, Damaged)
 
 log = structlog.get_logger()
 
@@ -91,7 +92,7 @@ class Keeping:
         for document in documents:
             try:
                 found.append(self.record(document))
-            except (ValidationError, KeyError, TypeError, KeyMissing, Damaged) as problem:
+            except (*_TORN, KeyMissing) as problem:
                 if document["_id"] in self._torn:
                     continue
                 if len(self._torn) >= TORN_TOLD_MAX:
@@ -99,6 +100,15 @@ class Keeping:
                 self._torn.add(document["_id"])
                 log.error("a stored record cannot be read", record=document["_id"], error=type(problem).__name__)
         return found
+
+    def is_readable(self, document: Mapping[str, Any]) -> bool:
+        """Whether a record can be read back; one that cannot is told to the log. Raises KeyMissing: then none can."""
+        try:
+            self.record(document)
+        except _TORN as problem:
+            log.error("a stored record cannot be read", record=document["_id"], error=type(problem).__name__)
+            return False
+        return True
 
     def opened(self, document: Mapping[str, Any]) -> Mapping[str, Any]:
         """A document, or the parts of one that were asked for, with everything open. Raises KeyMissing, Damaged."""

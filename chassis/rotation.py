@@ -21,12 +21,14 @@ TURNS_MAX = 50
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """`after`: everything up to this id is done. `seen` and `changed`: records since the rotation to `key` began."""
+    """`after`: everything up to this id is done. `seen` and `changed`: records since the rotation to `key` began;
+    `left`: those of them that cannot be read, and stay as they are."""
 
     key: int
     after: str = ""
     seen: int = 0
     changed: int = 0
+    left: int = 0
     done: bool = False
 
 
@@ -43,12 +45,14 @@ async def seal_anew(
     progress = await _begun(marks, keeping.aggregate.name, keeping.ring.current)
     while not progress.done:
         found = await records.find({"_id": {"$gt": progress.after}}, sort=[("_id", 1)], limit=batch)
-        changed = await _seal(records, keeping, found)
+        readable = [document for document in found if keeping.is_readable(document)]
+        changed = await _seal(records, keeping, readable)
         progress = replace(
             progress,
             after=found[-1]["_id"] if found else progress.after,
             seen=progress.seen + len(found),
             changed=progress.changed + changed,
+            left=progress.left + len(found) - len(readable),
             done=not found,
         )
         await _mark(marks, keeping.aggregate.name, progress)
@@ -88,11 +92,11 @@ async def _seal(records: Collection, keeping: Keeping, found: Sequence[dict[str,
 async def _begun(marks: Collection, name: str, key: int) -> Progress:
     """Where a rotation to this key stands; one to an older key is forgotten."""
     (mark,) = await marks.find({"_id": name, "key": key}) or [{}]
-    kept = {field: mark[field] for field in ("after", "seen", "changed") if field in mark}
+    kept = {field: mark[field] for field in ("after", "seen", "changed", "left") if field in mark}
     # One that came to its end begins anew: it may be that something has been stored since by whoever had the old key.
     return Progress(key) if mark.get("done") else Progress(key, **kept)
 
 
 async def _mark(marks: Collection, name: str, progress: Progress) -> None:
-    fields = {name: getattr(progress, name) for name in ("key", "after", "seen", "changed", "done")}
+    fields = {name: getattr(progress, name) for name in ("key", "after", "seen", "changed", "left", "done")}
     await marks.update_all([Update({"_id": name}, {"$set": fields}, upsert=True)])

@@ -47,7 +47,7 @@ def run_rotate(*, resume: bool) -> None:
     try:
         number = max(read_keys(folder)) if resume else add_key(folder)
         console.print(f"personal-{number}.key: sealing with it.", highlight=False)
-        asyncio.run(rotate(url, Ring(folder), console))
+        left = asyncio.run(rotate(url, Ring(folder), console))
     except (WrongKeyFile, OSError) as problem:
         refuse(str(problem))
     except (KeyMissing, Damaged, StoreUnavailable) as problem:
@@ -56,6 +56,10 @@ def run_rotate(*, resume: bool) -> None:
         refuse(f"Interrupted. {GO_ON}")
     except Overtaken:
         refuse(f"Records are saved faster than they are read. {GO_ON}")
+    if left:
+        refuse(
+            f"{left} records cannot be read, and stay as they are: see above. All others are sealed with the new key."
+        )
     console.print(
         f"Done. Within {LOOK_SECONDS:.0f} s of the new key's coming every service seals with it. When `tuidan keys "
         "personal` counts nothing under an older key, remove its file.",
@@ -63,28 +67,32 @@ def run_rotate(*, resume: bool) -> None:
     )
 
 
-async def rotate(url: str, ring: Ring, console: Console) -> None:
-    """Seal every record of every kind with the ring's newest key; what was stored meanwhile in a second pass."""
+async def rotate(url: str, ring: Ring, console: Console) -> int:
+    """Seal every record of every kind with the ring's newest key; what was stored meanwhile in a second pass. Returns
+    how many cannot be read."""
+    left = 0
     with Bars(console=console) as bars:
         for service, aggregate in KINDS:
             database = Database(url, f"tuidan_{service}")
             try:
-                await _rotate(database, Keeping(aggregate, ring), bars)
+                left += await _rotate(database, Keeping(aggregate, ring), bars)
             finally:
                 await database.close()
+    return left
 
 
-async def _rotate(database: Database, keeping: Keeping, bars: Bars) -> None:
+async def _rotate(database: Database, keeping: Keeping, bars: Bars) -> int:
     name = keeping.aggregate.name
     records, marks = database.collection(name), database.collection(MARKS)
-    total = await records.count({})
+    total, left = await records.count({}), 0
     for turn in ("", " once more"):
         bar = bars.add_task(f"{name}{turn}", total=total)
 
         def show(progress: Progress, bar: Any = bar) -> None:
             bars.update(bar, completed=progress.seen)
 
-        await seal_anew(records, marks, keeping, show)
+        left = (await seal_anew(records, marks, keeping, show)).left
+    return left
 
 
 def run_show() -> None:

@@ -174,6 +174,20 @@ async def test_a_rotation_that_was_cut_goes_on_where_it_was(database: Any, folde
     assert (steps[0].seen, end.seen, end.changed) == (6, ROTATED, ROTATED)
 
 
+async def test_a_record_that_cannot_be_read_is_left_and_holds_up_no_other(folder: Path) -> None:
+    database = MemoryDatabase(ring=Ring(folder))
+    await database.store(ORDERS).save(orders(ROTATED))
+    records: Any = database.collection("orders")
+    ids = [document["_id"] for document in await raw(database)]
+    await records.update_all([Update({"_id": ids[0]}, {"$set": {"state.state": "torn"}})])
+    await records.update_all([Update({"_id": ids[1]}, {"$set": {"state.contact.name": "sealed.1." + "A" * 40}})])
+    add_key(folder)
+    keeping, marks = Keeping(ORDERS, Ring(folder)), cast(Any, database.collection("rotations"))
+    end = await seal_anew(records, marks, keeping, lambda _: None, batch=3)
+    assert (end.seen, end.changed, end.left, end.done) == (ROTATED, ROTATED - 2, 2, True)
+    assert (await keys_in_use(records, keeping))[1] == 2
+
+
 async def test_a_record_that_is_saved_meanwhile_keeps_what_was_saved(folder: Path) -> None:
     database = MemoryDatabase(ring=Ring(folder))
     store = database.store(ORDERS)

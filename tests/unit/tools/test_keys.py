@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from chassis.mongo import Database
 from chassis.personal import Ring, make_first_keys
+from chassis.projection import Update
 from services.order.handlers import ORDERS
 from tests.support.fixtures import mongo_url
 from tests.unit.order import told
@@ -55,6 +56,15 @@ def test_keys_are_made_rotated_and_counted(tmp_path: Path, mongo_url: str, monke
     for old in ("personal-1.key", "personal-2.key"):
         (tmp_path / old).unlink()
     assert say("personal")[0] == 0
+
+    async def tear() -> None:
+        database = Database(mongo_url, "tuidan_order")
+        await database.collection(ORDERS.name).update_all([Update({}, {"$set": {"state.state": "torn"}})])
+        await database.close()
+
+    asyncio.run(tear())
+    code, words = say("rotate-personal")
+    assert (code, "1 records cannot be read" in words, "Done" in words) == (2, True, False), words
 
 
 @pytest.mark.parametrize(("named", "missing"), [("TUIDAN_MONGO", "TUIDAN_KEYS"), ("TUIDAN_KEYS", "TUIDAN_MONGO")])
