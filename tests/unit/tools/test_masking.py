@@ -33,5 +33,7 @@ def test_personal_data_of_another_shape_is_not_shown(contact: Any) -> None:
 @pytest.mark.parametrize("wire", ["place-order.v1", "unheard-of.v1"])
 @pytest.mark.parametrize("depth", [900, 100_000])
 def test_json_that_is_too_deep_is_told_in_words(wire: str, depth: int) -> None:
-    shown = masking.shown(wire, b'{"a":' + b"[" * depth + b"]" * depth + b"}")
-    assert depth < 1_000 or "bytes of JSON" in shown
+    body = b'{"a":' + b"[" * depth + b"]" * depth + b"}"
+    shown = masking.shown(wire, body)
+    told = f"<{len(body)} bytes of JSON in which too much stands inside another>"
+    assert shown == told or (depth < 1_000 and list(shown) == ["a"])
