@@ -25,6 +25,11 @@ TRADE_COLUMNS = {
     "ALL": (*_PAYMENT, *_REFUND, *_GOODS, "申请退款金额", "费率备注"),
     "SUCCESS": (*_PAYMENT, *_GOODS, "费率备注"),
     "REFUND": (*_PAYMENT, "退款申请时间", "退款成功时间", *_REFUND, *_GOODS, "申请退款金额", "费率备注"),
+    # WxJava, WxPayBillResult.java: no document shows it.
+    "RECHARGE_REFUND": (
+        *(*_PAYMENT, "退款申请时间", "退款成功时间", *_REFUND),
+        *("商品名称", "商户数据包", "返还手续费", "费率", "订单金额", "申请退款金额"),
+    ),
 }
 FUND_COLUMNS = (
     *("记账时间", "微信支付业务单号", "资金流水单号", "业务名称", "业务类型", "收支类型", "收支金额(元)"),
@@ -77,6 +82,7 @@ def _of_trade(trade: sqlite3.Row) -> Line:
         "商品名称": cell(trade["description"]),
         "商户数据包": cell(trade["attach"]),
         "手续费": "0.00000",
+        "返还手续费": "0.00000",
         "费率": "0.00%",
         "费率备注": "",
     }

@@ -71,15 +71,16 @@ class Bills:
     def trade_bill(self, mchid: str, day: str, bill_type: str, sub_mchid: str | None = None) -> str:
         """The file of one day: payments by success time, refunds by acceptance. WechatPayError says why not.
 
-        With ``sub_mchid`` only what a service provider did for that sub-merchant.
+        Refunds from what was topped up (``Refunds.ask_by_hand``) stand in RECHARGE_REFUND and nowhere else. With
+        ``sub_mchid`` only what a service provider did for that sub-merchant.
         """
         begin = self._begin(day)
         lines = []
-        if bill_type != "REFUND":
+        if bill_type in ("ALL", "SUCCESS"):
             sql = "SELECT * FROM trades WHERE mchid = ? AND success_at >= ? AND success_at < ?"
             lines += [payment_line(row) for row in self._store.all(sql, mchid, begin, begin + DAY_SECONDS)]
         if bill_type != "SUCCESS":
-            lines += self._refund_lines(mchid, begin)
+            lines += self._refund_lines(mchid, begin, "REFUND" if bill_type == "ALL" else bill_type)
         lines = [self._with_party(line, mchid) for line in sorted(lines, key=lambda line: line["交易时间"])]
         lines = [line for line in lines if sub_mchid in (None, line["特约商户号"])]
         lines = self._spoiled(lines, bill_type)
@@ -92,11 +93,11 @@ class Bills:
         party = party_of(self._store, mchid, line["商户订单号"])
         return {**line, "特约商户号": "0" if party is None else party.sub_mchid}
 
-    def _refund_lines(self, mchid: str, begin: float) -> list[Line]:
+    def _refund_lines(self, mchid: str, begin: float, bill: str) -> list[Line]:
         known_until = begin + DAY_SECONDS + FROZEN_SECONDS
         lines = []
-        sql = "SELECT * FROM refunds WHERE mchid = ? AND created_at >= ? AND created_at < ?"
-        for refund in self._store.all(sql, mchid, begin, begin + DAY_SECONDS):
+        sql = "SELECT * FROM refunds WHERE mchid = ? AND created_at >= ? AND created_at < ? AND bill = ?"
+        for refund in self._store.all(sql, mchid, begin, begin + DAY_SECONDS, bill):
             trade = self._store.one(
                 "SELECT * FROM trades WHERE mchid = ? AND out_trade_no = ?", mchid, refund["out_trade_no"]
             )
@@ -151,7 +152,7 @@ class Bills:
         disturbance = self.disturbance
         dropped = set(disturbance.drop)
         kept = [line for line in lines if _number_of(line) not in dropped]
-        if bill_type == "SUCCESS" or not kept:
+        if bill_type in ("SUCCESS", "RECHARGE_REFUND") or not kept:
             return kept
         model = kept[-1]
         unknown = [_stranger(model, place) for place in range(disturbance.add_unknown)]

@@ -12,13 +12,15 @@ from sandbox.world import World
 
 
 class HandRefund(BaseModel):
-    """A refund made by hand on the merchant platform; ``amount_minor`` is fen."""
+    """A refund made by hand on the merchant platform; ``amount_minor`` is fen. ``from_available``: not from the money
+    of payments, as an account of the old fund flow refunds, but from what was topped up."""
 
     model_config = ConfigDict(extra="forbid")
     out_trade_no: str = Field(min_length=1)
     amount_minor: int = Field(ge=1)
     reason: str | None = Field(default=None, min_length=1, max_length=26)
     mchid: str | None = None
+    from_available: bool = False
 
 
 def control_money_router(world: World) -> APIRouter:
@@ -32,7 +34,7 @@ def control_money_router(world: World) -> APIRouter:
         if trade is None:
             raise HTTPException(404, {"reason": "unknown-trade"})
         try:
-            made = world.refunds.ask_by_hand(trade, body.amount_minor, body.reason)
+            made = world.refunds.ask_by_hand(trade, body.amount_minor, body.reason, from_available=body.from_available)
         except WechatPayError as refusal:
             raise HTTPException(409, {"reason": "refused", "code": refusal.code}) from None
         finally:

@@ -74,10 +74,13 @@ class Refunds:
                 self.note_refusal(order, refusal.code, mchid=mchid)
             raise
 
-    def ask_by_hand(self, trade: sqlite3.Row, amount_minor: int, reason: str | None) -> dict[str, Any]:
+    def ask_by_hand(
+        self, trade: sqlite3.Row, amount_minor: int, reason: str | None, *, from_available: bool = False
+    ) -> dict[str, Any]:
         """A refund somebody makes on the merchant platform: the platform makes the number up.
 
-        The callback goes to the one address that the account has there. WechatPayError as for ``ask``.
+        The callback goes to the one address that the account has there. ``from_available``: from what was topped up,
+        so that only the bill RECHARGE_REFUND has it. WechatPayError as for ``ask``.
         """
         mchid, out_trade_no = trade["mchid"], trade["out_trade_no"]
         count = self._store.number(
@@ -90,7 +93,11 @@ class Refunds:
             notify_url=self._address_on_the_platform(mchid),
             amount=RefundAmount(refund=amount_minor, total=trade["total"], currency="CNY"),
         )
-        return self.ask(order, mchid=mchid)
+        made = self.ask(order, mchid=mchid)
+        if from_available:
+            sql = "UPDATE refunds SET bill = 'RECHARGE_REFUND' WHERE mchid = ? AND out_refund_no = ?"
+            self._store.run(sql, mchid, order.out_refund_no)
+        return made
 
     def _address_on_the_platform(self, mchid: str) -> str | None:
         url, name = self._settings.refund_url, self._keys.merchants[mchid].name

@@ -23,7 +23,8 @@ CREATE TABLE IF NOT EXISTS refunds (
     mchid TEXT NOT NULL, out_refund_no TEXT NOT NULL, refund_id TEXT NOT NULL UNIQUE, out_trade_no TEXT NOT NULL,
     refund INTEGER NOT NULL, discount INTEGER NOT NULL, reason TEXT, notify_url TEXT, funds_account TEXT NOT NULL,
     channel TEXT NOT NULL, account TEXT NOT NULL, status TEXT NOT NULL, final_status TEXT NOT NULL,
-    created_at REAL NOT NULL, settle_at REAL NOT NULL, ended_at REAL, PRIMARY KEY (mchid, out_refund_no)
+    created_at REAL NOT NULL, settle_at REAL NOT NULL, ended_at REAL, bill TEXT NOT NULL DEFAULT 'REFUND',
+    PRIMARY KEY (mchid, out_refund_no)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS refunds_by_number ON refunds (out_refund_no);
 CREATE INDEX IF NOT EXISTS refunds_by_trade ON refunds (mchid, out_trade_no);
@@ -65,7 +66,7 @@ CREATE TABLE IF NOT EXISTS sms_blacklist (number TEXT PRIMARY KEY) WITHOUT ROWID
 """
 
 # Grows with every change of a table above or in the ledger: files are not converted.
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 Value = str | int | float | None
 

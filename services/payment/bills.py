@@ -17,7 +17,9 @@ from typing import Literal
 
 from contracts.zone import CHINA
 
-TradeKind = Literal["ALL", "SUCCESS", "REFUND"]
+TradeKind = Literal["ALL", "SUCCESS", "REFUND", "RECHARGE_REFUND"]
+"""The last: refunds from money that was topped up, which no other bill has
+(pay.weixin.qq.com/doc/v3/merchant/4012556654)."""
 TradeState = Literal["SUCCESS", "REFUND", "REVOKED"]
 
 _BOM = "\ufeff"
@@ -28,6 +30,7 @@ _OLDER_NAMES = {
     "应结订单金额": ("总金额",),
     "订单金额": ("应结订单金额", "总金额"),
     "申请退款金额": ("退款金额",),
+    "手续费": ("返还手续费",),  # of refunds from what was topped up
     "应结订单总金额": ("总交易额",),
     "退款总金额": ("总退款金额",),
 }
@@ -105,8 +108,9 @@ def read_trade_bill(raw: bytes, kind: TradeKind = "ALL") -> list[TradeLine]:
     came = [one for one in lines if one.state == "SUCCESS"]
     went = [one for one in lines if one.state != "SUCCESS"]
     sheet.check_count("总交易单数", len(lines))
-    sheet.check_sum("应结订单总金额", sum(one.settled_minor for one in came))
-    if kind != "REFUND":
+    if kind != "RECHARGE_REFUND":
+        sheet.check_sum("应结订单总金额", sum(one.settled_minor for one in came))
+    if kind in ("ALL", "SUCCESS"):
         sheet.check_sum("订单总金额", sum(one.amount_minor for one in came), required=False)
     if kind != "SUCCESS":
         sheet.check_sum("退款总金额", sum(one.settled_minor for one in went))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter as Occurrences
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from datetime import date
 from typing import Literal, Protocol
 
@@ -20,6 +20,7 @@ from contracts.message import Report, message_id
 from contracts.payment import trade_number
 from services.payment.bills import (
     FundLine,
+    TradeKind,
     TradeLine,
     UnreadableBill,
     day_range,
@@ -54,7 +55,9 @@ QUESTIONS_AT_ONCE = 4
 # Nothing happened on that day (pay.weixin.qq.com/doc/v3/merchant/4013071254).
 NOTHING_HAPPENED = "NO_STATEMENT_EXIST"
 # Nobody shows a sub-merchant's account to its service provider: then the trade bill alone is compared.
-NOT_SHOWN = "NO_AUTH"
+NOT_SHOWN = frozenset({"NO_AUTH"})
+# The bill of refunds from what was topped up is not in every list of kinds that the provider's documents give.
+NOT_OFFERED = NOT_SHOWN | {"PARAM_ERROR", "INVALID_REQUEST"}
 # A refund that stands in the bill, which is never written anew, may have been closed since: then it moved nothing.
 BILL_ONLY = frozenset({"refund-not-ours", "refund-not-accepted-here"})
 
@@ -67,7 +70,7 @@ log = structlog.get_logger()
 class Provider(Protocol):
     """What is asked of the provider in the name of one merchant. Every call may raise Refused or NoAnswer."""
 
-    async def trade_bill(self, day: date, kind: Literal["ALL", "SUCCESS", "REFUND"], /) -> bytes: ...
+    async def trade_bill(self, day: date, kind: TradeKind, /) -> bytes: ...
 
     async def fund_flow_bill(self, day: date, account: Literal["BASIC"], /) -> bytes: ...
 
@@ -104,18 +107,19 @@ class Reconciler:
 
     # ── compare ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def compare_day(self, wish: CompareDay, _: int) -> DayCompared | BillsNotThere | BillNotReadable:
-        """Fetch both bills, compare them with our payments and with each other."""
+        """Fetch the bills, compare them with our payments and with each other."""
         id, day = wish.reconciliation_id, date.fromisoformat(wish.day)
         try:
             provider = self._provider(wish.shop)
             trade_bill = await _fetched(provider.trade_bill(day, "ALL"))
-            fund_bill = await _fetched(provider.fund_flow_bill(day, "BASIC"), may_be_hidden=True)
+            topped_up = await _fetched(provider.trade_bill(day, "RECHARGE_REFUND"), NOT_OFFERED)
+            fund_bill = await _fetched(provider.fund_flow_bill(day, "BASIC"), NOT_SHOWN)
         except (NoAnswer, Refused) as trouble:
             NOT_DONE.labels("not-there").inc()
             log.warning("the bills of a day are not there", reconciliation=id, code=trouble.code)
             return BillsNotThere(reconciliation_id=id, code=trouble.code)
         try:
-            trades, funds = await asyncio.to_thread(_read, trade_bill, fund_bill)
+            trades, funds = await asyncio.to_thread(_read, trade_bill, topped_up, fund_bill)
         except UnreadableBill as problem:
             NOT_DONE.labels("unreadable").inc()
             log.error("a bill cannot be read", reconciliation=id, problem=str(problem))
@@ -244,23 +248,33 @@ class Nightly:
         return shop != HOUSE
 
 
-async def _fetched(call: Awaitable[bytes], *, may_be_hidden: bool = False) -> bytes | None:
-    """The bill; empty when nothing happened on that day, None when the provider does not show it to us at all."""
+async def _fetched(call: Awaitable[bytes], hidden: Collection[str] = ()) -> bytes | None:
+    """The bill; empty when nothing happened on that day, None when the provider does not show it to us at all, which
+    the codes `hidden` say."""
     try:
         return await call
     except Refused as refusal:
         if refusal.code == NOTHING_HAPPENED:
             return b""
-        if refusal.code == NOT_SHOWN and may_be_hidden:
+        if refusal.code in hidden:
             return None
         raise
 
 
-def _read(trade_bill: bytes | None, fund_bill: bytes | None) -> tuple[list[TradeLine], list[FundLine] | None]:
+def _read(
+    trade_bill: bytes | None, topped_up: bytes | None, fund_bill: bytes | None
+) -> tuple[list[TradeLine], list[FundLine] | None]:
+    """The lines of both trade bills, each refund once, and those of the account, None where it is not shown."""
     try:
         trades = read_trade_bill(trade_bill or b"")
     except UnreadableBill as problem:
         raise UnreadableBill(problem.line, problem.column, problem.why, bill="trade bill") from problem
+    try:
+        more = read_trade_bill(topped_up or b"", "RECHARGE_REFUND")
+    except UnreadableBill as problem:
+        raise UnreadableBill(problem.line, problem.column, problem.why, bill="RECHARGE_REFUND bill") from problem
+    known = {one.refund_number for one in trades if one.is_refund}
+    trades += [one for one in more if one.refund_number not in known]
     try:
         return trades, None if fund_bill is None else read_fund_bill(fund_bill)
     except UnreadableBill as problem:

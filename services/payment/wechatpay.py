@@ -21,6 +21,7 @@ from chassis.clock import Clock
 from contracts.message import Money
 from contracts.payment import DESCRIPTION_BYTES_MAX, cut
 from services.payment.bill_download import BILL_BYTES_MAX, BadBill, BillLink, unpacked
+from services.payment.bills import TradeKind
 from services.payment.calling import Line, NoAnswer, Refused, http_client
 from services.payment.hosts import HostChoice
 from services.payment.keyfolder import KeyFolder, Merchant
@@ -214,8 +215,8 @@ class WechatPay:
         return _read(ProviderTransfer, await self._line.call("POST", place, what="cancel-transfer"))
 
     # ── bills ────────────────────────────────────────────────────────────────────────────────────────────────────────
-    async def trade_bill(self, day: date, kind: Literal["ALL", "SUCCESS", "REFUND"]) -> bytes:
-        """The bill of all payments and refunds of a day in China, there from ten the next morning
+    async def trade_bill(self, day: date, kind: TradeKind) -> bytes:
+        """A bill of payments and refunds of a day in China, there from ten the next morning
         (pay.weixin.qq.com/doc/v3/merchant/4012556654)."""
         return await self._bill("tradebill", {"bill_date": day.isoformat(), "bill_type": kind, **self._sub_mchid()})
 

@@ -100,7 +100,7 @@ async def by_hand(person: Person, key: str, line_no: int) -> None:
     line = next((one for one in order.get("lines", ()) if one["line_no"] == line_no), None)
     if line is None or not order.get("paid_minor") or not loss.backed_up.is_set() or loss.lost.is_set():
         return
-    body = {"out_trade_no": person.order_id, "amount_minor": line["paid_minor"]}
+    body = {"out_trade_no": person.order_id, "amount_minor": line["paid_minor"], "from_available": line_no % 2 == 0}
     status, _ = await person.door.sandbox("POST", "/_control/platform/refunds", body)
     person.door.note(person.name, "by-hand", person.order_id, {"lines": [{"line_no": line_no}]}, status, {})
 

@@ -361,7 +361,7 @@ class Person:
         total = int(order.get("paid_minor") or 0)
         if total:
             amount = total if whole else max(1, total // 3)
-            body = {"out_trade_no": self.order_id, "amount_minor": amount}
+            body = {"out_trade_no": self.order_id, "amount_minor": amount, "from_available": not whole}
             await self.door.sandbox("POST", "/_control/platform/refunds", body)
 
     async def look(self, key: str = "") -> Json:

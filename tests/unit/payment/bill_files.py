@@ -38,6 +38,7 @@ TRADE_COLUMNS = [
     "费率备注",
 ]
 REFUND_COLUMNS = [*TRADE_COLUMNS[:14], "退款申请时间", "退款成功时间", *TRADE_COLUMNS[14:]]
+RECHARGE_COLUMNS = ["返还手续费" if name == "手续费" else name for name in REFUND_COLUMNS if name != "费率备注"]
 FUND_COLUMNS = [
     "记账时间",
     "微信支付业务单号",

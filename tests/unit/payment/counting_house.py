@@ -47,6 +47,7 @@ class FakeProvider:
 
     trades: bytes | Exception = NOTHING
     funds: bytes | Exception = NOTHING
+    topped_up: bytes | Exception = NOTHING
     payments: dict[str, Trade | Exception] = field(default_factory=dict)
     refunds: dict[str, ProviderRefund | Exception] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
@@ -54,7 +55,8 @@ class FakeProvider:
     most_at_once: int = 0
 
     async def trade_bill(self, day: date, kind: str, /) -> bytes:
-        return cast(bytes, self._given(f"trade {day} {kind}", self.trades))
+        given = self.topped_up if kind == "RECHARGE_REFUND" else self.trades
+        return cast(bytes, self._given(f"trade {day} {kind}", given))
 
     async def fund_flow_bill(self, day: date, account: str, /) -> bytes:
         return cast(bytes, self._given(f"fund {day} {account}", self.funds))

@@ -15,7 +15,7 @@ from services.payment.outside import RefundRejected
 from services.payment.reconciliation import ASKED_TOGETHER, RETRY_AFTER, ROUND_WAIT, ROUNDS_MAX, TRIES_MAX
 from services.payment.reconciliation_record import CloseDifference, Reconciliation, days_due, id_of, ready_at
 from services.payment.reconciling import QUESTIONS_AT_ONCE, Nightly
-from tests.unit.payment.bill_files import Cells, fund_bill, moved, paid, refunded, trade_bill
+from tests.unit.payment.bill_files import RECHARGE_COLUMNS, Cells, fund_bill, moved, paid, refunded, trade_bill
 from tests.unit.payment.counting_house import DAY, MORNING, CountingHouse, FakeProvider, refund, trade
 from tests.unit.payment.given import fen
 
@@ -57,7 +57,43 @@ async def test_a_day_that_agrees(house: CountingHouse, provider: FakeProvider) -
     assert (day.sums.our_refunds.count, day.sums.our_refunds.amount_minor) == (1, 4_000)
     assert [(one.word, one.amount_minor) for one in day.sums.others] == [("-提现", 100)]
     assert day.sums.has_account
-    assert provider.asked == ["trade 2026-11-01 ALL", "fund 2026-11-01 BASIC"]
+    assert provider.asked == ["trade 2026-11-01 ALL", "trade 2026-11-01 RECHARGE_REFUND", "fund 2026-11-01 BASIC"]
+
+
+async def test_a_refund_stands_once_in_whichever_bill(house: CountingHouse, provider: FakeProvider) -> None:
+    await house.paid(ORDER)
+    await house.refunded(ORDER, CASE)
+    line = refunded(ORDER, NUMBER, 返还手续费="0.24000")
+    provider.topped_up = trade_bill(line, columns=RECHARGE_COLUMNS, 应结订单总金额="100.00")
+    for ordinary in ([paid(ORDER)], [paid(ORDER), refunded(ORDER, NUMBER)]):
+        provider.trades, provider.funds = trade_bill(*ordinary), fund_bill(IN, OUT)
+        day = await house.start()
+        assert (day.status, day.found) == ("done", 0)
+        assert day.sums is not None
+        assert (day.sums.bill_refunds.count, day.sums.our_refunds.count) == (1, 1)
+
+
+@pytest.mark.parametrize("code", ["PARAM_ERROR", "INVALID_REQUEST", "NO_AUTH"])
+async def test_a_bill_of_refunds_from_what_was_topped_up_that_is_not_offered(
+    house: CountingHouse, provider: FakeProvider, code: str
+) -> None:
+    await house.paid(ORDER)
+    provider.trades, provider.funds, provider.topped_up = trade_bill(paid(ORDER)), fund_bill(IN), Refused(400, code, "")
+    day = await house.start()
+    assert (day.status, day.differences) == ("done", ())
+
+
+async def test_a_bill_of_refunds_from_what_was_topped_up_that_is_not_made_yet_is_waited_for(
+    house: CountingHouse, provider: FakeProvider
+) -> None:
+    await house.paid(ORDER)
+    provider.trades, provider.funds = trade_bill(paid(ORDER)), fund_bill(IN)
+    provider.topped_up = Refused(400, "STATEMENT_CREATING", "")
+    day = await house.start()
+    assert (day.status, day.problem) == ("failed", "STATEMENT_CREATING")
+    provider.topped_up = trade_bill(refunded(ORDER, "BYHAND"), columns=RECHARGE_COLUMNS, 退款总金额="1.00")
+    day = await house.start()
+    assert (day.status, day.problem.split(",")[0]) == ("unreadable", "RECHARGE_REFUND bill")
 
 
 async def test_a_sub_merchant_whose_account_is_not_shown(house: CountingHouse, provider: FakeProvider) -> None:
@@ -238,7 +274,7 @@ async def test_a_day_that_is_done_is_begun_again_only_when_somebody_says_so(
 ) -> None:
     await house.start()
     day = await house.start(again=False)
-    assert (day.run, len(provider.asked)) == (1, 2)
+    assert (day.run, len(provider.asked)) == (1, 3)
     assert (await house.start()).run == 2
 
 

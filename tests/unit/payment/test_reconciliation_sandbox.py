@@ -13,7 +13,7 @@ from sandbox.app import close, create_app, settle
 from sandbox.clock import Clock as SandboxClock
 from sandbox.settings import SandboxSettings
 from services.payment.wechatpay import WechatPay, http_client
-from tests.unit.payment.counting_house import MORNING, CountingHouse
+from tests.unit.payment.counting_house import MORNING, NOON, CountingHouse
 from tests.unit.payment.given import fen
 from tests.unit.payment.provider import SHOP, merchant_of
 
@@ -75,6 +75,20 @@ async def test_all_of_a_day_is_healed_from_its_bills(day: Day) -> None:
     assert (seen.sums.our_payments, seen.sums.our_refunds) == (seen.sums.bill_payments, seen.sums.bill_refunds)
     assert (seen.sums.bill_payments.count, seen.sums.bill_refunds.amount_minor) == (2, 4_000)
     assert [(await day.house.payment(order)).status for order in ORDERS] == ["paid", "paid"]
+
+
+async def test_a_refund_by_hand_from_what_was_topped_up_stands_in_a_bill_of_its_own(day: Day) -> None:
+    day.house.clock.now = NOON
+    body = {"out_trade_no": ORDERS[1], "amount_minor": 3_000, "from_available": True}
+    assert (await day.http.post("/_control/platform/refunds", json=body)).is_success
+    day.house.clock.now = MORNING
+    seen = await day.house.start()
+    assert [one.kind for one in seen.differences if one.state == "open"] == []
+    found = (await day.house.payment(ORDERS[1])).refunds
+    assert [(one.found, one.amount, one.status) for one in found] == [(True, fen(3_000), "settled")]
+    assert seen.sums is not None
+    assert seen.sums.bill_refunds == seen.sums.our_refunds
+    assert seen.sums.bill_refunds.amount_minor == 4_000 + 3_000
 
 
 async def test_other_columns_in_another_order_are_read_as_well(day: Day) -> None:

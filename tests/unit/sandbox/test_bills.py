@@ -31,6 +31,7 @@ REFUND = (
     "应结订单金额,代金券金额,退款申请时间,退款成功时间,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,"
     "退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注"
 )
+RECHARGE_REFUND = REFUND.replace("手续费", "返还手续费").removesuffix(",费率备注")
 FUND = (
     "记账时间,微信支付业务单号,资金流水单号,业务名称,业务类型,收支类型,收支金额(元),账户结余(元),资金变更提交申请人,"
     "备注,业务凭证号"
@@ -164,6 +165,25 @@ async def test_a_type_has_only_its_own_lines(make_shop: MakeShop) -> None:
     assert set(summary) == {"总交易单数", "应结订单总金额", "手续费总金额", "订单总金额"}
     lines, _ = read(await file_of(shop, day, bill_type="REFUND"))
     assert {line["交易状态"] for line in lines} == {"REFUND"}
+
+
+async def test_a_refund_from_what_was_topped_up_stands_in_a_bill_of_its_own(make_shop: MakeShop) -> None:
+    shop = await make_shop()
+    day = await at_noon(shop)
+    await shop.paid("order-0001", 1000)
+    by_hand = {"out_trade_no": "order-0001", "amount_minor": 400, "from_available": True}
+    made = (await shop.http.post("/_control/platform/refunds", json=by_hand)).json()
+    await advance(shop.app, 24 * HOUR)
+    lines, _ = read(await file_of(shop, day))
+    assert [line["交易状态"] for line in lines] == ["SUCCESS"]
+    assert (await bill(shop, day, bill_type="REFUND"))[1]["code"] == "NO_STATEMENT_EXIST"
+    text = await file_of(shop, day, bill_type="RECHARGE_REFUND")
+    (line,), summary = read(text)
+    assert text.splitlines()[0] == "\ufeff" + RECHARGE_REFUND
+    assert (line["商户退款单号"], line["申请退款金额"]) == (made["out_refund_no"], "4.00")
+    assert (summary["总交易单数"], summary["申请退款总金额"]) == ("1", "4.00")
+    lines, _ = read(await file_of(shop, day, account_type="BASIC"))
+    assert [line["业务类型"] for line in lines if line["收支类型"] == "支出"] == ["退款"]
 
 
 async def test_the_fund_flow_adds_up_to_the_balance(make_shop: MakeShop) -> None:
