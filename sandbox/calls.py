@@ -27,7 +27,7 @@ class Intent:
 
     ``act`` gets the fault that struck, because some faults change what happens instead of preventing it, and answers
     HTTP status and JSON value (None: no body). ``seeded`` draws a seeded fault where no rule struck. ``refused`` hears
-    the code of an error that a fault put in place of the call. ``hurry`` does at once what would happen after the
+    the error that a fault put in place of the call. ``hurry`` does at once what would happen after the
     answer. ``within`` surrounds the call as long as it is under way: it may refuse it, and it sees its errors.
     """
 
@@ -35,7 +35,7 @@ class Intent:
     numbers: dict[str, str]
     act: Callable[[Fault | None], Answer]
     seeded: Callable[[], Fault | None] | None = None
-    refused: Callable[[int, str], None] | None = None
+    refused: Callable[[Fault], None] | None = None
     hurry: Callable[[], Awaitable[None]] | None = None
     within: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -63,7 +63,7 @@ async def carry_out(intent: Intent, fault: Fault | None, request: Request) -> An
             return NOBODY_HEARS
         if fault.kind == "error-before":
             if intent.refused is not None:
-                intent.refused(fault.http, fault.code)
+                intent.refused(fault)
             raise fault.error()
         answer = intent.act(fault)
         return await _after(intent, fault, request, answer)

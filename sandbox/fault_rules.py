@@ -89,10 +89,11 @@ class Fault(BaseModel):
     Calls: ``error-*`` answers ``http`` and ``code`` before or after the call took effect; ``drop-*`` closes the
     connection without an answer; ``slow`` holds the answer back for ``seconds`` of real time, ``slow-before`` has done
     nothing when it then closes the connection; ``status`` lets an accepted refund end as ``refund_status``, also one
-    that is sent to another card (``abnormal-refund``, ABNORMAL); ``states`` takes an accepted transfer through
-    ``first_state``, TRANSFERING for ``sending_seconds``, and FAIL with ``fail_reason``; ``callback-before-answer``
-    delivers the callback before the answer of the call that caused it. Answers: ``unsigned``, ``garbled`` (no JSON),
-    ``wrong-amount``, ``wrong-number`` (of somebody else), ``signtest`` (the documented probe signature).
+    that is sent to another card (``abnormal-refund``, ABNORMAL); an ``error-before`` of ``refund`` with CLOSED leaves
+    one behind that is shown as closed; ``states`` takes an accepted transfer through ``first_state``, TRANSFERING for
+    ``sending_seconds``, and FAIL with ``fail_reason``; ``callback-before-answer`` delivers the callback before the
+    answer of the call that caused it. Answers: ``unsigned``, ``garbled`` (no JSON), ``wrong-amount``, ``wrong-number``
+    (of somebody else), ``signtest`` (the documented probe signature).
 
     Callbacks: ``callback-lost`` never sends it, ``callback-doubled`` sends it twice, ``callback-late`` after
     ``seconds`` of business time, ``callback-out-of-order`` behind the next one of the same order (or after
@@ -169,6 +170,8 @@ class Rule(BaseModel):
         if (fault.kind == "states") != fault.names_states:
             raise ValueError("a states fault, and only that, names the first_state, sending_seconds or fail_reason")
         names_status = fault.refund_status is not None or (fault.settle_seconds is not None and fault.kind != "states")
+        if (self.call, fault.kind, fault.refund_status) == ("refund", "error-before", "CLOSED"):
+            return self
         if (fault.kind == "status") != names_status or (fault.after_days is not None and fault.refund_status is None):
             raise ValueError("a status fault, and only that, names the refund_status, or settle_seconds")
         return self

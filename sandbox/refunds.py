@@ -109,6 +109,17 @@ class Refunds:
         if self.row(order.out_refund_no, mchid) is None:
             self._ledger.refusal(order.out_trade_no, order.out_refund_no, order.amount.refund, code, mchid=mchid)
 
+    def leave_closed(self, order: Refund, *, mchid: str) -> None:
+        """A refund that was refused is shown as CLOSED all the same, and moved nothing: no bill has it
+        (pay.weixin.qq.com/doc/v3/merchant/4014959631: only one that is not CLOSED was accepted)."""
+        if self.row(order.out_refund_no, mchid) is None:
+            self._insert(order, self._paid_trade(order, mchid), 0, None)
+            self._store.run(
+                "UPDATE refunds SET status = 'CLOSED', ended_at = created_at, bill = ''"
+                " WHERE mchid = ? AND out_refund_no = ?",
+                *(mchid, order.out_refund_no),
+            )
+
     def _ask(self, order: Refund, fault: Fault | None, mchid: str) -> dict[str, Any]:
         trade = self._paid_trade(order, mchid)
         known = self.row(order.out_refund_no, mchid)

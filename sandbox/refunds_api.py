@@ -32,10 +32,12 @@ def refund(world: World, request: Request, raw: bytes) -> Intent:
             return None
         return world.faults.draw_for_refund(order.out_refund_no, mchid)
 
-    def refused(http: int, code: str) -> None:
+    def refused(fault: Fault) -> None:
         # 202, 429 and 5xx say nothing about the outcome; the other codes say that the refund was refused.
-        if 400 <= http < 500 and http != 429:
-            world.refunds.note_refusal(order, code, mchid=mchid)
+        if 400 <= fault.http < 500 and fault.http != 429:
+            world.refunds.note_refusal(order, fault.code, mchid=mchid)
+        if fault.refund_status == "CLOSED":
+            world.refunds.leave_closed(order, mchid=mchid)
 
     async def hurry() -> None:
         known = world.refunds.row(order.out_refund_no, mchid)

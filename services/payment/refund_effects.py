@@ -122,7 +122,9 @@ class RefundEffects:
                 await turn.answered(refusal.code)
                 log.warning("the provider refuses a refund", number=wish.number, code=refusal.code, http=refusal.http)
                 there = await _look(provider, wish.number)
-                if there is not None:
+                # One that is shown as closed after a refusal was not accepted: the code says what is to be done, not
+                # its next number, which would be refused as well.
+                if there is not None and there.status != "CLOSED":
                     return _shown(wish, there)
                 return RefundRejected(order_id=wish.order_id, number=wish.number, code=refusal.code)
             except NoAnswer as trouble:

@@ -1,8 +1,8 @@
 """Which answer of the provider sends a refund down which road, and how long each road waits. The table to read first.
 
 Sources: pay.weixin.qq.com/doc/v3/merchant/4014959631 (codes), /4013071031 (statuses). The provider's rule: after any
-answer but 200, first ask by the refund's number; only when it is not there, nothing was accepted, and the same number
-may be sent again. So the rows below 200 apply when that question found nothing.
+answer but 200, first ask by the refund's number; only when it is not there, or there as CLOSED, nothing was accepted,
+and the answer says what is to be done. So the rows below 200 apply when that question found nothing else.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 
-from contracts.payment import RefundSettled
+from contracts.payment import RefundRefused, RefundSettled
 from sandbox.app import close, create_app, settle
 from sandbox.clock import Clock as SandboxClock
 from sandbox.keys import make_keys
@@ -208,6 +208,28 @@ async def test_a_blocked_account_is_refused_for_good(world: World) -> None:
     await world.shop.hear(refund_payment())
     assert world.shop.told()[-1] == "RefundRefused"
     assert [line[0] for line in await world.ledger()] == ["payment", "refund-refused"]
+
+
+async def test_a_refusal_that_leaves_a_closed_refund_is_that_refusal(world: World) -> None:
+    await world.paid()
+    await world.fault("refund", "error-before", http=403, code="USER_ACCOUNT_ABNORMAL", refund_status="CLOSED")
+    await world.shop.hear(refund_payment())
+    refused = world.shop.events()[-1]
+    assert isinstance(refused, RefundRefused)
+    assert (refused.reason, refused.provider_code) == ("account-abnormal", "USER_ACCOUNT_ABNORMAL")
+    assert [line[0] for line in await world.ledger()] == ["payment", "refund-refused"]
+
+
+async def test_a_short_balance_that_leaves_a_closed_refund_waits_for_a_top_up(world: World) -> None:
+    await world.paid()
+    await world.fault("refund", "error-before", http=403, code="NOT_ENOUGH", refund_status="CLOSED")
+    await world.shop.hear(refund_payment())
+    refund = (await world.shop.payment()).refunds[0]
+    assert (refund.status, refund.number, refund.provider_code) == ("parked", number(), "NOT_ENOUGH")
+    for _ in range(3):
+        await world.later(timedelta(minutes=1))
+    accepted = [line for line in await world.ledger() if line[0] == "refund-accepted"]
+    assert accepted == [("refund-accepted", number(2), 4_000)], "the closed number takes nothing any more"
 
 
 async def test_closed_gets_one_new_number_and_the_money_moves_once(world: World) -> None:

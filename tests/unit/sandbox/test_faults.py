@@ -62,6 +62,19 @@ async def test_a_refused_number_is_refused_for_good(shop: Shop) -> None:
     assert summary["refunds_accepted"]["count"] == 0
 
 
+async def test_a_refused_refund_may_be_shown_as_closed(shop: Shop) -> None:
+    await shop.paid("order-0001")
+    fault = {"kind": "error-before", "http": 403, "code": "NOT_ENOUGH", "refund_status": "CLOSED"}
+    await shop.control("POST", "/faults/rules", [{"call": "refund", "nth": 1, "fault": fault}])
+    assert (await shop.refund("refund-1", "order-0001", 10))[0] == 403
+    assert (await shop.refund_state("refund-1"))[1]["status"] == "CLOSED"
+    assert (await shop.refund("refund-1", "order-0001", 10))[1]["status"] == "CLOSED"
+    summary = await shop.get("/_ledger/summary")
+    assert (summary["refused_numbers"], summary["refunds_accepted"]["count"]) == (["refund-1"], 0)
+    assert summary["refunds_closed"]["count"] == 0, "nothing was taken that could come back"
+    assert (await shop.get("/_ledger/check"))["ok"] is True
+
+
 @pytest.mark.parametrize(("kind", "known_after"), [("unknown-before", 404), ("unknown-after", 200)])
 async def test_an_unknown_number_fails_once_before_or_after_acceptance(shop: Shop, kind: str, known_after: int) -> None:
     shares = {"seed": 7, "refund_unknown_share": 0.05}
@@ -162,6 +175,9 @@ async def test_payments_can_fail_too(shop: Shop, call: str) -> None:
         {"call": "pay-callback", "fault": {"kind": "error-before"}},
         {"call": "close", "fault": {"kind": "status", "refund_status": "CLOSED"}},
         {"call": "refund", "fault": {"kind": "status"}},
+        {"call": "refund", "fault": {"kind": "error-after", "refund_status": "CLOSED"}},
+        {"call": "refund", "fault": {"kind": "error-before", "refund_status": "ABNORMAL"}},
+        {"call": "transfer", "fault": {"kind": "error-before", "refund_status": "CLOSED"}},
         {"call": "refund", "nth": 0, "fault": {"kind": "error-before"}},
         {"call": "refund", "fault": {"kind": "error-before", "http": 200}},
     ],
