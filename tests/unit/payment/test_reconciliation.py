@@ -64,7 +64,7 @@ async def test_a_refund_stands_once_in_whichever_bill(house: CountingHouse, prov
     await house.paid(ORDER)
     await house.refunded(ORDER, CASE)
     line = refunded(ORDER, NUMBER, 返还手续费="0.24000")
-    provider.topped_up = trade_bill(line, columns=RECHARGE_COLUMNS, 应结订单总金额="100.00")
+    provider.topped_up = trade_bill(line, columns=RECHARGE_COLUMNS, 应结订单总金额="100.00", 退款总金额="0.0")
     for ordinary in ([paid(ORDER)], [paid(ORDER), refunded(ORDER, NUMBER)]):
         provider.trades, provider.funds = trade_bill(*ordinary), fund_bill(IN, OUT)
         day = await house.start()
@@ -91,7 +91,7 @@ async def test_a_bill_of_refunds_from_what_was_topped_up_that_is_not_made_yet_is
     provider.topped_up = Refused(400, "STATEMENT_CREATING", "")
     day = await house.start()
     assert (day.status, day.problem) == ("failed", "STATEMENT_CREATING")
-    provider.topped_up = trade_bill(refunded(ORDER, "BYHAND"), columns=RECHARGE_COLUMNS, 退款总金额="1.00")
+    provider.topped_up = trade_bill(refunded(ORDER, "BYHAND"), columns=RECHARGE_COLUMNS, 总交易单数="2")
     day = await house.start()
     assert (day.status, day.problem.split(",")[0]) == ("unreadable", "RECHARGE_REFUND bill")
 
