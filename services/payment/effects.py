@@ -17,12 +17,12 @@ from services.payment.outside import (
     PaymentQueried,
     QueryPayment,
 )
-from services.payment.roads import ALREADY_PAID_CODES
+from services.payment.roads import ALREADY_PAID_CODES, NO_PAYMENT_CODES
 from services.payment.wechatpay import NoAnswer, Refused
 
-# The provider does not know the payment, or has closed it: either way nobody can pay it any more
-# (pay.weixin.qq.com/docs/merchant/products/close-order/introduction.html).
-CLOSED_CODES = frozenset({"ORDER_CLOSED", "ORDERCLOSED", "ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"})
+# The provider does not know the payment, or has closed it: either way nobody can pay it any more, unless it was ordered
+# a moment ago (pay.weixin.qq.com/docs/merchant/products/close-order/introduction.html; see `paying.close_answered`).
+CLOSED_CODES = frozenset({"ORDER_CLOSED", "ORDERCLOSED", *NO_PAYMENT_CODES})
 
 ATTENTION = Counter("tuidan_payment_attention_total", "Payments and refunds a person should look at", ["what"])
 

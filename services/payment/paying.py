@@ -31,7 +31,7 @@ from services.payment.outside import (
     QueryPayment,
     StartPrepay,
 )
-from services.payment.roads import ALREADY_PAID_CODES, wait
+from services.payment.roads import ALREADY_PAID_CODES, NO_PAYMENT_CODES, wait
 from services.payment.saying import tell_after
 from services.payment.shown import Trade
 
@@ -43,6 +43,9 @@ PAY_POLL_MINUTES = (1, 5, 10, 30, 60)
 PAY_POLL_FOR = timedelta(hours=24)
 # A payment that was on its way when it was closed may still be made, and the one word about it may be lost.
 LOOK_AFTER_CLOSING = timedelta(hours=1)
+# The provider may not find, and not close, a payment that was ordered minutes ago: not everything there knows it yet
+# (pay.weixin.qq.com/wiki/doc/apiv3/apis/chapter3_4_3.shtml names five).
+FOUND_WITHIN = timedelta(minutes=10)
 # Who opened a payment, or closed it, asks for it again and again in its first days, and at last no more. It can be made
 # later than that all the same: the one word about it would be lost for ever with the broker, so that is said again.
 ASKED_FOR = timedelta(days=1)
@@ -227,9 +230,9 @@ def _wait_for_close(payment: Payment, closing: Closing, wish: ClosePayment) -> P
 
 @PAYMENTS.handles(CloseAnswered)
 def close_answered(payment: Payment | None, heard: CloseAnswered, at: datetime) -> tuple[Payment | None, Says]:
-    """The provider was asked to close. Paid: that is said first, then the refusal. Unknown: asked again, no answer
-    before it is known. Paid otherwise than was asked for: under this number nothing can be paid any more, and a person
-    was called to give that money back."""
+    """The provider was asked to close. Paid: that is said first, then the refusal. Unknown, or not found although its
+    ticket is new: asked again, no answer before it is known. Paid otherwise than was asked for: under this number
+    nothing can be paid any more, and a person was called to give that money back."""
     if payment is None:
         return None, []
     says: Says = []
@@ -238,7 +241,8 @@ def close_answered(payment: Payment | None, heard: CloseAnswered, at: datetime) 
     closing = payment.closing
     if closing is None:
         return payment, says
-    if heard.outcome == "closed" or (heard.outcome == "paid" and payment.strange is not None):
+    is_closed = heard.outcome == "closed" and not (heard.code in NO_PAYMENT_CODES and _has_a_new_ticket(payment, at))
+    if is_closed or (heard.outcome == "paid" and payment.strange is not None):
         update = {"status": "closed", "closed_at": at, "closing": None, "poll_at": at + LOOK_AFTER_CLOSING}
         closed = payment.model_copy(update=update)
         told = [PaymentClosed(order_id=payment.order_id, case_id=case_id) for case_id in closing.case_ids]
@@ -246,6 +250,10 @@ def close_answered(payment: Payment | None, heard: CloseAnswered, at: datetime) 
     attempts = closing.attempts + 1
     again = closing.model_copy(update={"attempts": attempts, "retry_at": at + wait("unknown", attempts)})
     return payment.model_copy(update={"closing": again}), says
+
+
+def _has_a_new_ticket(payment: Payment, at: datetime) -> bool:
+    return payment.prepay_at is not None and at - payment.prepay_at < FOUND_WITHIN
 
 
 def _close_refused(payment: Payment, case_id: str) -> PaymentCloseRefused:

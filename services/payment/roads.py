@@ -104,6 +104,9 @@ once more is taken (developers.weixin.qq.com/community/develop/doc/0002cc91f6012
 ALREADY_PAID_CODES = frozenset({"ORDERPAID", "ORDER_PAID"})
 """What the provider calls a payment that was made when it is asked to close or to order it; both spellings are seen."""
 
+NO_PAYMENT_CODES = frozenset({"ORDER_NOT_EXIST", "ORDERNOTEXIST", "RESOURCE_NOT_EXISTS"})
+"""What the provider says of a payment that it does not know."""
+
 # How long to wait before asking where an accepted refund is: five times a minute, then further and further apart
 # (pay.weixin.qq.com/doc/v3/merchant/4014959631). The last wait repeats.
 POLL_MINUTES = (1, 1, 1, 1, 1, 5, 10, 20, 30, 60, 120, 360)

@@ -20,7 +20,7 @@ from services.payment.outside import (
     QueryPayment,
     StartPrepay,
 )
-from services.payment.paying import PAY_POLL_FOR
+from services.payment.paying import FOUND_WITHIN, PAY_POLL_FOR
 from services.payment.saying import TELL_AGAIN
 from tests.unit.payment.given import (
     CASE,
@@ -389,6 +389,24 @@ def test_an_unknown_outcome_of_closing_is_asked_again_later_and_later_and_never_
         expect(story.wake(), CloseOrder)
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
     expect(story.hear(closed()), PaymentClosed)
+
+
+def test_a_payment_ordered_a_moment_ago_that_is_not_found_is_believed_to_be_gone_only_after_a_while() -> None:
+    story = prepaid()
+    since = story.now
+    story.hear(close_payment())
+    while not (said := story.hear(closed("ORDER_NOT_EXIST"))):
+        assert story.now - since < FOUND_WITHIN
+        expect(story.wake(), CloseOrder)
+    expect(said, PaymentClosed)
+    assert FOUND_WITHIN <= story.now - since < 2 * FOUND_WITHIN
+
+
+@pytest.mark.parametrize("code", ["", "ORDER_CLOSED"])
+def test_a_payment_ordered_a_moment_ago_that_is_closed_is_closed(code: str) -> None:
+    story = prepaid()
+    story.hear(close_payment())
+    expect(story.hear(closed(code)), PaymentClosed)
 
 
 def test_closing_what_is_paid_is_refused() -> None:

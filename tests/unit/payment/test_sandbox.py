@@ -266,6 +266,17 @@ async def test_what_is_not_closed_yet_is_closed_later(world: World) -> None:
     assert world.shop.told()[-2:] == ["PaymentReceived", "PaymentCloseRefused"]
 
 
+async def test_a_payment_that_is_not_found_when_it_is_to_be_closed_is_closed_later(world: World) -> None:
+    await world.shop.hear(open_payment())
+    assert (await world.shop.http.post(f"/payments/{ORDER}/prepay")).is_success
+    await world.fault("close", "error-before", http=404, code="ORDER_NOT_EXIST")
+    await world.shop.hear(close_payment())
+    assert world.shop.told() == ["PaymentOpened"], "the customer has a ticket, and could pay with it"
+    await world.later(timedelta(seconds=3))
+    assert world.shop.told() == ["PaymentOpened", "PaymentClosed"]
+    assert (await world.pay()).json()["detail"]["reason"] == "closed"
+
+
 async def test_a_payment_that_is_not_found_at_first_is_refunded_all_the_same(world: World) -> None:
     await world.paid()
     await world.fault("refund", "error-before", http=404, code="RESOURCE_NOT_EXISTS")
