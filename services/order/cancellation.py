@@ -78,8 +78,8 @@ class Cancellation(BaseModel):
             ),
             whole=case.whole,
             amount=case.amount,
-            # Nobody waits to hear that a basket was left: it goes by WeChat or into the inbox, and costs nothing.
-            to=order.addressee.model_copy(update={"phone": ""}) if case.nobody_paid else order.addressee,
+            # By WeChat or into the inbox: nobody waits to hear of it, and the phone is any number that somebody typed.
+            to=order.addressee.model_copy(update={"phone": ""}) if case.told_for_nothing else order.addressee,
             refund_reason=payment.cut(reason, payment.REASON_BYTES_MAX),
             reason=reason,
             refusal=refusal_in_words(case.refusal, language),

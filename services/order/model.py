@@ -154,6 +154,11 @@ class Case(_Part):
         return self.by == NOBODY_PAID
 
     @property
+    def told_for_nothing(self) -> bool:
+        """Nobody paid, and it is the wish of the customer or of nobody: no short message is paid for it."""
+        return self.nobody_paid or (self.by.kind == "customer" and self.road == "unpaid")
+
+    @property
     def waits(self) -> bool:
         """It has not begun yet: nothing has moved, and it can be taken back."""
         ruling = self.ruling

@@ -72,12 +72,13 @@ def _in_words(lines: Sequence[Line], most: int, *, in_bytes: bool = False) -> st
 
 
 def not_in_stock(order: Placement) -> notify.TellCustomer:
+    """Never by short message: more than there is can be ordered again and again, for any number that somebody types."""
     reason, language = Reason(family="merchant", code="out-of-stock"), order.to.language
     return notify.TellCustomer(
         order_id=order.order_id,
         case_id=CaseId(f"{order.order_id}-placing"),
         outcome="order-cancelled",
-        to=order.to,
+        to=order.to.model_copy(update={"phone": ""}),
         reason=reason_in_words(reason, language),
         solution=solution_unpaid(reason, "", language),
     )

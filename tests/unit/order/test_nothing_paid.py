@@ -13,6 +13,7 @@ from services.notify.texts import words_for
 from services.order.reason import BUILT_IN
 from tests.unit.order.told import (
     CASE,
+    CLOSE_REFUSED,
     CLOSED,
     CUP,
     ID,
@@ -90,3 +91,17 @@ def test_whose_last_goods_cost_nothing_is_not_told_that_nothing_was_paid() -> No
     said = notice(order, held("o1-c2"))
     assert (said.outcome, said.amount_minor, said.part) == ("order-cancelled", 0, True)
     assert "未产生付款" not in words_for(said, order.now).text
+
+
+def test_who_takes_back_what_was_never_paid_pays_no_short_message_to_the_number_they_typed() -> None:
+    """A phone is whatever somebody types: an order costs nothing, and would send as many messages to anybody."""
+    unpaid = Told().hears(place(), RESERVED, OPENED, cancel())
+    assert notice(unpaid, CLOSED).to.phone == ""
+    assert notice(Told().hears(place()), NO_STOCK).to.phone == "", "more than there is can be ordered as often"
+
+
+def test_whose_order_the_shop_takes_back_or_who_has_paid_is_told_by_short_message_as_well() -> None:
+    unpaid = Told().hears(place(), RESERVED, OPENED, cancel(by=STAFF))
+    assert notice(unpaid, CLOSED).to.phone
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSE_REFUSED, held())
+    assert notice(order, accepted()).to.phone, "it turns out to be paid: money is on its way"
