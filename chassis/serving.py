@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from chassis import clock, garbage, telemetry, tracing
+from chassis.heads import Heads
 from chassis.settings import HttpSettings
 
 STARTUP_FAILED = 3
@@ -68,19 +69,26 @@ def serve(app: FastAPI, name: str, settings: HttpSettings) -> None:
     start."""
     telemetry.configure(name, settings.log_level)
     tracing.configure(name, settings.otlp_endpoint, settings.trace_share)
-    config = uvicorn.Config(
-        app,
-        host=settings.http_host,
-        port=settings.http_port,
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
-        timeout_keep_alive=75,
-    )
-    server = Server(config)
+    server = server_of(app, settings)
     garbage.collect_seldom()
     server.run()
     if not server.started:
         tracing.end()
         if not server.should_exit:
             raise SystemExit(STARTUP_FAILED)
+
+
+def server_of(app: FastAPI, settings: HttpSettings) -> Server:
+    """What serves `app`."""
+    config = uvicorn.Config(
+        app,
+        host=settings.http_host,
+        port=settings.http_port,
+        http=Heads,
+        ws="none",
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=max(1, int(settings.stop_seconds / 2)),
+        timeout_keep_alive=75,
+    )
+    return Server(config)
