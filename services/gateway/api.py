@@ -156,7 +156,8 @@ class GuardedRoute(APIRoute):
                 seconds.observe(clock.monotonic() - began)
                 if right.is_deed:
                     await _note_outcome(right, request, status, word)
-            response.headers.update(limits)
+            # Many are one address for everybody: who keeps them on the way shows one caller's to another.
+            response.headers.update({"Cache-Control": "no-store", **limits})
             return response
 
         return guarded

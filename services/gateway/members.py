@@ -18,7 +18,6 @@ from services.gateway.staff import PHONE_PATTERN, STAFF_ID_PATTERN, Member, Pers
 router = APIRouter(prefix="/admin/v1/staff", route_class=GuardedRoute, tags=["staff"])
 
 StaffId = Annotated[str, Path(pattern=STAFF_ID_PATTERN, description="the name somebody signs in with")]
-_NEVER_STORED = {"Cache-Control": "no-store"}
 
 
 class MemberPut(BaseModel):
@@ -58,7 +57,7 @@ async def put_member(
         made = await staff.add(staff_id, person)
         if made is None:
             raise _changed()
-        return JSONResponse({"staff_id": staff_id, **made.document()}, 201, headers=_NEVER_STORED)
+        return JSONResponse({"staff_id": staff_id, **made.document()}, 201)
     if staff_id == call.caller.sub and (wanted.disabled or wanted.role != member.role):
         # So there is always an administrator left; see also `answers_for_it`, for those who do it to each other.
         raise Problem(
@@ -90,7 +89,7 @@ async def renew_secrets(call: Calling, staff_id: StaffId, _: Empty) -> Response:
     if made is None:
         raise _changed()
     await call.identity.sessions.end_all("staff", staff_id)
-    return JSONResponse({"staff_id": staff_id, **made.document()}, headers=_NEVER_STORED)
+    return JSONResponse({"staff_id": staff_id, **made.document()})
 
 
 async def _member(call: Call, staff_id: str) -> Member:

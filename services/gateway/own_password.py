@@ -58,7 +58,7 @@ async def change_password(
         )
     await here.sessions.end_others("staff", staff_id, call.caller.session)
     await here.lockout.forgive(staff_id, call.address, known=known)
-    return JSONResponse({"staff_id": staff_id}, headers={"Cache-Control": "no-store"})
+    return JSONResponse({"staff_id": staff_id})
 
 
 def _expect_another(wanted: PasswordChange, staff_id: str) -> None:

@@ -22,7 +22,6 @@ from services.gateway.trail import Deed
 router = APIRouter(route_class=GuardedRoute, tags=["session"])
 
 _STRICT = ConfigDict(extra="forbid", frozen=True, strict=True, hide_input_in_errors=True)
-_NEVER_STORED = {"Cache-Control": "no-store"}
 ROUTE = "/admin/v1/session"
 
 
@@ -147,7 +146,7 @@ async def _ended(here: Identity, session: str) -> Response:
 
 
 def _answer(opened: Opened, **who: str) -> Response:
-    return JSONResponse({**opened.document(), **who}, headers=_NEVER_STORED)
+    return JSONResponse({**opened.document(), **who})
 
 
 def _refused() -> Unauthorized:

@@ -45,6 +45,18 @@ async def test_the_right_kind_gets_through_and_the_wrong_one_does_not(world: Wor
 
 
 @EVERY_ROUTE
+async def test_no_answer_is_kept_on_its_way(world: World, right: Right) -> None:
+    """`/mp/v1/orders` is one address for everybody: a cache in front of the gateway, or a browser that several people
+    use, would show one the orders of another."""
+    method, path, body = filled(right)
+    for kind in ("customer", "staff"):
+        token = world.token("c1") if kind == "customer" else world.token("s1", "staff", role=role_for(right))
+        answer = await world.ask(method, path, token, body)
+        assert answer.headers["cache-control"] == "no-store"
+    assert (await world.ask(method, path, None, body)).headers["cache-control"] == "no-store"
+
+
+@EVERY_ROUTE
 async def test_another_customer_reaches_no_order_that_is_not_hers(world: World, right: Right) -> None:
     method, path, body = filled(right)
     answer = await world.ask(method, path, world.token("c2"), body)
