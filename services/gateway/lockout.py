@@ -2,13 +2,16 @@
 each further try makes the next wait twice as long.
 
 A try is counted before the password is looked at, so that a thousand at once are a thousand; a good one takes its count
-back, and the wait that it began. A try during a wait is refused and not counted: whoever waits gets in, however many
-others tried meanwhile. Where an account was signed in to before from an address, tries from there are counted apart, so
-that strangers who guess from everywhere lock out each other and not the member of staff at the usual desk."""
+back, and the wait that it began, and so does one at which nobody looks in the end. A try during a wait is refused and
+not counted: whoever waits gets in, however many others tried meanwhile. Where an account was signed in to before from
+an address, tries from there are counted apart, so that strangers who guess from everywhere lock out each other and not
+the member of staff at the usual desk."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from prometheus_client import Counter
 
@@ -62,6 +65,15 @@ redis.call('HDEL', KEYS[2], 'until')
 return 0
 """
 
+# Nobody looked: both get back this try only, and the wait that it began; whoever was let in waited for all before.
+TAKE_BACK = """
+for _, key in ipairs(KEYS) do
+  if tonumber(redis.call('HGET', key, 'tries') or '0') > 0 then redis.call('HINCRBY', key, 'tries', -1) end
+  redis.call('HDEL', key, 'until')
+end
+return 0
+"""
+
 
 class Lockout:
     """`redis` counts. While it is away nobody signs in: an uncounted guess would be free."""
@@ -95,6 +107,17 @@ class Lockout:
                 "Too many tries to sign in. Wait before the next one.",
                 retry_after=math.ceil(wait_ms / 1000),
             )
+
+    @asynccontextmanager
+    async def counted(self, name: str, address: str, *, known: bool) -> AsyncIterator[None]:
+        """`enter`, then look at the password inside. Where that ends in a problem (too many wait for it) nobody has
+        looked, and the try does not count: who keeps all hands full would lock everybody out."""
+        await self.enter(name, address, known=known)
+        try:
+            yield
+        except Problem:
+            await self._redis.ask(TAKE_BACK, self._keys(name, address, known), [])
+            raise
 
     async def forgive(self, name: str, address: str, *, known: bool) -> None:
         """The try was a good one."""

@@ -38,8 +38,9 @@ async def change_password(
     _expect_another(wanted, staff_id)
     member = await here.staff.find(staff_id)
     known = here.staff.is_known(member, call.address)
-    await here.lockout.enter(staff_id, call.address, known=known)
-    if member is None or not await fits(here, member, wanted.password, wanted.code):
+    async with here.lockout.counted(staff_id, call.address, known=known):
+        good = await fits(here, member, wanted.password, wanted.code)
+    if member is None or not good:
         raise Problem(
             403,
             "password-refused",

@@ -60,11 +60,10 @@ async def sign_in(request: Request, wanted: Signing) -> Response:
     here, address = door(request).identity, address_of(request)
     member = await here.staff.find(wanted.staff_id)
     known = here.staff.is_known(member, address)
-    await here.lockout.enter(wanted.staff_id, address, known=known)
+    async with here.lockout.counted(wanted.staff_id, address, known=known):
+        good = await fits(here, member, wanted.password, wanted.code)
     deed = _deed(wanted.staff_id, member, address)
-    if member is None or not await fits(here, member, wanted.password, wanted.code):
-        if member is None:
-            await here.passwords.is_right(None, wanted.password)
+    if member is None or not good:
         await here.trail.intend(deed, 401, "sign-in-refused")
         raise _refused()
     entry = await here.trail.intend(deed)
@@ -115,9 +114,12 @@ async def sign_out_as_customer(call: Calling, _: Empty) -> Response:
     return await _ended(call.identity, call.caller.session)
 
 
-async def fits(here: Identity, member: Member, password: str, code: str) -> bool:
-    """Whether password and second factor are right, and the account is open. The factor's step is used up only then."""
-    right = await here.passwords.is_right(member.password, password)
+async def fits(here: Identity, member: Member | None, password: str, code: str) -> bool:
+    """Whether password and second factor are right, and the account is open. The factor's step is used up only then.
+    Takes as long where there is no account."""
+    right = await here.passwords.is_right(None if member is None else member.password, password)
+    if member is None:
+        return False
     step = factor_step(here.staff.factor_of(member), code, here.clock())
     return right and step is not None and not member.disabled and await here.staff.use_step(member, step)
 

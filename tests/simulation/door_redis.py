@@ -23,6 +23,7 @@ class DoorKeys:
         self.scripts: Mapping[str, Callable[[Sequence[str], Sequence[Value]], int]] = {
             lockout.ENTER: self._enter,
             lockout.FORGIVE: self._forgive,
+            lockout.TAKE_BACK: self._take_back,
             codes.COUNT: self._count,
             codes.KEEP: self._keep,
             codes.TAKE: self._take,
@@ -50,9 +51,13 @@ class DoorKeys:
     def _forgive(self, keys: Sequence[str], args: Sequence[Value]) -> int:
         account, address = keys
         self._tries.pop(account, None)
-        if address in self._tries:
-            tries, _, since = self._tries[address]
-            self._tries[address] = (max(0, tries - 1), 0.0, since)
+        return self._take_back([address], args)
+
+    def _take_back(self, keys: Sequence[str], args: Sequence[Value]) -> int:
+        for key in keys:
+            if key in self._tries:
+                tries, _, since = self._tries[key]
+                self._tries[key] = (max(0, tries - 1), 0.0, since)
         return 0
 
     def _count(self, keys: Sequence[str], args: Sequence[Value]) -> int:

@@ -11,6 +11,7 @@ import pytest
 
 from services.gateway.limits import connect
 from services.gateway.lockout import FREE_FOR_ACCOUNT, FREE_FOR_ADDRESS, LONGEST_SECONDS
+from services.gateway.passwords import WAITING_MAX
 from tests.unit.gateway.desk import HERE, Desk, desk
 from tests.unit.gateway.world import expect_problem
 
@@ -152,3 +153,26 @@ async def test_the_addresses_of_one_ipv6_network_are_one_address(li: Desk) -> No
     assert looked_at == FREE_FOR_ADDRESS
     other = await li.sign_in("2001:db8:7:2::1", staff_id="name99", password="x", code="000000")
     assert other.status_code == 401, "the network beside it is not concerned"
+
+
+async def test_strangers_who_keep_all_hands_full_lock_nobody_out(li: Desk) -> None:
+    """What is refused before anybody looks at the password is no guess, and leaves no wait behind."""
+    token = (await li.signed_in(HERE))["access_token"]
+    li.world.people.passwords._waiting = WAITING_MAX
+    change = {"password": li.password, "code": "000000", "new_password": "correct horse battery"}
+    for _ in range(FREE_FOR_ADDRESS):
+        expect_problem(await li.sign_in(HERE), 503, "sign-in-busy")
+        expect_problem(await li.sign_in(HERE, staff_id="nobody"), 503, "sign-in-busy")
+        expect_problem(await li.ask("POST", "/admin/v1/session/password", token, change), 503, "sign-in-busy")
+    li.world.people.passwords._waiting = 0
+    await li.signed_in(HERE)
+
+
+async def test_strangers_who_keep_all_hands_full_get_no_guess_more(li: Desk) -> None:
+    looked_at = 0
+    for number in range(60):
+        li.world.people.passwords._waiting = WAITING_MAX
+        await li.sign_in(address(number), password="x")
+        li.world.people.passwords._waiting = 0
+        looked_at += await guess(li, 1)
+    assert looked_at == FREE_FOR_ACCOUNT

@@ -81,11 +81,15 @@ async def test_locks_are_taken_and_given_back_alike(real: Redis, chance: random.
 async def test_tries_to_sign_in_are_counted_alike(real: Redis, chance: random.Random) -> None:
     simulated, now = SimRedis(lambda: 0.0), 1_000_000
     enter, forgive = real.register_script(lockout.ENTER), real.register_script(lockout.FORGIVE)
+    take_back = real.register_script(lockout.TAKE_BACK)
     for _ in range(400):
         now += chance.choice((0, 10, 700, 5_000, 100_000))
         keys = [f"account-{chance.choice('ab')}", f"address-{chance.choice('cd')}"]
         if chance.random() < 0.1:
             assert simulated.run(lockout.FORGIVE, keys, []) == int(await forgive(keys=keys, args=[]))
+            continue
+        if chance.random() < 0.1:
+            assert simulated.run(lockout.TAKE_BACK, keys, []) == int(await take_back(keys=keys, args=[]))
             continue
         args: list[float | str] = [f"{now}", 2, 4, 60_000, 1_500_000]
         assert simulated.run(lockout.ENTER, keys, args) == int(await enter(keys=keys, args=args)), now
