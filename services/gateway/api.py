@@ -186,7 +186,15 @@ async def _admit(right: Right, request: Request) -> Headers:
 def address_of(request: Request) -> str:
     """The network address a request came from. Behind a proxy it is the one the proxy names, if uvicorn was told to
     believe it (FORWARDED_ALLOW_IPS)."""
-    return request.client.host if request.client else ""
+    address, state = request.client.host if request.client else "", request.app.state
+    named = request.headers.get("x-forwarded-for")
+    if named is not None and address not in named and not getattr(state, "proxy_told", False):
+        state.proxy_told = True
+        log.warning(
+            "callers are not told apart: X-Forwarded-For comes from where it is not believed, see FORWARDED_ALLOW_IPS",
+            peer=address,
+        )
+    return address
 
 
 async def _intend(right: Right, request: Request) -> None:

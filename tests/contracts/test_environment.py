@@ -24,6 +24,7 @@ SETTINGS: tuple[type[HttpSettings], ...] = (
     OrderSettings,
     PaymentSettings,
 )
+BY_UVICORN = {"FORWARDED_ALLOW_IPS": "127.0.0.1"}
 OWN_DEFAULT_EACH = {"TUIDAN_PROVIDER_URL"}  # payment and notify have another one
 
 
@@ -33,7 +34,7 @@ def written() -> dict[str, str]:
 
 
 def read_by_services() -> dict[str, str]:
-    found = {}
+    found = dict(BY_UVICORN)
     for settings in SETTINGS:
         for name, field in settings.model_fields.items():
             absent = field.default is PydanticUndefined or field.default is None

@@ -86,3 +86,10 @@ def test_what_is_entered_at_providers_is_a_door_of_the_gateway() -> None:
     entered = re.findall(r"`CALLBACK(/[a-z/]+)`", RUNBOOK)
     assert len(entered) == 2
     assert {right_for("POST", path).may for path in entered} == {PROVIDER}
+
+
+@pytest.mark.parametrize("where", ["With Docker", "With Kubernetes"])
+def test_whoever_puts_a_proxy_before_the_gateway_is_told_to_have_it_believed(where: str) -> None:
+    """Else all callers have its address, and a stranger's wrong passwords lock out the whole staff."""
+    (section,) = re.findall(rf"^## {where}\n(.*?)^## ", RUNBOOK, re.MULTILINE | re.DOTALL)
+    assert "`FORWARDED_ALLOW_IPS`" in section

@@ -98,6 +98,7 @@ def test_settings_are_read_by_somebody_and_complete_for_everybody(
     overlay: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_somewhere = {f"TUIDAN_{name.upper()}" for service in SERVICES for name in settings(service).model_fields}
+    read_somewhere |= {"FORWARDED_ALLOW_IPS"}  # by uvicorn
     for service in SERVICES:
         given = environment(overlay, service)
         assert set(given) <= read_somewhere
