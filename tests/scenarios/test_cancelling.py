@@ -18,7 +18,10 @@ async def test_an_unpaid_order_is_cancelled(shop: Shop) -> None:
     assert await shop.on_shelf("tea") == 100
     refused = await shop.sandbox.post("/_customer/pay", json={"prepay_id": prepay})
     assert refused.status_code == 409, "the payment was closed at the provider"
-    assert await shop.notices(order) == ["order-cancelled"]
+    assert await shop.notices(order) == [], "no short message is paid for, to whatever number was typed"
+    inbox = (await shop.customer("GET", "/mp/v1/inbox")).json()["notices"]
+    told = [(one["outcome"], one["channel"]) for one in inbox if one["order_id"] == order]
+    assert told == [("order-cancelled", "inbox")]
 
 
 async def test_a_paid_order_gives_back_money_and_stock(shop: Shop) -> None:
