@@ -22,6 +22,7 @@ from services.gateway.auth import allow_scope
 from services.gateway.bodies import Empty, JsonBody
 from services.gateway.clients import segment
 from services.gateway.finding import OwnOrders
+from services.gateway.owned import is_case_of
 from services.gateway.owned import own_order as _own_order
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
@@ -167,7 +168,7 @@ async def show_transfer(call: Calling, order_id: OrderId, case_id: CaseId) -> Re
     order = await _own_order(call, order_id)
     if order.status != 200:
         return passed_on(order)
-    if not case_id.startswith(f"{order_id}-"):  # a case carries its order's id: nobody sees another's ticket
+    if not is_case_of(order_id, case_id):
         raise Problem(404, "nothing-to-confirm", "没有需要确认的收款。", "There is no transfer to confirm.")
     return passed_on(await call.services.payment.ask("GET", f"/refunds/{segment(case_id)}/transfer"))
 

@@ -15,3 +15,8 @@ async def own_order(call: Call, order_id: str) -> Answer:
     if missing or (answer.status == 200 and model.owner_of(answer.body) != call.caller.sub):
         raise Problem(404, "unknown-order", "没有这个订单。", "There is no such order.")
     return answer
+
+
+def is_case_of(order_id: str, case_id: str) -> bool:
+    """Whether it can be a case of that order, whose id stands before its last dash: nobody sees another's."""
+    return case_id.rpartition("-")[0] == order_id

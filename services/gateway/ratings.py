@@ -15,7 +15,7 @@ from contracts.rating import RateCancellation, Stars, Word
 from services.gateway.api import Calling, CaseId, GuardedRoute, OrderId, passed_on, told
 from services.gateway.bodies import JsonBody
 from services.gateway.clients import segment
-from services.gateway.owned import own_order
+from services.gateway.owned import is_case_of, own_order
 
 router = APIRouter(prefix="/mp/v1", route_class=GuardedRoute, tags=["customer"])
 
@@ -55,7 +55,7 @@ async def rate_cancellation(
     order = await own_order(call, order_id)
     if order.status != 200:
         return passed_on(order)
-    if not case_id.startswith(f"{order_id}-"):  # a case carries its order's id
+    if not is_case_of(order_id, case_id):
         raise Problem(404, "unknown-case", "没有这个取消单。", "There is no such cancellation.")
     command = RateCancellation(
         order_id=Order(order_id),

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from chassis.problem import Problem
+from chassis.store import StoreUnavailable
 from services.gateway import model
 from services.gateway.api import Calling, GuardedRoute, address_of, door
 from services.gateway.bodies import Empty, JsonBody
@@ -18,6 +19,7 @@ from services.gateway.sessions import REFRESH_MAX, Opened, ended
 from services.gateway.staff import STAFF_ID_PATTERN, Member
 from services.gateway.tokens import Kind, Unauthorized
 from services.gateway.trail import Deed
+from services.gateway.wechat import login_not_available
 
 router = APIRouter(route_class=GuardedRoute, tags=["session"])
 
@@ -98,7 +100,10 @@ async def sign_in_as_customer(request: Request, wanted: Login) -> Response:
     here = door(request).identity
     openid = await here.wechat.openid(wanted.code)
     customer_id = model.customer_id(here.wechat.appid, openid)
-    opened = await here.sessions.open("customer", customer_id, {"openid": openid})
+    try:
+        opened = await here.sessions.open("customer", customer_id, {"openid": openid})
+    except StoreUnavailable:
+        raise login_not_available() from None  # the code is used up: the same request again would be refused
     return _answer(opened, customer_id=customer_id)
 
 

@@ -43,7 +43,7 @@ class Wechat:
                 made.code = str(errcode or "OK") if answer.status_code == 200 else f"http-{answer.status_code}"
         except (httpx.HTTPError, ValueError) as problem:
             log.warning("no answer to a login code", problem=type(problem).__name__)
-            raise _away() from problem
+            raise login_not_available() from problem
         openid = found.get("openid") if isinstance(found, Mapping) else None
         if isinstance(openid, str) and 0 < len(openid) <= 64:
             return openid
@@ -77,14 +77,15 @@ def _refusal(errcode: object) -> Problem:
             "WeChat has blocked this account for its risk.",
         )
     log.warning("a login code was not taken", errcode=errcode)
-    return _away()
+    return login_not_available()
 
 
-def _away() -> Problem:
+def login_not_available() -> Problem:
+    """Nobody can be signed in with this code any more."""
     return Problem(
         503,
         "login-not-available",
         "微信登录暂时不可用,请稍后用新的登录凭证重试。",
-        "WeChat does not answer. Try again in a moment with another login code.",
+        "Signing in by WeChat is not possible now. Try again in a moment with another login code.",
         retry_after=2,
     )

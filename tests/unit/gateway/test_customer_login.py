@@ -52,6 +52,14 @@ async def test_the_same_person_is_the_same_customer_and_no_two_are(signed_up: Wo
     assert model.customer_id("wx2", "openid-li") != ids[0]
 
 
+async def test_who_signs_in_while_the_database_is_away_is_told_to_come_with_another_code(signed_up: World) -> None:
+    """WeChat takes each code once: the same request again would be refused as one whose code was used."""
+    signed_up.line.away.add("write sessions")
+    expect_problem(await login(signed_up), 503, "login-not-available")
+    signed_up.line.away.clear()
+    assert (await login(signed_up)).status_code == 200
+
+
 async def test_a_customer_stays_signed_in_by_refreshing_and_a_replay_ends_it(signed_up: World) -> None:
     world = signed_up
     first: Json = (await login(world)).json()
