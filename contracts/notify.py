@@ -24,6 +24,9 @@ Outcome = Literal[
 ]
 Channel = Literal["wechat", "sms-tencent", "sms-alibaba", "inbox"]
 
+WORDS_MAX = 200
+"""Characters of a reason, and of a solution, that a customer is told."""
+
 
 class Addressee(BaseModel):
     """Where a customer can be reached. Personal data: travels in commands only, is masked in every log."""
@@ -64,8 +67,8 @@ class TellCustomer(Command):
     to: Addressee
     amount_minor: Fen = 0
     currency: str = "CNY"
-    reason: str = Field("", max_length=200)
-    solution: str = Field("", max_length=200)
+    reason: str = Field("", max_length=WORDS_MAX)
+    solution: str = Field("", max_length=WORDS_MAX)
     route: str = ""
     expected_by: AwareDatetime | None = None
     part: bool = False

@@ -81,7 +81,8 @@ class Cancellation(BaseModel):
             # By WeChat or into the inbox: nobody waits to hear of it, and the phone is any number that somebody typed.
             to=order.addressee.model_copy(update={"phone": ""}) if case.told_for_nothing else order.addressee,
             refund_reason=payment.cut(reason, payment.REASON_BYTES_MAX),
-            reason=reason,
+            # Behind the reason's own words there may be a remark that is as long as the whole may be.
+            reason=reason[: notify.WORDS_MAX],
             refusal=refusal_in_words(case.refusal, language),
             solution=solution_of(case.reason, case.words, case.solution, language, another_way),
             solution_unpaid=solution_unpaid(case.reason, case.solution, language),
