@@ -156,6 +156,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
         "该订单有一笔退款正在人工核对是哪些商品,暂时不能取消,请联系客服或稍后再试。",
         "Money of this order went back; our service is finding out for which goods. Write to them, or try again later.",
     ),
+    "too-many-cancellations": (
+        409,
+        "该订单已多次申请取消,请联系客服。",
+        "Cancellations of this order were asked for too often. Write to our service.",
+    ),
     "with-a-person": (
         409,
         "客服正在处理该订单,暂时不能换货,请联系客服。",

@@ -16,6 +16,10 @@ from services.order.tasks import refund_to_match
 
 Decision = tuple[Order, list[Message]]
 
+CASES_MAX = 50
+"""Cases of an order after which its customer opens no more. Each is kept with the order for ever, and one that is taken
+back at once costs nothing: thousands of them would be more than the database keeps in one record."""
+
 _TOO_LATE = {
     "cancelled": "already-cancelled",
     "delivered": "already-shipped",
@@ -60,7 +64,7 @@ def reason_chosen(asked: CancelOrder, reasons: ReasonList) -> Chosen:
 def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]:
     """What this wish would give back, or the open case that wants the same. Raises Refusal for everything that stands
     in its way before any rule is asked: an exchange under way, a refund of which nobody has said yet what it was for,
-    the order's state, its lines, an open case that wants others or takes no wishes."""
+    the order's state, its lines, an open case that wants others or takes no wishes, too many cases of a customer."""
     standing = order.open_case
     if order.open_exchange is not None:
         raise _refusal(asked, "cancellation-open", because="exchange-open")
@@ -68,6 +72,8 @@ def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]
         raise _refusal(asked, _TOO_LATE[order.state])
     if standing is None and asked.by.kind != "staff" and refund_to_match(order):
         raise _refusal(asked, "cancellation-open", because="refund-to-match")
+    if standing is None and _asks_too_often(order, asked):
+        raise _refusal(asked, "cancellation-open", because="too-many-cancellations")
     try:
         lines = pieces_to_cancel(order, asked.lines)
     except NotCancellable as problem:
@@ -77,6 +83,11 @@ def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]
     if order.state == "pending-payment" and not covers_all_left(order, lines):
         raise _refusal(asked, "cancel-whole-unpaid-order")
     return lines
+
+
+def _asks_too_often(order: Order, asked: CancelOrder) -> bool:
+    """Whether only the shop cancels more of it. What has happened in another system is taken over all the same."""
+    return asked.by.kind == "customer" and asked.reference is None and len(order.cases) >= CASES_MAX
 
 
 def takes_no_wishes(case: Case) -> bool:
