@@ -34,8 +34,11 @@ def ask_of(order: Order, asked: CancelOrder, reason: Reason, lines: Sequence[Can
 
 
 def comes_back(order: Order, ask: Ask) -> int:
-    """What would go back to the customer (fen), and what a code has to be for: nothing of what was not paid."""
-    return ask.amount_minor if order.paid is not None else 0
+    """What would go back to the customer (fen), and what a code has to be for: nothing of what was not paid. Not by
+    whether the payment is known here: closing it may have been refused because it was made, before the word of it came.
+    """
+    state = order.open_case.state_before if order.open_case is not None else order.state
+    return 0 if state == "pending-payment" else ask.amount_minor
 
 
 def ruling(

@@ -58,7 +58,7 @@ def cancel_preview(
     in fen."""
     ask = ask_of(order, asked, reason, lines, at)
     rule = policy.decide(ask)
-    paid, amount = order.paid is not None, comes_back(order, ask)
+    amount = comes_back(order, ask)
     undo_until = at + timedelta(seconds=rule.undo_seconds) if rule.undo_seconds else None
     parcel_out = order.state == "shipped"
     undo_until = None if parcel_out else undo_until
@@ -80,7 +80,7 @@ def cancel_preview(
         "undo_until": undo_until,
         "as_now_until": free_until,
         "coupon": order.coupon,
-        "lines": [_line(order, line, paid=paid) for line in lines],
+        "lines": [_line(order, line, paid=amount > 0) for line in lines],
     }
 
 

@@ -20,6 +20,7 @@ from tests.unit.order.roads import found
 from tests.unit.order.told import (
     CASE,
     CHANGED_MIND,
+    CLOSE_REFUSED,
     ID,
     OPENED,
     RESERVED,
@@ -102,6 +103,30 @@ def test_the_code_and_the_preview_speak_of_the_part_alone() -> None:
         order.hears(wish)
     event: Any = raised.value.event
     assert (event.reason, event.amount_minor) == ("code-required", 300)
+
+
+def test_an_order_that_turned_out_to_be_paid_needs_a_code_for_what_goes_back() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel(), CLOSE_REFUSED, *undone(CASE))
+    assert (order.order.state, order.order.paid) == ("paid", None), "the word of the payment is still under way"
+    wish = part(3, "r2", confirmed_minor=900)
+    shown = cancel_preview(
+        order.order, wish.asked, CHANGED_MIND, pieces_wanted(order.order, wish.asked), LIMITED, order.now
+    )
+    assert (shown["code_needed"], shown["amount_minor"], shown["route"]) == (True, 900, "original")
+    assert [line["amount_minor"] for line in shown["lines"]] == [900]
+    for_nothing = wish.asked.model_copy(update={"confirmed_minor": 0})
+    with pytest.raises(Refusal):
+        order.hears(wish.model_copy(update={"asked": for_nothing}))
+    order.hears(wish)
+    assert order.order.cases[-1].amount.amount_minor == 900
+
+
+def test_nothing_comes_back_of_an_unpaid_order_that_is_being_cancelled() -> None:
+    order = Told().hears(place(), RESERVED, OPENED, cancel())
+    again = cancel(request="r2").asked
+    shown = cancel_preview(order.order, again, CHANGED_MIND, pieces_wanted(order.order, again), LIMITED, order.now)
+    assert (shown["open_case_id"], shown["amount_minor"], shown["route"]) == (CASE, 0, "none")
+    assert {line["amount_minor"] for line in shown["lines"]} == {0}
 
 
 def test_a_refund_made_by_hand_counts() -> None:
