@@ -17,8 +17,10 @@ from services.order.tasks import refund_to_match
 Decision = tuple[Order, list[Message]]
 
 CASES_MAX = 50
-"""Cases of an order after which its customer opens no more. Each is kept with the order for ever, and one that is taken
-back at once costs nothing: thousands of them would be more than the database keeps in one record."""
+CASE_LINES_MAX = 10_000
+"""Cases of an order, and lines of all its cases, after which its customer opens no more. Each is kept with the order
+for ever, with what was said of it, and one that is taken back at once costs nothing: thousands of them, or forty of an
+order of 2,000 lines, are more than the database keeps in one record."""
 
 _TOO_LATE = {
     "cancelled": "already-cancelled",
@@ -87,7 +89,9 @@ def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]
 
 def _asks_too_often(order: Order, asked: CancelOrder) -> bool:
     """Whether only the shop cancels more of it. What has happened in another system is taken over all the same."""
-    return asked.by.kind == "customer" and asked.reference is None and len(order.cases) >= CASES_MAX
+    if asked.by.kind != "customer" or asked.reference is not None:
+        return False
+    return len(order.cases) >= CASES_MAX or sum(len(case.lines) for case in order.cases) >= CASE_LINES_MAX
 
 
 def takes_no_wishes(case: Case) -> bool:

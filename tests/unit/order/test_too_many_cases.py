@@ -10,14 +10,30 @@ from contracts.message import CaseId
 from contracts.order import CancellationNotAccepted, Reference
 from services.order.policies import BUILT_IN
 from services.order.problems import problem_of
-from services.order.wishes import CASES_MAX, pieces_wanted
-from tests.unit.order.told import CUSTOMER, ID, STAFF, START, Told, cancel, paid_order
+from services.order.wishes import CASE_LINES_MAX, CASES_MAX, pieces_wanted
+from tests.unit.order.told import (
+    CUSTOMER,
+    ID,
+    OPENED,
+    RESERVED,
+    STAFF,
+    START,
+    TEA,
+    Told,
+    cancel,
+    paid,
+    paid_order,
+    place,
+)
 
 ELSEWHERE = Reference(number="536379", occurred_at=START)
 
 
 def asked_for_and_taken_back(times: int) -> Told:
-    order = paid_order()
+    return taken_back(paid_order(), times)
+
+
+def taken_back(order: Told, times: int) -> Told:
     for number in range(1, times + 1):
         order.hears(cancel(request=f"r{number}", policy=BUILT_IN))
         order.hears(WithdrawCancellation(order_id=ID, case_id=CaseId(f"{ID}-c{number}"), by=CUSTOMER))
@@ -40,6 +56,17 @@ def test_after_that_it_is_a_matter_for_the_shop() -> None:
     assert (problem_of(event).status, problem_of(event).code) == (409, "too-many-cancellations")
     with pytest.raises(Refusal):
         pieces_wanted(before, wish.asked)  # so says the preview
+    assert order.order is before
+
+
+def test_so_it_is_the_sooner_the_more_lines_its_cases_have() -> None:
+    lines, wish = 2_000, place([(TEA, 1)] * 2_000)
+    order = Told().hears(wish, RESERVED, OPENED, paid(lines * 300))
+    before = taken_back(order, CASE_LINES_MAX // lines).order
+    assert len(before.cases) < CASES_MAX
+    with pytest.raises(Refusal) as raised:
+        order.hears(cancel(request="one more", policy=BUILT_IN))
+    assert problem_of(raised.value.event).code == "too-many-cancellations"
     assert order.order is before
 
 
