@@ -154,13 +154,14 @@ def _fitting(case: Case, kind: Kind, facts: Mapping[str, str] | None) -> tuple[s
     """What fits the case: while it still goes on by itself only looking does, and once somebody has looked, settling
     what the provider shows wrongly; goods that were never released, or came back as a parcel, cannot be given back; an
     undone case has no refund to go on with, and is cancelled by transfer only where the provider was the one to
-    refuse. Of a late payment that has gone back otherwise nothing is left to choose: its rest follows by itself."""
+    refuse. Of a late payment that has gone back otherwise nothing is left to choose: its rest follows by itself. A
+    refund made by hand that the case was not made of is none's yet, also where the case was made of another."""
     choices = CHOICES[kind]
     if kind == "refund-refused" and case.road == "late-payment" and case.refusal != GONE_BACK:
         return ("transfer", "send-again", "settled-outside")
     if kind == "refund-refused" and not _shut(case):
         return ("done",)
-    if kind == "refund-made-outside" and facts and case.found is None:
+    if kind == "refund-made-outside" and facts and facts.get("refund_number") != case.found:
         return ("take-over", "done")
     if kind == "no-answer" and case.run.step in LOOKED_FOR:
         return ("ask-again", "look-again", "done")

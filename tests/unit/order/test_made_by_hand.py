@@ -165,6 +165,19 @@ def test_a_refund_made_by_hand_while_a_case_is_open_waits_for_a_person() -> None
     assert choose(order, "take-over").last[:3] == ["task-resolved", "cancellation-accepted", "adopt-refund"]
 
 
+def test_of_two_refunds_made_by_hand_that_are_found_together_the_second_is_taken_over_as_well() -> None:
+    second = found(300).model_copy(update={"refund_number": RefundNumber("platform-2")})
+    order = paid_order().hears(found(500), second)
+    first, other = order.order.tasks
+    assert (first.choices, other.choices) == (("done",), ("take-over", "done"))
+    order.hears(accepted(amount=500), told("refund-on-its-way"), settled(amount=500), told("refund-arrived"))
+    choose(order, "take-over").hears(accepted("o1-c2", 300), told("refund-on-its-way", "o1-c2"))
+    order.hears(settled("o1-c2", 300), told("refund-arrived", "o1-c2"))
+    assert order.order.refunded_minor == 800
+    order.hears(cancel(request="r3", by=STAFF), held("o1-c3"))
+    assert asked_to_refund(order).amount.amount_minor == 1100, "more would be refused, every time"
+
+
 def found_as_own(number: str = "o1-c1-1") -> payment.RefundFound:
     """After a restore: the refund that this very case had before."""
     return found(1900).model_copy(update={"refund_number": RefundNumber(number)})
