@@ -70,7 +70,8 @@ def pieces_wanted(order: Order, asked: CancelOrder) -> tuple[CancelledLine, ...]
     standing = order.open_case
     if order.open_exchange is not None:
         raise _refusal(asked, "cancellation-open", because="exchange-open")
-    if standing is None and order.state in _TOO_LATE:
+    # Of a cancelled order only money is under way, if anything is: that case has no pieces, and no wish meets it.
+    if order.state in _TOO_LATE and (standing is None or order.state == "cancelled"):
         raise _refusal(asked, _TOO_LATE[order.state])
     if standing is None and asked.by.kind != "staff" and refund_to_match(order):
         raise _refusal(asked, "cancellation-open", because="refund-to-match")

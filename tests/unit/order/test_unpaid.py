@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from chassis.record import Refusal
-from contracts.message import CaseId
+from contracts.message import CaseId, Message
 from contracts.notify import TellCustomer
-from contracts.order import OrderNotMoved
+from contracts.order import CancellationNotAccepted, OrderNotMoved
 from contracts.task import ResolveTask
 from services.order.story import told_to_customer
 from services.order.unpaid import ASK_AFTER, SOON
@@ -174,6 +174,20 @@ def test_a_late_payment_that_was_given_back_by_hand_does_not_go_back_again() -> 
     assert order.last == ["cancellation-completed"]
     assert order.hears(paid()).last == ["order-paid"]
     assert len(order.order.cases) == 2
+
+
+@pytest.mark.parametrize("late", [paid(), found(1900)])
+def test_who_cancels_while_a_late_payment_goes_back_reads_that_the_order_is_cancelled(late: Message) -> None:
+    order = cancelled_unpaid().hears(late)
+    assert order.order.open_case is not None
+    before = order.order
+    for lines in ((), ((1, 1),)):
+        with pytest.raises(Refusal) as raised:
+            order.hears(cancel(*lines, request="r2"))
+        event = raised.value.event
+        assert isinstance(event, CancellationNotAccepted)
+        assert event.reason == "already-cancelled"
+    assert order.order is before
 
 
 def test_what_was_not_given_back_by_hand_of_a_late_payment_goes_back_by_itself() -> None:
