@@ -270,9 +270,8 @@ class CancellationAccepted(Event):
 class CancellationNotAccepted(Event):
     """No case was opened and nothing changed. `open_case_id`: the case that stands in the way. `rule` of
     `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives. `because`: a finer word for
-    the reason (open list: exchange-open, the goods are being exchanged; refund-to-match, it is not known for which
-    goods money went back; too-many-cancellations, the shop has to do it; unknown-reason, reason-retired,
-    solution-refused); `use`: the code to take instead."""
+    the reason (open list: exchange-open, the goods are being exchanged; refund-to-match, nobody knows for which goods
+    money went back; too-many-cancellations, unknown-reason, reason-retired, solution-refused); `use`: take that one."""
 
     order_id: OrderId
     reason: Literal[
