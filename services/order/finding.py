@@ -21,7 +21,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last moment that a time can hold
 _CJK = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUNS = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}]+")
-_CURSOR = re.compile(r"1\.([0-9]{1,15})\.([A-Za-z0-9_-]{1,64})\Z")
+_CURSOR = re.compile(r"1\.([0-9]{1,15})\.([A-Za-z0-9_*-]{1,64})\Z")
 
 _CASES: Final[tuple[tuple[str, ...], ...]] = (("", "open", "waits-for-a-person"), ("", "completed"), ("", "undone"))
 
