@@ -3,7 +3,7 @@
 A road is one kind of trouble. ``refused`` is for good; ``abnormal`` and ``closed`` say how an accepted refund ends; the
 other roads of a call strike the first POST of a number only, those of a callback the first callback of a number. A
 number whose last part counts up (``case-7-2``, ``x_3``) is the later number of a refund that was closed, so the road
-``closed`` lets it through.
+``closed`` lets it through. ``refused-closed`` and ``short-closed`` refuse, and show the refund as closed all the same.
 """
 
 import hashlib
@@ -20,12 +20,14 @@ LATER_NUMBER = re.compile(r".*[-_](?!1$)[1-9]\d*")
 # Strike every POST of the number until it is accepted, which a refused one never is.
 UNTIL_ACCEPTED = {
     "refused": Fault(kind="error-before", http=403, code=REFUSED),
+    "refused-closed": Fault(kind="error-before", http=403, code=REFUSED, refund_status="CLOSED"),
     "not-permitted": Fault(kind="error-before", http=403, code="NO_AUTH"),
     "abnormal": Fault(kind="status", refund_status="ABNORMAL"),
     "closed": Fault(kind="status", refund_status="CLOSED"),
 }
 # Strike the first POST of the number only.
 FIRST_POST = {
+    "short-closed": Fault(kind="error-before", http=403, code="NOT_ENOUGH", refund_status="CLOSED"),
     "unknown-before": Fault(kind="error-before"),
     "unknown-after": Fault(kind="error-after"),
     "drop-before": Fault(kind="drop-before"),
@@ -53,6 +55,8 @@ CALLBACK = {
 }
 Road = Literal[
     "refused",
+    "refused-closed",
+    "short-closed",
     "not-permitted",
     "unknown-before",
     "unknown-after",

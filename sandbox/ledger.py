@@ -47,6 +47,7 @@ MONEY_KINDS = (
     "refund-closed",  # the refund ended without effect, the money is back in the balance
     "coupon-restored",  # so is the coupon's part
     "refund-refused",  # refused by a business rule; `code` says which; once per number and code
+    "refund-left-closed",  # refused, and shown as closed all the same; nothing moved
     "transfer-accepted",  # reserved out of the merchant's balance until the customer confirms
     "transfer-success",  # the customer confirmed and has the money
     "transfer-returned",  # failed or cancelled, the money is back in the balance; `code` is the fail_reason

@@ -119,6 +119,8 @@ class Refunds:
                 " WHERE mchid = ? AND out_refund_no = ?",
                 *(mchid, order.out_refund_no),
             )
+            about = {"out_trade_no": order.out_trade_no, "out_refund_no": order.out_refund_no}
+            self._ledger.money("refund-left-closed", order.amount.refund, mchid=mchid, **about)
 
     def _ask(self, order: Refund, fault: Fault | None, mchid: str) -> dict[str, Any]:
         trade = self._paid_trade(order, mchid)

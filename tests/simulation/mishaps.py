@@ -34,7 +34,14 @@ CALLS = (
 HARD_SHARE = 0.4
 """Where there is trouble at the provider, so many worlds have little else than refusals for good and one more kind:
 what follows them (other roads, undoing, goods taken again) is where a saga is weakest, and seldom met by chance."""
-BESIDE_REFUSED = {"closed": 4, "abnormal": 2, "not-permitted": 1, "unknown-after": 1}
+BESIDE_REFUSED = {
+    "closed": 4,
+    "abnormal": 2,
+    "refused-closed": 1,
+    "short-closed": 1,
+    "not-permitted": 1,
+    "unknown-after": 1,
+}
 ON_HARD_ROADS = ("transfer", "transfer", "transfer-query", "abnormal-refund", "refund-query")
 HOW = ("error-before", "error-after", "drop-before", "drop-after", "slow", "refused")
 FAIL_REASONS = ("REAL_NAME_CHECK_FAIL", "RECEIVE_ACCOUNT_NOT_PERMMIT", "TRANSFER_RISK")

@@ -16,6 +16,7 @@ BY_HAND = re.compile(r"2000[0-9]{24}")
 """Numbers that the merchant platform makes up for a refund somebody makes by hand."""
 
 ARRIVED = ("refund-success", "transfer-success")
+CLOSED = ("refund-closed", "refund-left-closed")
 CAME_BACK = ("refund-closed", "refund-returned", "transfer-returned")
 PAYOUTS_BY_ITSELF, PAYOUTS_TRIED = 5, 60
 """How many transfers of a case are looked for, without and with decisions of people."""
@@ -174,8 +175,8 @@ def _note(purse: Purse, kind: str, number: str, amount: int) -> None:
         purse.arrived[number] = purse.arrived.get(number, 0) + amount
     elif kind in CAME_BACK:
         purse.live.pop(number, None)
-        if kind == "refund-closed":
-            purse.closed.add(number)
+    if kind in CLOSED:
+        purse.closed.add(number)
 
 
 def payout_number(case_id: str, n: int) -> str:

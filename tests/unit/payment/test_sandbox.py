@@ -217,7 +217,7 @@ async def test_a_refusal_that_leaves_a_closed_refund_is_that_refusal(world: Worl
     refused = world.shop.events()[-1]
     assert isinstance(refused, RefundRefused)
     assert (refused.reason, refused.provider_code) == ("account-abnormal", "USER_ACCOUNT_ABNORMAL")
-    assert [line[0] for line in await world.ledger()] == ["payment", "refund-refused"]
+    assert [line[0] for line in await world.ledger()] == ["payment", "refund-refused", "refund-left-closed"]
 
 
 async def test_a_short_balance_that_leaves_a_closed_refund_waits_for_a_top_up(world: World) -> None:
