@@ -144,7 +144,7 @@ class OrderPlaced(Event):
 
 @EVENTS.carries("order-not-placed.v1")
 class OrderNotPlaced(Event):
-    """Nothing was stored."""
+    """Nothing was stored. `because`: a finer word for the reason (open list: order-too-long, for any message)."""
 
     order_id: OrderId
     reason: Literal[
@@ -159,6 +159,7 @@ class OrderNotPlaced(Event):
         "idempotency-key-reused",
     ]
     detail: str = ""
+    because: str = Field("", max_length=32)
 
 
 @answered_by(yes=OrderPlaced, no=OrderNotPlaced)
@@ -270,8 +271,8 @@ class CancellationAccepted(Event):
 class CancellationNotAccepted(Event):
     """No case was opened and nothing changed. `open_case_id`: the case that stands in the way. `rule` of
     `policy_version` denies it, or asks for a code; `zh` and `en`: the sentence it gives. `because`: a finer word for
-    the reason (open list: exchange-open, the goods are being exchanged; refund-to-match, nobody knows for which goods
-    money went back; too-many-cancellations, unknown-reason, reason-retired, solution-refused); `use`: take that one."""
+    the reason (open list: exchange-open; refund-to-match, nobody knows for which goods money went back; unknown-reason,
+    too-many-cancellations, the shop has to do it; reason-retired, solution-refused); `use`: what to take instead."""
 
     order_id: OrderId
     reason: Literal[
@@ -304,8 +305,7 @@ class CancellationNotAccepted(Event):
 class CancelOrder(Command):
     """Cancel a whole order (`lines` empty) or some pieces. `request_id` names the request: heard again it meets the
     same case; `fingerprint` is the digest of its body. `confirmed`: the member of staff gave a code for exactly
-    this, and for `confirmed_minor` (fen) to go back. `solution`: what the shop does about it, for the customer to read
-    in place of the one that the reason has."""
+    this, and for `confirmed_minor` (fen) to go back. `solution`: what the shop does, read in place of the reason's."""
 
     order_id: OrderId
     request_id: str = Field(min_length=1, max_length=128)

@@ -16,6 +16,10 @@ from services.order.work import work_since
 CaseState = Literal["open", "completed", "undone", "waits-for-a-person"]
 
 TAIL_DIGITS = 4
+TERMS_MAX = 20_000
+"""Of one order: 340 goods with names of 30 Chinese characters, no two alike, have as many. Each stands in two indexes,
+and all of an order are written in one piece: one of 2,000 goods with long names had more of them than MongoDB writes
+together (TransactionTooLargeForCache), so it could never be saved, nor what was to be saved with it."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _LAST_MS = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the last moment that a time can hold
@@ -29,10 +33,13 @@ _CASES: Final[tuple[tuple[str, ...], ...]] = (("", "open", "waits-for-a-person")
 def found_by(order: Order) -> Findable:
     """What stands beside an order's state so that it is found from an index: one word for the states of all its cases,
     since when one is open, since when one stands in each list of what needs somebody, and a term for each product, each
-    word of its goods' names, and for who ordered (kept as keyed hashes)."""
+    word of its goods' names, and for who ordered (kept as keyed hashes). Past `TERMS_MAX` the words of its last goods
+    are left out: by them it is not found, by these products it is."""
     terms = dict.fromkeys(product_term(line.product_id) for line in order.lines)
-    for line in order.lines:
-        terms |= dict.fromkeys(word_term(word) for word in words_of(line.name))
+    for word in (word for line in order.lines for word in words_of(line.name)):
+        if len(terms) >= TERMS_MAX:
+            break
+        terms[word_term(word)] = None
     personal: tuple[str, ...] = ()
     if order.erased is None:  # what stands there afterwards is nobody's name and number, and somebody's may be like it
         name, tail = normal_name(order.contact.name), phone_tail(order.contact.phone)

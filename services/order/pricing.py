@@ -13,16 +13,18 @@ TOTAL_MAX_MINOR = 100_000_000_00  # one hundred million yuan: beyond it somebody
 
 
 class NotPriced(Exception):
-    """The order cannot be priced; `reason` and `detail` are those of `OrderNotPlaced`."""
+    """The order cannot be priced; `reason`, `detail` and `because` are those of `OrderNotPlaced`."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", *, because: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
         self.detail = detail
+        self.because = because
 
     def event(self, order_id: str) -> OrderNotPlaced:
         """The refusal to say."""
-        return OrderNotPlaced.model_validate({"order_id": order_id, "reason": self.reason, "detail": self.detail})
+        about = {"reason": self.reason, "detail": self.detail, "because": self.because}
+        return OrderNotPlaced.model_validate({"order_id": order_id, **about})
 
 
 def allocate(total: int, weights: Sequence[int]) -> list[int]:

@@ -22,6 +22,11 @@ _PROBLEMS: dict[str, tuple[int, str, str]] = {
     "unknown-coupon": (422, "优惠券不存在。", "There is no such coupon."),
     "coupon-below-minimum": (422, "未达到优惠券使用门槛。", "The goods are worth less than the coupon asks for."),
     "amount-too-large": (422, "订单金额过大。", "The order is too large."),
+    "order-too-long": (
+        422,
+        "订单商品行太多、名称太长,请拆成几单下单。",
+        "The order has too many goods with too long names. Split it into several orders.",
+    ),
     "nothing-to-pay": (422, "订单金额为零,无法支付。", "There is nothing to pay for this order."),
     "idempotency-key-reused": (
         409,

@@ -16,6 +16,11 @@ from services.order.pricing import NotPriced, price
 
 Decision = tuple[Order | None, Sequence[Message]]
 
+PLACED_BYTES_MAX = 900_000
+"""Of `OrderPlaced`, the longest that is ever said of an order. What is longer than a mebibyte no topic takes (Kafka's
+max.message.bytes, aiokafka's max_request_size), so nobody would hear that it was placed; a tenth is left for what later
+events say besides its lines."""
+
 
 def look_up(order: Order | None, asked: PlaceOrder, at: datetime) -> Decision:
     """An order that came over a topic: its products have to be looked up first. Raises ValueError for an id under which
@@ -55,9 +60,12 @@ def take(order: Order | None, ready: ReadyToPlace, at: datetime) -> Decision:
         coupon=asked.coupon,
         fingerprint=asked.fingerprint,
     )
+    placed = _placed(fresh)
+    if len(placed.model_dump_json().encode()) > PLACED_BYTES_MAX:
+        return _not_placed(order, ready, NotPriced("amount-too-large", because="order-too-long"))
     run, says = PLACE_ORDER.start(Placement.of(fresh), at)
     fresh = fresh.model_copy(update={"placing": run}).noting(at, "placed")
-    return fresh, [_placed(fresh), *says]
+    return fresh, [placed, *says]
 
 
 def _not_placed(order: Order | None, ready: ReadyToPlace, problem: NotPriced) -> Decision:

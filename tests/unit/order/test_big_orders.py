@@ -1,0 +1,87 @@
+"""An order of as many goods as the door takes, with as long names: it is told, kept and found, and comes to its end."""
+
+from __future__ import annotations
+
+import pytest
+
+from chassis.mongo import Database
+from chassis.record import Refusal
+from contracts.order import OrderNotPlaced, OrderPlaced
+from services.order.finding import TERMS_MAX, found_by, product_term, word_term
+from services.order.handlers import ORDERS
+from services.order.lists import OrderLists
+from services.order.problems import problem_of
+from services.order.taking import PLACED_BYTES_MAX
+from tests.unit.order import big
+from tests.unit.order.told import (
+    OPENED,
+    RESERVED,
+    STAFF,
+    Told,
+    accepted,
+    cancel,
+    held,
+    paid,
+    released,
+    settled,
+    told,
+)
+
+TOPIC_BYTES_MAX = 1_048_576 - 10_000
+"""What aiokafka hands to a broker, less headers and whatever it counts itself."""
+TOTAL = big.LINES_MAX * 300
+
+
+def sizes(order: Told) -> dict[str, int]:
+    """The longest of each kind of message that the order has said, in bytes."""
+    said = [one for entry in order.record.journal for one in entry.said]
+    return {one.wire: max(len(other.body.encode()) for other in said if other.wire == one.wire) for one in said}
+
+
+def cancelled(order: Told) -> Told:
+    order.hears(RESERVED, OPENED, paid(TOTAL), cancel(by=STAFF), held(), accepted(amount=TOTAL), released())
+    return order.hears(told("refund-on-its-way"), settled(amount=TOTAL), told("refund-arrived"))
+
+
+def test_whatever_is_said_of_the_longest_order_fits_into_a_message() -> None:
+    order = cancelled(Told().hears(big.longest()))
+    assert order.order.state == "cancelled"
+    found = sizes(order)
+    assert found[OrderPlaced.wire] > PLACED_BYTES_MAX * 0.95, "the longest there is"
+    assert {wire: size for wire, size in found.items() if size > TOPIC_BYTES_MAX} == {}
+
+
+@pytest.mark.parametrize("longer", [{"name_length": 90}, {"id_length": 64, "name_length": 60}])
+def test_what_is_longer_than_that_is_refused_in_words(longer: dict[str, int]) -> None:
+    with pytest.raises(Refusal) as raised:
+        Told().hears(big.wish(**longer))
+    event = raised.value.event
+    assert isinstance(event, OrderNotPlaced)
+    assert (event.reason, event.because) == ("amount-too-large", "order-too-long")
+    assert (problem_of(event).status, problem_of(event).code) == (422, "order-too-long")
+
+
+def test_over_a_topic_it_is_refused_by_an_event() -> None:
+    order = Told().hears(big.wish(name_length=90).model_copy(update={"from_topic": True}))
+    assert (order.last, order.record.state) == (["order-not-placed"], None)
+
+
+def test_an_order_of_usual_goods_may_have_as_many_lines_as_ever() -> None:
+    assert len(Told().hears(big.wish(name_length=60)).order.lines) == big.LINES_MAX
+
+
+def test_it_is_found_by_all_its_products_and_by_the_words_of_as_many_as_there_is_room_for() -> None:
+    order = Told().hears(big.longest()).order
+    terms = found_by(order).terms
+    assert len(terms) == TERMS_MAX
+    assert {product_term(line.product_id) for line in order.lines} <= set(terms)
+    assert word_term(order.lines[0].name[:2]) in terms
+    assert word_term(order.lines[-1].name[:2]) not in terms
+
+
+async def test_a_database_keeps_it(database: Database) -> None:
+    store = database.store(ORDERS)
+    await OrderLists(database.collection(ORDERS.name), database.keeping(ORDERS)).prepare()
+    order = Told().hears(big.longest())
+    assert await store.save([order.record]) == set()
+    assert (await store.load(["o1"]))["o1"].state == order.order
