@@ -9,6 +9,10 @@ from typing import NamedTuple
 
 JOURNAL_MAX = 64
 """Entries kept before passing ones are dropped: a refund that is polled for days must not grow for days."""
+PASSING_TEXT_MAX = 1_000_000
+"""Characters that passing entries have said, before all but the last are dropped: an order of 2,000 lines says them all
+each time that it asks again, and the database keeps no document of more than 16 MB."""
+LAST_KEPT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,17 @@ def _since_erasure(journal: tuple[Entry, ...], erased_at: datetime) -> int:
 
 def pruned(journal: tuple[Entry, ...], unsaid: Collection[str]) -> tuple[tuple[Entry, ...], bool]:
     """The journal without old passing entries of which everything is said, and whether there were any."""
-    if len(journal) <= JOURNAL_MAX:
+    is_long = _passing_text(journal) > PASSING_TEXT_MAX
+    if len(journal) <= JOURNAL_MAX and not is_long:
         return journal, False
+    newest = LAST_KEPT if is_long else JOURNAL_MAX // 2
     kept = tuple(
         entry
         for position, entry in enumerate(journal)
-        if not entry.passing
-        or position >= len(journal) - JOURNAL_MAX // 2
-        or any(said.id in unsaid for said in entry.said)
+        if not entry.passing or position >= len(journal) - newest or any(said.id in unsaid for said in entry.said)
     )
     return kept, len(kept) < len(journal)
+
+
+def _passing_text(journal: tuple[Entry, ...]) -> int:
+    return sum(len(said.body) for entry in journal if entry.passing for said in entry.said)

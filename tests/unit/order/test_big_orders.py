@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from chassis.mongo import Database
 from chassis.record import Refusal
+from chassis.room import text_of
 from contracts.order import OrderNotPlaced, OrderPlaced
 from services.order.finding import TERMS_MAX, found_by, product_term, word_term
 from services.order.handlers import ORDERS
@@ -29,6 +32,8 @@ from tests.unit.order.told import (
 
 TOPIC_BYTES_MAX = 1_048_576 - 10_000
 """What aiokafka hands to a broker, less headers and whatever it counts itself."""
+BYTES_KEPT_MAX = 16 * 1024 * 1024
+"""MongoDB: of a document."""
 TOTAL = big.LINES_MAX * 300
 
 
@@ -36,6 +41,10 @@ def sizes(order: Told) -> dict[str, int]:
     """The longest of each kind of message that the order has said, in bytes."""
     said = [one for entry in order.record.journal for one in entry.said]
     return {one.wire: max(len(other.body.encode()) for other in said if other.wire == one.wire) for one in said}
+
+
+def everything_is_said(order: Told) -> None:
+    order.record = replace(order.record, unsaid=())
 
 
 def cancelled(order: Told) -> Told:
@@ -77,6 +86,18 @@ def test_it_is_found_by_all_its_products_and_by_the_words_of_as_many_as_there_is
     assert {product_term(line.product_id) for line in order.lines} <= set(terms)
     assert word_term(order.lines[0].name[:2]) in terms
     assert word_term(order.lines[-1].name[:2]) not in terms
+
+
+def test_it_stays_as_large_as_it_is_however_often_it_asks_again() -> None:
+    order = Told().hears(big.longest(), RESERVED, OPENED, paid(TOTAL), cancel(by=STAFF), held(), accepted(amount=TOTAL))
+    lengths = []
+    for _ in range(100):  # for weeks: inventory is away
+        everything_is_said(order)
+        lengths.append(text_of(order.rings().record))
+    assert max(lengths[50:]) <= max(lengths[:50]) < BYTES_KEPT_MAX / 3, "a character has at most three bytes"
+    everything_is_said(order.hears(released()))
+    order.hears(told("refund-on-its-way"), settled(amount=TOTAL), told("refund-arrived"))
+    assert order.order.state == "cancelled"
 
 
 async def test_a_database_keeps_it(database: Database) -> None:
