@@ -21,7 +21,7 @@ from chassis.problem import Problem, invalid_request, unavailable
 from chassis.store import StoreUnavailable
 from contracts.order import Actor
 from services.gateway.auth import ANYONE, RIGHTS, Caller, Right, Tokens, allow, right_for
-from services.gateway.bodies import BODY_MAX, read
+from services.gateway.bodies import read
 from services.gateway.clients import JSON_TYPE, Answer, Header, Service, Services
 from services.gateway.identity import Identity
 from services.gateway.images import About, Seen, image, seen
@@ -200,7 +200,7 @@ def address_of(request: Request) -> str:
 async def _intend(right: Right, request: Request) -> None:
     """Put into the audit trail what is about to be done, and how things stand. Raises StoreUnavailable: then it is not
     done."""
-    here, content = door(request), await read(request, BODY_MAX)
+    here, content = door(request), await read(request, right.body_max)
     request.state.content = content
     about = About(
         here.services, here.identity.staff, request.state.caller, request.path_params, request.url.query, content

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from chassis.problem import Problem
+from services.gateway.bodies import BODY_MAX, WHOLE_ORDERS_MAX
 from services.gateway.roles import (
     ADMINISTRATORS,
     CANCELLING,
@@ -57,7 +58,7 @@ taken along. Who did, and when, must be found."""
 @dataclass(frozen=True, slots=True)
 class Right:
     """One route, who may call it, and what a repeat does (`why` it does no harm). `roles`: which staff; a route for
-    staff that names no role is for none of them."""
+    staff that names no role is for none of them. `body_max`: bytes of what it is sent."""
 
     method: str
     path: str
@@ -65,6 +66,7 @@ class Right:
     repeat: Repeat
     why: str = ""
     roles: Roles = NO_ROLE
+    body_max: int = BODY_MAX
 
     @property
     def is_deed(self) -> bool:
@@ -173,7 +175,15 @@ RIGHTS: tuple[Right, ...] = (
         "an order is erased once",
         roles=ADMINISTRATORS,
     ),
-    Right("POST", "/admin/v1/restorations", STAFF, "repeatable", "what is there already stays", roles=ADMINISTRATORS),
+    Right(
+        "POST",
+        "/admin/v1/restorations",
+        STAFF,
+        "repeatable",
+        "what is there already stays",
+        roles=ADMINISTRATORS,
+        body_max=WHOLE_ORDERS_MAX,
+    ),
     Right("POST", "/admin/v1/cases/{case_id}/withdrawal", STAFF, "repeatable", "it is undone once", roles=CANCELLING),
     Right("POST", "/admin/v1/cases/{case_id}/decision", STAFF, "repeatable", "a case is decided once", roles=CARDS),
     Right("GET", "/admin/v1/policies", STAFF, "reads", roles=EVERYBODY),

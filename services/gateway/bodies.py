@@ -17,11 +17,14 @@ from services.gateway.model import Nothing
 BODY_MAX = 1024 * 1024
 """Bytes. An order of 2,000 lines takes about 200,000."""
 
+WHOLE_ORDERS_MAX = 8 * BODY_MAX
+"""The same where exported orders are put back: the largest that there is has some four megabytes, escaped."""
+
 BODY_SECONDS = 20.0
 """How long a caller may take to send a body."""
 LENGTH_DIGITS_MAX = 18
 
-LINGER_BYTES = 8 * BODY_MAX
+LINGER_BYTES = WHOLE_ORDERS_MAX
 LINGER_SECONDS = 1.0
 """So much of a body that is too large is read and thrown away before it is refused: who still sends when the connection
 is closed loses the answer with it (RFC 9112, 9.6)."""

@@ -135,16 +135,7 @@ def _order_id(line: Any) -> str:
     except (ValueError, TypeError, RecursionError):
         return ""
     id = found.get("order_id") if isinstance(found, dict) else None
-    return id if isinstance(id, str) and _is_text(id) else ""
-
-
-def _is_text(id: str) -> bool:
-    """Whether it can be written down: half a character, which JSON can hold, cannot."""
-    try:
-        id.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+    return id if isinstance(id, str) and id.isascii() else ""  # as ids of orders are; half a character cannot be kept
 
 
 async def _path(about: About) -> Sequence[str]:

@@ -190,6 +190,10 @@ class TaskResolution(BaseModel):
     note: str = Field("", max_length=500)
 
 
+SEALED_BYTES_MAX = 200
+"""What WeChat Pay's way of encrypting takes of one field (RSA-OAEP with a key of 2,048 bits: 214), in UTF-8."""
+
+
 class BankCard(BaseModel):
     """A debit card that takes the money of an abnormal refund. `bank_type` is WeChat Pay's word for the bank. Number
     and name are encrypted at once for WeChat Pay and kept nowhere."""
@@ -198,6 +202,13 @@ class BankCard(BaseModel):
     bank_type: str = Field(pattern=r"^[A-Z]{2,16}_DEBIT$")
     bank_account: str = Field(pattern=r"^[0-9]{8,32}$")
     real_name: Text64
+
+    @field_validator("real_name")
+    @classmethod
+    def _can_be_sealed(cls, name: str) -> str:
+        if len(name.encode()) > SEALED_BYTES_MAX:
+            raise ValueError(f"has more than {SEALED_BYTES_MAX} bytes")
+        return name
 
 
 class DifferenceClosed(BaseModel):

@@ -25,7 +25,8 @@ from services.order.telling import read, read_record, same_order, tell
 
 Id = Annotated[str, Field(min_length=1, max_length=64)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-LINES_BYTES_MAX = 1_000_000
+LINE_MAX = 7_000_000
+"""Characters of one order."""
 
 
 class _Body(BaseModel):
@@ -61,7 +62,7 @@ class Register(_Body):
 class Restoration(_Body):
     """Lines of an export, as they stand in its file."""
 
-    lines: list[Annotated[str, Field(max_length=LINES_BYTES_MAX)]] = Field(min_length=1, max_length=ORDERS_MAX)
+    lines: list[Annotated[str, Field(max_length=LINE_MAX)]] = Field(min_length=1, max_length=ORDERS_MAX)
     dry_run: bool = False
     by: Actor
 

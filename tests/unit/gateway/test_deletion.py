@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -146,6 +147,14 @@ async def test_only_who_answers_for_what_is_kept_may_delete(world: World, role: 
         expect_problem(await world.ask("POST", path, token, BODIES[path]), 403, "not-allowed")
     expect_problem(await world.ask("GET", "/admin/v1/orders/o1/export", token), 403, "not-allowed")
     assert world.fake.seen == []
+
+
+async def test_an_order_may_be_as_large_as_there_are_any_to_be_put_back(world: World) -> None:
+    boss, path = world.token("s1", "staff", role="administrator"), "/admin/v1/restorations"
+    line = json.dumps({"order_id": "o1", "state": "x" * 5_000_000})
+    assert (await world.ask("POST", path, boss, {"lines": [line]})).status_code == 200
+    assert world.fake.seen[-1].json["lines"] == [line]
+    expect_problem(await world.ask("POST", path, boss, {"lines": [line, line]}), 413, "body-too-large")
 
 
 @pytest.mark.parametrize(

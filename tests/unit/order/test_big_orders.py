@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -9,14 +10,24 @@ import pytest
 from chassis.mongo import Database
 from chassis.record import Refusal
 from chassis.room import text_of
+from contracts.decision import WithdrawCancellation
+from contracts.message import CaseId
 from contracts.order import OrderNotPlaced, OrderPlaced
+from services.gateway.bodies import WHOLE_ORDERS_MAX
+from services.gateway.deletion import RestorationWanted
+from services.order.deletion_api import Restoration
+from services.order.exporting import exported
 from services.order.finding import TERMS_MAX, found_by, product_term, word_term
 from services.order.handlers import ORDERS
 from services.order.lists import OrderLists
+from services.order.policies import BUILT_IN
 from services.order.problems import problem_of
 from services.order.taking import PLACED_BYTES_MAX
+from services.order.wishes import CASE_LINES_MAX
 from tests.unit.order import big
 from tests.unit.order.told import (
+    CUSTOMER,
+    ID,
     OPENED,
     RESERVED,
     STAFF,
@@ -98,6 +109,17 @@ def test_it_stays_as_large_as_it_is_however_often_it_asks_again() -> None:
     everything_is_said(order.hears(released()))
     order.hears(told("refund-on-its-way"), settled(amount=TOTAL), told("refund-arrived"))
     assert order.order.state == "cancelled"
+
+
+def test_it_can_be_put_back_from_its_export() -> None:
+    order = Told().hears(big.longest(), RESERVED, OPENED, paid(TOTAL))
+    for n in range(1, CASE_LINES_MAX // big.LINES_MAX + 1):
+        order.hears(cancel(request=f"r{n}", policy=BUILT_IN))
+        order.hears(WithdrawCancellation(order_id=ID, case_id=CaseId(f"{ID}-c{n}"), by=CUSTOMER))
+    line = exported([order.order])[0].text
+    assert Restoration(lines=[line], by=STAFF).lines == [line]
+    assert RestorationWanted(lines=(line,)).lines == (line,)
+    assert len(json.dumps({"lines": [line]}).encode()) < WHOLE_ORDERS_MAX
 
 
 async def test_a_database_keeps_it(database: Database) -> None:
