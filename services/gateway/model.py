@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -52,7 +53,15 @@ def _written(at: object) -> object:
     raise ValueError("give a time with its zone, as in 2026-03-01T08:00:00Z")
 
 
-Instant = Annotated[AwareDatetime, BeforeValidator(_written)]
+def _in_utc(at: datetime) -> datetime:
+    try:
+        at.astimezone(UTC)
+    except OverflowError as wrong:
+        raise ValueError("lies before the year 1 or after the year 9999") from wrong
+    return at
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_written), AfterValidator(_in_utc)]
 """A time as RFC 3339 writes it; pydantic alone also takes a number for seconds since 1970."""
 
 

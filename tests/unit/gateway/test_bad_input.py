@@ -182,6 +182,16 @@ async def test_yes_and_no_are_said_plainly(
     assert [one.method for one in world.fake.seen if one.method != "GET"] == [], "the image is looked at, no more"
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00%2B08:00", "9999-12-31T23:59:59-08:00"])
+@pytest.mark.parametrize("query", ["/mp/v1/orders?from=", "/mp/v1/orders?until=", "/admin/v1/exports/orders?before="])
+async def test_a_time_is_one_in_every_zone(world: World, query: str, at: str) -> None:
+    """No database keeps another, so whoever asked for it would be told to come again, for ever."""
+    token = world.token() if query.startswith("/mp") else world.token("s1", "staff", role="administrator")
+    answer = await world.ask("GET", query + at, token)
+    expect_field(expect_problem(answer, 422, "invalid-request"), query.rpartition("?")[2][:-1])
+    assert not world.fake.seen
+
+
 KEYED = ["/mp/v1/orders", "/mp/v1/orders/o1/cancellation", "/admin/v1/orders/o1/cancellation"]
 KEYS = [None, "", "x" * 129, "a b", "a\tb", "schlüssel", "键"]
 
