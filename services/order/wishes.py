@@ -18,9 +18,10 @@ Decision = tuple[Order, list[Message]]
 
 CASES_MAX = 50
 CASE_LINES_MAX = 10_000
-"""Cases of an order, and lines of all its cases, after which its customer opens no more. Each is kept with the order
-for ever, with what was said of it, and one that is taken back at once costs nothing: thousands of them, or forty of an
-order of 2,000 lines, are more than the database keeps in one record."""
+"""Cases of an order, and lines of all its cases, once for each wish that was answered with them, after which its
+customer opens no more, and no wish is told them again. Each is kept with the order for ever, with what was said of it,
+and one that is taken back at once costs nothing: thousands of them, or forty of an order of 2,000 lines, are more than
+the database keeps in one record."""
 
 _TOO_LATE = {
     "cancelled": "already-cancelled",
@@ -92,7 +93,11 @@ def _asks_too_often(order: Order, asked: CancelOrder) -> bool:
     """Whether only the shop cancels more of it. What has happened in another system is taken over all the same."""
     if asked.by.kind != "customer" or asked.reference is not None:
         return False
-    return len(order.cases) >= CASES_MAX or sum(len(case.lines) for case in order.cases) >= CASE_LINES_MAX
+    return len(order.cases) >= CASES_MAX or _lines_told(order) >= CASE_LINES_MAX
+
+
+def _lines_told(order: Order) -> int:
+    return sum(len(case.lines) * max(1, len(case.requests)) for case in order.cases)
 
 
 def takes_no_wishes(case: Case) -> bool:
@@ -103,7 +108,7 @@ def takes_no_wishes(case: Case) -> bool:
 
 def _meet(order: Order, standing: Case, asked: CancelOrder) -> Decision:
     """A second request meets the open case that wants the same pieces."""
-    if len(standing.requests) >= REQUESTS_MAX:
+    if len(standing.requests) >= REQUESTS_MAX or _lines_told(order) >= CASE_LINES_MAX:
         raise _refusal(asked, "cancellation-open", open_case_id=standing.case_id)
     met = standing.model_copy(
         update={"requests": (*standing.requests, Request(id=asked.request_id, fingerprint=asked.fingerprint))}

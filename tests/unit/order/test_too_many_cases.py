@@ -70,6 +70,27 @@ def test_so_it_is_the_sooner_the_more_lines_its_cases_have() -> None:
     assert order.order is before
 
 
+def test_wishes_that_meet_the_open_case_are_told_its_lines_so_often_and_no_more() -> None:
+    lines = 2_000
+    order = Told().hears(place([(TEA, 1)] * lines), RESERVED, OPENED, paid(lines * 300))
+    for number in range(CASE_LINES_MAX // lines):
+        order.hears(cancel(request=f"r{number}", policy=BUILT_IN))
+    before = order.order
+    for by in (CUSTOMER, STAFF):
+        with pytest.raises(Refusal) as raised:
+            order.hears(cancel(request=f"one more of {by.kind}", policy=BUILT_IN, by=by))
+        event = raised.value.event
+        assert isinstance(event, CancellationNotAccepted)
+        assert (event.reason, event.open_case_id) == ("cancellation-open", f"{ID}-c1")
+    assert order.order is before
+    order.hears(cancel(request="r1", policy=BUILT_IN))
+    assert order.last == ["cancellation-accepted"], "which was told before"
+    order.hears(WithdrawCancellation(order_id=ID, case_id=CaseId(f"{ID}-c1"), by=CUSTOMER))
+    with pytest.raises(Refusal) as raised:
+        order.hears(cancel(request="another", policy=BUILT_IN))
+    assert problem_of(raised.value.event).code == "too-many-cancellations"
+
+
 def test_a_repeat_of_what_was_asked_for_once_is_answered_as_ever() -> None:
     order = asked_for_and_taken_back(CASES_MAX)
     before = order.order
