@@ -10,8 +10,12 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 
 def _utc(at: datetime) -> datetime:
-    """The provider writes +08:00, the database keeps milliseconds."""
-    at = at.astimezone(UTC)
+    """The provider writes +08:00, the database keeps milliseconds. Raises ValueError for what programs write that there
+    is none, which is no time in UTC: an answer with it is one that cannot be read."""
+    try:
+        at = at.astimezone(UTC)
+    except OverflowError as wrong:
+        raise ValueError("no time in UTC") from wrong
     return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
 

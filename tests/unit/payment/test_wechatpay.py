@@ -194,7 +194,10 @@ async def test_a_trickling_answer_is_cut_off(provider: Provider, monkeypatch: py
     assert caught.value.code == "TIMEOUT"
 
 
-@pytest.mark.parametrize("document", [[], {"status": "SUCCESS"}, refund_document("LOST"), None])
+NO_TIME_IN_UTC = {**refund_document("SUCCESS"), "success_time": "0001-01-01T00:00:00+08:00"}
+
+
+@pytest.mark.parametrize("document", [[], {"status": "SUCCESS"}, refund_document("LOST"), NO_TIME_IN_UTC, None])
 async def test_a_signed_answer_that_says_something_else_is_no_answer(provider: Provider, document: Any) -> None:
     provider.script = [provider.says(200, document)]
     with pytest.raises(NoAnswer) as caught:
