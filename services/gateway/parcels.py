@@ -21,6 +21,7 @@ class LineBack(GoodsBack):
     """Pieces of one line that are in the warehouse again: good and damaged ones; what is missing counts as damaged."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    line_no: int = Field(ge=1, le=1_000_000)
 
 
 class ParcelReported(BaseModel):

@@ -35,6 +35,7 @@ async def test_a_refusal_is_told_as_the_order_service_tells_it(world: World) -> 
 BAD = [
     *({**GOOD, "found": word} for word in ("lost", "", None, "done", *OPERATORS)),
     *({**GOOD, "goods": [{"line_no": 1, "good": number}]} for number in NUMBERS if number not in (0, 6)),
+    {**GOOD, "goods": [*GOOD["goods"], {"line_no": 10**30}]},  # as no database keeps it, though it has no piece
     {**GOOD, "goods": []},
     {"found": "returned"},
     {"found": "delivered", "goods": GOOD["goods"]},
