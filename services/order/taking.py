@@ -10,7 +10,7 @@ from contracts.message import Message, Money
 from contracts.order import OrderPlaced, PlaceOrder, PricedLine
 from contracts.payment import trade_number
 from services.order.model import Order
-from services.order.offer import LookUpProducts, ReadyToPlace
+from services.order.offer import LookUpProducts, PriceRules, ReadyToPlace
 from services.order.placing import PLACE_ORDER, Placement
 from services.order.pricing import NotPriced, price
 
@@ -23,9 +23,16 @@ events say besides its lines."""
 
 
 def look_up(order: Order | None, asked: PlaceOrder, at: datetime) -> Decision:
-    """An order that came over a topic: its products have to be looked up first. Raises ValueError for an id under which
-    it could never be paid."""
+    """An order that came over a topic: its products have to be looked up first. One that is there is answered at once:
+    a wish to look up is kept with the order, which a large one that is said again every night would outgrow. Raises
+    ValueError for an id under which it could never be paid."""
     trade_number(asked.order_id)
+    if order is not None:
+        return take(
+            order,
+            ReadyToPlace(order_id=asked.order_id, asked=asked, products=(), rules=PriceRules(), from_topic=True),
+            at,
+        )
     return order, [LookUpProducts(order_id=asked.order_id, asked=asked)]
 
 
