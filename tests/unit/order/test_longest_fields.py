@@ -185,6 +185,7 @@ def test_nor_one_that_is_not_paid(language: str) -> None:
 def test_nor_one_that_is_not_there(language: str) -> None:
     order = Told().hears(wish(language), StockShort(order_id=ID, short=(ProductId("tea"),)))
     looked_at(order)
+    assert "tell-customer" in order.last
 
 
 # ── words of our own ─────────────────────────────────────────────────────────────────────────────────────────────────
