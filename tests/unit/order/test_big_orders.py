@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
+from chassis.keeping import Keeping
+from chassis.memory_database import MemoryDatabase
 from chassis.mongo import Database
-from chassis.record import Refusal
+from chassis.record import Record, Refusal
 from chassis.room import text_of
 from contracts.decision import WithdrawCancellation
-from contracts.message import CaseId
+from contracts.message import CaseId, OrderId
 from contracts.order import OrderNotPlaced, OrderPlaced
 from services.gateway.bodies import WHOLE_ORDERS_MAX
 from services.gateway.deletion import RestorationWanted
 from services.order.deletion_api import Restoration
 from services.order.exporting import exported
+from services.order.exports import EXPORTED, EXPORTS, TEXT_MAX, Exports
 from services.order.finding import TERMS_MAX, found_by, product_term, word_term
 from services.order.handlers import ORDERS
 from services.order.lists import OrderLists
@@ -120,6 +124,22 @@ def test_it_can_be_put_back_from_its_export() -> None:
     assert Restoration(lines=[line], by=STAFF).lines == [line]
     assert RestorationWanted(lines=(line,)).lines == (line,)
     assert len(json.dumps({"lines": [line]}).encode()) < WHOLE_ORDERS_MAX
+
+
+async def test_a_page_of_exports_has_so_many_orders_as_there_is_room_for() -> None:
+    order, database = cancelled(Told().hears(big.longest())), MemoryDatabase()
+    ids = [f"o{n:02}" for n in range(25)]
+    for id in ids:
+        state = order.order.model_copy(update={"order_id": OrderId(id)})
+        await database.store(ORDERS).save([Record(id, state=state, fresh=order.record.journal[:1])])
+    orders, known, lines = (cast(Any, database.collection(name)) for name in (ORDERS.name, EXPORTS, EXPORTED))
+    exports, after, pages = Exports(orders, known, lines, Keeping(ORDERS)), "", 0
+    found: list[str] = []
+    while after is not None:
+        page = await exports.page(before=order.now, after=after, limit=200)
+        assert sum(len(one["state"]) for one in page["orders"]) < TEXT_MAX * 1.5
+        found, after, pages = [*found, *(one["order_id"] for one in page["orders"])], page["next"], pages + 1
+    assert (found, pages > 1) == (ids, True)
 
 
 async def test_a_database_keeps_it(database: Database) -> None:
