@@ -117,18 +117,6 @@ async def test_orders_that_are_put_back_are_looked_at_before_and_after(world: Wo
     assert (seen(entry, "before"), seen(entry, "after")) == ([("o1", 1), ("o2", 2)], [("o1", 3), ("o2", 4)])
 
 
-async def test_an_order_that_is_half_a_character_is_nobodys(world: World) -> None:
-    """Nothing is looked at, or written down, under it: the order service says that the line is damaged."""
-    versions(world)
-    world.fake.answers["order", "POST", "/restorations"] = httpx.Response(200, json={"orders": []})
-    boss = world.token("s1", "staff", role="administrator")
-    lines = ['{"order_id":"o\\ud800"}', '{"order_id":"o2"}']
-    answer = await world.ask("POST", "/admin/v1/restorations", boss, {"lines": lines})
-    assert answer.status_code == 200, answer.text
-    (entry,) = await told(world)
-    assert entry["subjects"] == ["o2"]
-
-
 @pytest.mark.parametrize(
     "path", ["/admin/v1/tasks/resolutions", "/admin/v1/exports/{export_id}/deletion", "/admin/v1/restorations"]
 )
