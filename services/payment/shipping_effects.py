@@ -106,5 +106,6 @@ async def _state(account: MiniProgram, transaction_id: str) -> int | None:
 async def _asked(account: MiniProgram, transaction_id: str) -> int | None:
     """WeChat's order_state, None when its answer names none. Raises NoAnswer, NoToken, Refused."""
     found = await account.post("/wxa/sec/order/get_order", {"transaction_id": transaction_id})
-    state = found.get("order", {}).get("order_state")
+    order = found.get("order")
+    state = order.get("order_state") if isinstance(order, dict) else None
     return state if isinstance(state, int) else None

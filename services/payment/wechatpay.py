@@ -149,7 +149,7 @@ class WechatPay:
             "notify_url": self._notify_url("refund"),
             "amount": {"refund": amount.amount_minor, "total": total.amount_minor, "currency": amount.currency},
         }
-        if text := _plain(reason).strip():
+        if text := _plain(reason):
             body["reason"] = text
         return _read(ProviderRefund, await self._line.call("POST", _REFUNDS, body, what="refund"))
 
@@ -186,7 +186,7 @@ class WechatPay:
         if self.merchant.sub_mchid:
             # It would be paid with the service provider's own money.
             raise Refused(403, "NO_AUTH", "a service provider makes no transfers for a sub-merchant")
-        text = _plain(reason).strip()[:TRANSFER_TEXT_MAX] or "订单退款"
+        text = _plain(reason)[:TRANSFER_TEXT_MAX] or "订单退款"
         body = {
             "appid": self.merchant.appid,
             "out_bill_no": out_bill_no,
@@ -285,8 +285,9 @@ class WechatPay:
 def _plain(text: str) -> str:
     """Without what refuses the whole call as PARAM_ERROR: emoji and all else that takes four bytes of UTF-8
     (developers.weixin.qq.com/community/pay/doc/0008600456091840f732d27996b000, 000824447acc68f26a0fffd7656000). A
-    product's name may hold it, and what a customer wrote."""
-    return "".join(one for one in text if ord(one) <= _LAST_OF_THREE_BYTES)
+    product's name may hold it, and what a customer wrote. A line's end, which nobody promises to be taken, is a
+    blank, as is whatever else is not seen."""
+    return "".join(one if one.isprintable() else " " for one in text if ord(one) <= _LAST_OF_THREE_BYTES).strip()
 
 
 def _part(number: str) -> str:

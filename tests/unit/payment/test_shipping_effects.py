@@ -70,8 +70,10 @@ async def test_carriers_that_ask_for_it_get_the_receivers_masked_phone() -> None
     assert wechat.seen[0][1]["shipping_list"][0]["contact"] == {"receiver_contact": "138****1111"}
 
 
-async def test_what_did_not_get_through_is_told_again() -> None:
-    wechat = Wechat()
+@pytest.mark.parametrize("order", [{"order_state": 1}, {"order_state": "2"}, {}, None, [], "2"])
+async def test_what_did_not_get_through_is_told_again(order: Any) -> None:
+    """Also where WeChat names no state: what it has already it says."""
+    wechat = Wechat(look={"errcode": 0, "order": order})
     await effects(wechat).upload(WISH, 2)
     assert [path for path, _ in wechat.seen] == [LOOK, UPLOAD]
 

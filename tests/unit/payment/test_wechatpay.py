@@ -41,6 +41,18 @@ async def test_a_prepay_is_signed_over_the_bytes_that_are_sent(provider: Provide
     assert provider.asked[0].headers["wechatpay-serial"] == text(provider.keys, "wechatpay-serial.txt")
 
 
+async def test_what_is_not_seen_is_a_blank(provider: Provider) -> None:
+    """What a customer wrote ends lines, and a product's name may hold anything: nobody promises that it is taken."""
+    provider.script = [provider.says(200, {"prepay_id": "wx1"})] * 2 + [provider.says(200, refund_document())]
+    client = provider.client()
+    await client.prepay(ORDER, "openid-1", fen(1), "龙井\t茶\u200b 50g\n")
+    assert provider.body()["description"] == "龙井 茶  50g"
+    await client.prepay(ORDER, "openid-1", fen(1), "\x00\n🍵")
+    assert provider.body()["description"] == ORDER
+    await client.refund(number(), ORDER, fen(4_000), fen(10_000), "其他原因:不想要了😊\n谢谢🍵")
+    assert provider.body()["reason"] == "其他原因:不想要了 谢谢"
+
+
 async def test_a_query_with_odd_characters_is_signed_as_it_is_sent(provider: Provider) -> None:
     provider.script = [provider.says(200, {"out_trade_no": "A*B_C-1", "trade_state": "NOTPAY"})]
     found = await provider.client().query_payment("A*B_C-1")
