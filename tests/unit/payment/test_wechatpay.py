@@ -43,7 +43,8 @@ async def test_a_prepay_is_signed_over_the_bytes_that_are_sent(provider: Provide
 
 async def test_what_is_not_seen_is_a_blank(provider: Provider) -> None:
     """What a customer wrote ends lines, and a product's name may hold anything: nobody promises that it is taken."""
-    provider.script = [provider.says(200, {"prepay_id": "wx1"})] * 2 + [provider.says(200, refund_document())]
+    ticket = provider.says(200, {"prepay_id": "wx1"})
+    provider.script = [ticket, ticket, provider.says(200, refund_document())]
     client = provider.client()
     await client.prepay(ORDER, "openid-1", fen(1), "龙井\t茶\u200b 50g\n")
     assert provider.body()["description"] == "龙井 茶  50g"
